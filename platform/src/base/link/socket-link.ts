@@ -1,0 +1,89 @@
+import type { Socket } from "node:net";
+import { FrameReader } from "#contract/link/frame.ts";
+import { FrameWriter } from "#contract/link/frame-writer.ts";
+import type { Link, LinkHandlers } from "./link.ts";
+
+/**
+ * Frames over a connected stream socket.
+ *
+ * Owns: the socket and what waits to be written. Does not own: what frames mean.
+ * Invariants: 1. frames leave in the order of `send`; 2. what is sent in one turn of the event loop leaves in one system call
+ * where the socket takes it; 3. `handlers.close` is called exactly once, and nothing after it.
+ */
+export class SocketLink implements Link {
+  readonly #socket: Socket;
+  readonly #handlers: LinkHandlers;
+  readonly #reader: FrameReader;
+  readonly #writer = new FrameWriter();
+  readonly #flush = () => this.flush();
+  #scheduled = false;
+  #closed = false;
+  #error: Error | undefined;
+
+  constructor(socket: Socket, handlers: LinkHandlers, rest: Buffer) {
+    this.#socket = socket;
+    this.#handlers = handlers;
+    this.#reader = new FrameReader((frame) => this.#handlers.frame(frame));
+    socket.on("data", (chunk) => this.#receive(chunk));
+    socket.on("error", (error) => {
+      this.#error ??= error;
+    });
+    socket.once("close", () => this.#ended());
+    setImmediate(() => {
+      if (rest.length > 0) this.#receive(rest);
+      if (!this.#closed) socket.resume();
+    });
+  }
+
+  send(type: number, flags: number, stream: number, head: string, body: Uint8Array | null): void {
+    if (this.#closed) return;
+    this.#writer.append(type, flags, stream, head, body);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(this.#flush);
+  }
+
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#closed || this.#writer.bytes === 0) return;
+    const pieces = this.#writer.take();
+    if (pieces.length === 1) {
+      this.#socket.write(pieces[0]!);
+      return;
+    }
+    this.#socket.cork();
+    for (const piece of pieces) this.#socket.write(piece);
+    this.#socket.uncork();
+  }
+
+  get buffered(): number {
+    return this.#writer.bytes + this.#socket.writableLength;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(reason?: Error): void {
+    if (this.#closed) return;
+    this.#error ??= reason;
+    this.flush();
+    this.#socket.destroySoon();
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.#closed) return;
+    try {
+      this.#reader.push(chunk);
+    } catch (error) {
+      this.#error = error instanceof Error ? error : new Error(String(error));
+      this.#socket.destroy();
+    }
+  }
+
+  #ended(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#handlers.close(this.#error);
+  }
+}

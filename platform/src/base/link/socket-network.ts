@@ -1,0 +1,109 @@
+import { rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
+import {
+  decodePreamble,
+  encodePreamble,
+  type LinkKind,
+  PREAMBLE_BYTES,
+  PROTOCOL_VERSION,
+} from "#contract/link/frame.ts";
+import type { Link, LinkHandlers, Listener, Network } from "./link.ts";
+import { SocketLink } from "./socket-link.ts";
+import { openSocketPath, prepareSocketFolder } from "./socket-path.ts";
+
+const HANDSHAKE_MS = 5_000;
+
+/** Links over Unix sockets. An address is the socket's path. */
+export function createSocketNetwork(): Network {
+  return { dial, listen };
+}
+
+async function dial(address: string, kind: LinkKind, handlers: LinkHandlers): Promise<Link> {
+  const path = openSocketPath(address);
+  const socket = connect({ path: path.path });
+  try {
+    socket.write(encodePreamble(kind));
+    const { rest } = await readPreamble(socket, [kind]);
+    return new SocketLink(socket, handlers, rest);
+  } catch (error) {
+    socket.destroy();
+    throw new Error(`no link to ${address}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  } finally {
+    path.release();
+  }
+}
+
+async function listen(
+  address: string,
+  kinds: readonly LinkKind[],
+  accept: (link: Link, kind: LinkKind) => LinkHandlers,
+): Promise<Listener> {
+  prepareSocketFolder(address);
+  const path = openSocketPath(address);
+  rmSync(path.path, { force: true });
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    greet(socket, kinds, accept).catch(() => socket.destroy());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ path: path.path }, resolve);
+  });
+  return {
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+      path.release();
+    },
+  };
+}
+
+async function greet(
+  socket: Socket,
+  kinds: readonly LinkKind[],
+  accept: (link: Link, kind: LinkKind) => LinkHandlers,
+): Promise<void> {
+  const { kind, rest } = await readPreamble(socket, kinds);
+  socket.write(encodePreamble(kind));
+  // The link needs handlers and the handlers need the link: frames can't arrive before this turn ends.
+  let handlers: LinkHandlers | undefined;
+  const link = new SocketLink(
+    socket,
+    { frame: (frame) => handlers?.frame(frame), close: (error) => handlers?.close(error) },
+    rest,
+  );
+  handlers = accept(link, kind);
+}
+
+/** Reads exactly the preamble; what came behind it is `rest`. */
+function readPreamble(socket: Socket, kinds: readonly LinkKind[]): Promise<{ kind: LinkKind; rest: Buffer }> {
+  return new Promise((resolve, reject) => {
+    let received: Buffer = Buffer.alloc(0);
+    const finish = (settle: () => void) => {
+      clearTimeout(timer);
+      socket
+        .removeAllListeners("data")
+        .removeAllListeners("error")
+        .removeAllListeners("close")
+        .on("error", () => {});
+      settle();
+    };
+    const fail = (error: Error) => finish(() => reject(error));
+    const timer = setTimeout(() => fail(new Error(`no preamble within ${HANDSHAKE_MS} ms`)), HANDSHAKE_MS);
+    socket.once("error", fail);
+    socket.once("close", () => fail(new Error("closed before the preamble")));
+    socket.on("data", (chunk) => {
+      received = Buffer.concat([received, chunk]);
+      if (received.length < PREAMBLE_BYTES) return;
+      socket.pause();
+      finish(() => {
+        const { kind, version } = decodePreamble(received);
+        if (!kinds.includes(kind)) return reject(new Error(`a ${kind} link is not served here`));
+        if (version < PROTOCOL_VERSION) return reject(new Error(`protocol version ${version} is not spoken here`));
+        resolve({ kind, rest: received.subarray(PREAMBLE_BYTES) });
+      });
+    });
+  });
+}
