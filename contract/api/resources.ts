@@ -1,0 +1,240 @@
+/** Resources of the control API, as JSON Schema: what validates requests also types the clients and documents the API. */
+import Type, { type Static } from "typebox";
+
+const Name = Type.String({
+  pattern: "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
+  description: "Lower-case letters, digits and inner hyphens, 1 to 63 characters.",
+});
+const Digest = Type.String({ pattern: "^sha256:[0-9a-f]{64}$", description: "`sha256:` and 64 hexadecimal digits." });
+const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC, milliseconds." });
+const strict = { additionalProperties: false } as const;
+
+export const ProblemSchema = Type.Object(
+  {
+    type: Type.String({ description: "docs/errors.md#<code>" }),
+    title: Type.String(),
+    status: Type.Integer(),
+    code: Type.String({ description: "From the catalogue of errors." }),
+    detail: Type.String({ description: "What was wrong, where, and what would be right." }),
+    errors: Type.Optional(Type.Array(Type.Object({ path: Type.String(), message: Type.String() }))),
+    requestId: Type.Optional(Type.String()),
+  },
+  { $id: "Problem", description: "RFC 9457 problem details." },
+);
+export type Problem = Static<typeof ProblemSchema>;
+
+export const TriggerSchema = Type.Union([
+  Type.Object(
+    {
+      http: Type.String({
+        description: "`METHOD /path`, `* /path` or `/path`; `{name}` takes one segment, `{name*}` the rest.",
+      }),
+      host: Type.Optional(Type.String()),
+    },
+    strict,
+  ),
+  Type.Object({ timer: Type.String({ description: "Five cron fields. Kept, not fired by this version." }) }, strict),
+]);
+
+/** A function's entry in colibri.yaml, sizes and durations already numbers. */
+export const FunctionConfigSchema = Type.Object(
+  {
+    runtime: Type.String({ description: "Such as nodejs, nodejs24 or python." }),
+    handler: Type.String({ description: "`file` or `file#export`." }),
+    memoryMiB: Type.Integer({ minimum: 64, maximum: 65_536 }),
+    timeoutMs: Type.Integer({ minimum: 100, maximum: 86_400_000 }),
+    initTimeoutMs: Type.Integer({ minimum: 100, maximum: 600_000 }),
+    concurrency: Type.Integer({ minimum: 1, maximum: 1_000 }),
+    execution: Type.Union([Type.Literal("loop"), Type.Literal("threads"), Type.Literal("process")]),
+    environment: Type.Record(Type.String(), Type.String()),
+    build: Type.Object(
+      { installScripts: Type.Array(Type.String(), { description: "Packages whose install scripts may run." }) },
+      strict,
+    ),
+    policy: Type.Object(
+      {
+        scaling: Type.Object(
+          {
+            min: Type.Integer({ minimum: 0 }),
+            max: Type.Integer({ minimum: 1, maximum: 10_000 }),
+            keepAliveMs: Type.Integer({ minimum: 0 }),
+          },
+          strict,
+        ),
+        queue: Type.Object(
+          { length: Type.Integer({ minimum: 0, maximum: 100_000 }), timeoutMs: Type.Integer({ minimum: 1 }) },
+          strict,
+        ),
+        limits: Type.Object({ bodyBytes: Type.Integer({ minimum: 0 }) }, strict),
+        triggers: Type.Array(TriggerSchema, { maxItems: 100 }),
+      },
+      strict,
+    ),
+  },
+  { ...strict, $id: "FunctionConfig" },
+);
+export type FunctionConfig = Static<typeof FunctionConfigSchema>;
+
+export const DeploymentRequestSchema = Type.Object(
+  {
+    app: Name,
+    prune: Type.Optional(Type.Boolean({ description: "Remove the app's functions that are not named here." })),
+    functions: Type.Record(Name, Type.Object({ config: FunctionConfigSchema, source: Digest }, strict)),
+  },
+  { ...strict, $id: "DeploymentRequest" },
+);
+export type DeploymentRequest = Static<typeof DeploymentRequestSchema>;
+
+export const DEPLOYMENT_STATES = ["queued", "building", "releasing", "done", "failed"] as const;
+const DeploymentStateSchema = Type.Union(DEPLOYMENT_STATES.map((state) => Type.Literal(state)));
+
+export const DeploymentFunctionSchema = Type.Object({
+  function: Name,
+  state: DeploymentStateSchema,
+  /** unchanged: neither code nor settings differ; configured: a new revision of the same bundle. */
+  change: Type.Optional(
+    Type.Union([
+      Type.Literal("created"),
+      Type.Literal("updated"),
+      Type.Literal("configured"),
+      Type.Literal("policy"),
+      Type.Literal("unchanged"),
+      Type.Literal("removed"),
+    ]),
+  ),
+  revision: Type.Optional(Type.String()),
+  bundle: Type.Optional(Type.Object({ digest: Digest, bytes: Type.Integer() })),
+  url: Type.Optional(Type.String({ description: "Path on the functions' address." })),
+  error: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })),
+});
+
+export const DeploymentSchema = Type.Object(
+  {
+    id: Type.String(),
+    tenant: Name,
+    app: Name,
+    state: DeploymentStateSchema,
+    createdAt: Time,
+    finishedAt: Type.Optional(Time),
+    functions: Type.Array(DeploymentFunctionSchema),
+    warnings: Type.Array(Type.String()),
+  },
+  { $id: "Deployment" },
+);
+export type Deployment = Static<typeof DeploymentSchema>;
+
+/** One line of a deployment's progress, as NDJSON. The last one has kind `end`. */
+export const DeploymentEventSchema = Type.Object({
+  number: Type.Integer(),
+  at: Time,
+  kind: Type.Union([Type.Literal("state"), Type.Literal("step"), Type.Literal("output"), Type.Literal("end")]),
+  function: Type.Optional(Name),
+  text: Type.String(),
+});
+export type DeploymentEvent = Static<typeof DeploymentEventSchema>;
+
+export const AppSchema = Type.Object(
+  { tenant: Name, app: Name, functions: Type.Integer(), createdAt: Time, updatedAt: Time },
+  { $id: "App" },
+);
+export type App = Static<typeof AppSchema>;
+
+export const FunctionSchema = Type.Object(
+  {
+    tenant: Name,
+    app: Name,
+    function: Name,
+    url: Type.String(),
+    live: Type.Array(Type.Object({ revision: Type.String(), weight: Type.Integer() })),
+    /** Digest of the source that the newest revision was built from. */
+    source: Digest,
+    config: FunctionConfigSchema,
+    createdAt: Time,
+    updatedAt: Time,
+  },
+  { $id: "Function" },
+);
+export type FunctionResource = Static<typeof FunctionSchema>;
+
+export const RevisionSchema = Type.Object(
+  {
+    revision: Type.String(),
+    bundle: Type.Object({ digest: Digest, bytes: Type.Integer() }),
+    source: Digest,
+    runtime: Type.String(),
+    handler: Type.String(),
+    memoryMiB: Type.Integer(),
+    timeoutMs: Type.Integer(),
+    concurrency: Type.Integer(),
+    execution: Type.String(),
+    environment: Type.Record(Type.String(), Type.String()),
+    createdAt: Time,
+  },
+  { $id: "Revision" },
+);
+export type Revision = Static<typeof RevisionSchema>;
+
+export const RuntimeSchema = Type.Object(
+  { name: Type.String(), version: Type.Optional(Type.String()), available: Type.Boolean(), detail: Type.String() },
+  { $id: "Runtime" },
+);
+export type Runtime = Static<typeof RuntimeSchema>;
+
+export const HealthSchema = Type.Object(
+  {
+    version: Type.String(),
+    status: Type.Union([Type.Literal("ok"), Type.Literal("degraded")]),
+    sandbox: Type.Object({ technology: Type.String(), isolation: Type.String() }),
+    roles: Type.Array(
+      Type.Object({
+        role: Type.String(),
+        instance: Type.String(),
+        pid: Type.Integer(),
+        state: Type.Union([Type.Literal("up"), Type.Literal("away")]),
+        since: Time,
+      }),
+    ),
+    /** Items that could not be kept, by role instance. */
+    dropped: Type.Record(Type.String(), Type.Integer()),
+  },
+  { $id: "Health" },
+);
+export type Health = Static<typeof HealthSchema>;
+
+/** One line of a function's log, as NDJSON. */
+export const LogLineSchema = Type.Object(
+  {
+    at: Time,
+    function: Name,
+    revision: Type.String(),
+    sandbox: Type.String(),
+    invocation: Type.Optional(Type.String()),
+    stream: Type.Union([Type.Literal("stdout"), Type.Literal("stderr"), Type.Literal("platform")]),
+    level: Type.Union([Type.Literal("debug"), Type.Literal("info"), Type.Literal("warn"), Type.Literal("error")]),
+    text: Type.String(),
+  },
+  { $id: "LogLine" },
+);
+export type LogLine = Static<typeof LogLineSchema>;
+
+export const InvocationSchema = Type.Object(
+  {
+    id: Type.String(),
+    function: Name,
+    revision: Type.String(),
+    outcome: Type.String({ description: "`ok` or an error code." }),
+    status: Type.Integer(),
+    startedAt: Time,
+    waitMs: Type.Number(),
+    coldMs: Type.Number(),
+    runMs: Type.Number(),
+    bodyBytes: Type.Integer(),
+    answerBytes: Type.Integer(),
+    sandbox: Type.String(),
+    trigger: Type.String(),
+  },
+  { $id: "Invocation" },
+);
+export type InvocationRecord = Static<typeof InvocationSchema>;
+
+export { Digest as DigestSchema, Name as NameSchema };

@@ -1,0 +1,258 @@
+/**
+ * Every route of the control API, in one table: what it is called, what it takes and gives, and the permission it requires.
+ * Control registers a handler for each `operation`; the OpenAPI document and the clients come from the same rows.
+ */
+import Type, { type TSchema } from "typebox";
+import {
+  AppSchema,
+  DeploymentRequestSchema,
+  DeploymentSchema,
+  DigestSchema,
+  FunctionSchema,
+  HealthSchema,
+  InvocationSchema,
+  NameSchema,
+  RevisionSchema,
+  RuntimeSchema,
+} from "./resources.ts";
+
+/** What a token may be given. `none`: open to everybody who reaches the port. */
+export const PERMISSIONS = [
+  "none",
+  "health.read",
+  "runtimes.read",
+  "apps.read",
+  "apps.delete",
+  "functions.read",
+  "functions.delete",
+  "functions.deploy",
+  "logs.read",
+  "records.read",
+] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+export interface Route {
+  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  /** Fastify's pattern. */
+  readonly path: string;
+  readonly permission: Permission;
+  readonly summary: string;
+  readonly params?: TSchema;
+  readonly query?: TSchema;
+  /** Absent: no body. `stream`: raw bytes, not parsed. */
+  readonly body?: TSchema | "stream";
+  readonly status: number;
+  /** Absent: no body. A string is a media type of a stream. */
+  readonly answer?: TSchema | "application/x-ndjson" | "text/plain";
+}
+
+const strict = { additionalProperties: false } as const;
+const tenant = { tenant: NameSchema };
+const app = { ...tenant, app: NameSchema };
+const fn = { ...app, function: NameSchema };
+const page = {
+  cursor: Type.Optional(Type.String({ maxLength: 256 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 100 })),
+};
+const listOf = (item: TSchema) => Type.Object({ items: Type.Array(item), next: Type.Optional(Type.String()) });
+const at = (fields: Record<string, TSchema>) => Type.Object(fields, strict);
+
+const TENANT = "/v1/tenants/:tenant";
+const APP = `${TENANT}/apps/:app`;
+const FUNCTION = `${APP}/functions/:function`;
+
+export const ROUTES = Object.freeze({
+  getHealth: {
+    method: "GET",
+    path: "/v1/health",
+    permission: "health.read",
+    summary: "State of the platform and its roles",
+    status: 200,
+    answer: HealthSchema,
+  },
+  listRuntimes: {
+    method: "GET",
+    path: "/v1/runtimes",
+    permission: "runtimes.read",
+    summary: "Runtimes and whether this platform has them",
+    status: 200,
+    answer: listOf(RuntimeSchema),
+  },
+
+  /** 204: already there, nothing to upload. 404: upload it. */
+  checkUpload: {
+    method: "HEAD",
+    path: `${TENANT}/uploads/:digest`,
+    permission: "functions.deploy",
+    summary: "Whether a source archive is already there",
+    params: at({ ...tenant, digest: DigestSchema }),
+    status: 204,
+  },
+  putUpload: {
+    method: "PUT",
+    path: `${TENANT}/uploads/:digest`,
+    permission: "functions.deploy",
+    summary: "Upload a source archive (tar, plain or gzip) by the digest of the bytes sent",
+    params: at({ ...tenant, digest: DigestSchema }),
+    body: "stream",
+    status: 201,
+  },
+
+  createDeployment: {
+    method: "POST",
+    path: `${TENANT}/deployments`,
+    permission: "functions.deploy",
+    summary: "Build and release functions of an app",
+    params: at(tenant),
+    body: DeploymentRequestSchema,
+    status: 202,
+    answer: DeploymentSchema,
+  },
+  listDeployments: {
+    method: "GET",
+    path: `${TENANT}/deployments`,
+    permission: "functions.read",
+    summary: "Deployments, newest first",
+    params: at(tenant),
+    query: at({ ...page, app: Type.Optional(NameSchema) }),
+    status: 200,
+    answer: listOf(DeploymentSchema),
+  },
+  getDeployment: {
+    method: "GET",
+    path: `${TENANT}/deployments/:id`,
+    permission: "functions.read",
+    summary: "One deployment",
+    params: at({ ...tenant, id: Type.String() }),
+    status: 200,
+    answer: DeploymentSchema,
+  },
+  followDeployment: {
+    method: "GET",
+    path: `${TENANT}/deployments/:id/events`,
+    permission: "functions.read",
+    summary: "A deployment's progress from `after` on, until it ends",
+    params: at({ ...tenant, id: Type.String() }),
+    query: at({ after: Type.Optional(Type.Integer({ minimum: 0 })) }),
+    status: 200,
+    answer: "application/x-ndjson",
+  },
+
+  listApps: {
+    method: "GET",
+    path: `${TENANT}/apps`,
+    permission: "apps.read",
+    summary: "Apps",
+    params: at(tenant),
+    query: at(page),
+    status: 200,
+    answer: listOf(AppSchema),
+  },
+  getApp: {
+    method: "GET",
+    path: APP,
+    permission: "apps.read",
+    summary: "One app",
+    params: at(app),
+    status: 200,
+    answer: AppSchema,
+  },
+  deleteApp: {
+    method: "DELETE",
+    path: APP,
+    permission: "apps.delete",
+    summary: "Delete an app with its functions",
+    params: at(app),
+    status: 204,
+  },
+
+  listFunctions: {
+    method: "GET",
+    path: `${APP}/functions`,
+    permission: "functions.read",
+    summary: "Functions of an app",
+    params: at(app),
+    query: at(page),
+    status: 200,
+    answer: listOf(FunctionSchema),
+  },
+  getFunction: {
+    method: "GET",
+    path: FUNCTION,
+    permission: "functions.read",
+    summary: "One function",
+    params: at(fn),
+    status: 200,
+    answer: FunctionSchema,
+  },
+  deleteFunction: {
+    method: "DELETE",
+    path: FUNCTION,
+    permission: "functions.delete",
+    summary: "Delete a function with its revisions",
+    params: at(fn),
+    status: 204,
+  },
+  listRevisions: {
+    method: "GET",
+    path: `${FUNCTION}/revisions`,
+    permission: "functions.read",
+    summary: "Revisions, newest first",
+    params: at(fn),
+    query: at(page),
+    status: 200,
+    answer: listOf(RevisionSchema),
+  },
+  readLogs: {
+    method: "GET",
+    path: `${FUNCTION}/logs`,
+    permission: "logs.read",
+    summary: "Log lines, oldest first; with `follow` the stream stays open",
+    params: at(fn),
+    query: at({
+      follow: Type.Optional(Type.Boolean()),
+      tail: Type.Optional(Type.Integer({ minimum: 0, maximum: 100_000 })),
+      since: Type.Optional(Type.String({ format: "date-time" })),
+      invocation: Type.Optional(Type.String()),
+    }),
+    status: 200,
+    answer: "application/x-ndjson",
+  },
+  listInvocations: {
+    method: "GET",
+    path: `${FUNCTION}/invocations`,
+    permission: "records.read",
+    summary: "Records of invocations, newest first",
+    params: at(fn),
+    query: at({ ...page, outcome: Type.Optional(Type.String()) }),
+    status: 200,
+    answer: listOf(InvocationSchema),
+  },
+  getInvocation: {
+    method: "GET",
+    path: `${FUNCTION}/invocations/:id`,
+    permission: "records.read",
+    summary: "The record of one invocation",
+    params: at({ ...fn, id: Type.String() }),
+    status: 200,
+    answer: InvocationSchema,
+  },
+  getMetrics: {
+    method: "GET",
+    path: "/metrics",
+    permission: "health.read",
+    summary: "Metrics of every role in Prometheus text format",
+    status: 200,
+    answer: "text/plain",
+  },
+  getLiveness: {
+    method: "GET",
+    path: "/healthz",
+    permission: "none",
+    summary: "Answers `ok` while control serves",
+    status: 200,
+    answer: "text/plain",
+  },
+} satisfies Record<string, Route>);
+
+export type Operation = keyof typeof ROUTES;
