@@ -1,0 +1,308 @@
+import { createBackoff } from "#base/backoff.ts";
+import { type Clock, sleep } from "#base/clock.ts";
+import type { Network } from "#base/link/link.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import { Semaphore } from "#base/semaphore.ts";
+import type { AgentEvents, SandboxView } from "#contract/agent/link.ts";
+import { ERRORS, type Failure, toFailure } from "#contract/errors.ts";
+import { dataWelcome, GUEST_FRAMES } from "#contract/guest/link.ts";
+import type { Frame } from "#contract/link/frame.ts";
+import { parseJson, ShapeError } from "#contract/shape.ts";
+import { startsNeeded } from "#domain/scaling/starts.ts";
+import type { AgentClient } from "./agent-client.ts";
+import type { DataStream } from "./data-stream.ts";
+import { HeldSandbox } from "./held-sandbox.ts";
+import type { RevisionDispatch } from "./revision-dispatch.ts";
+
+/** A failed start is not repeated for at least this long, doubling up to the maximum. */
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 10_000;
+/** Time for the data stream's greeting. */
+const WELCOME_MS = 5_000;
+/** From `load` to `ready`: more than a bundle's fetch and the longest init timeout that is sensible. */
+const READY_MS = 120_000;
+
+export interface ColdStartOptions {
+  readonly owner: string;
+  readonly epoch: number;
+  /** Sandboxes that may be starting at once: more would only slow each other down. */
+  readonly concurrentStarts: number;
+}
+
+export interface ColdStartEvents {
+  /** A sandbox is held from now on, until the agent says that it is gone. */
+  held(revision: RevisionDispatch, sandbox: HeldSandbox): void;
+  /** A sandbox has slots to give. */
+  ready(revision: RevisionDispatch, sandbox: HeldSandbox): void;
+  /** A start failed in a way that those who wait must hear of. */
+  refuse(revision: RevisionDispatch, failure: Failure): void;
+  openStream(sandbox: HeldSandbox): DataStream;
+}
+
+interface Expected {
+  readonly sandbox: HeldSandbox;
+  settle(outcome: { kind: "ready"; event: AgentEvents["ready"] } | { kind: "failed" | "gone"; failure: Failure }): void;
+}
+
+/**
+ * Starts sandboxes: the way from "the queue needs one" to "it has slots".
+ *
+ * Owns: starts under way, and what the agent still has to say about them.
+ * Invariants: 1. `revision.starting` counts exactly the starts under way; 2. a start ends as a ready sandbox or not at all:
+ * whatever fails on the way, the sandbox is released; 3. starts are counted anew after each end, never chained.
+ */
+export class ColdStarts {
+  readonly #deps: { clock: Clock; random: Random; network: Network; log: Log };
+  readonly #agent: AgentClient;
+  readonly #options: ColdStartOptions;
+  readonly #events: ColdStartEvents;
+  readonly #expected = new Map<string, Expected>();
+  readonly #places: Semaphore;
+  readonly #closed = new AbortController();
+
+  constructor(
+    deps: { clock: Clock; random: Random; network: Network; log: Log },
+    agent: AgentClient,
+    options: ColdStartOptions,
+    events: ColdStartEvents,
+  ) {
+    this.#deps = deps;
+    this.#agent = agent;
+    this.#options = options;
+    this.#events = events;
+    this.#places = new Semaphore(options.concurrentStarts);
+  }
+
+  close(): void {
+    this.#closed.abort();
+  }
+
+  /** Starts what the revision needs beyond what it has. Safe to call at any time. */
+  scale(revision: RevisionDispatch): void {
+    if (this.#closed.signal.aborted || this.#deps.clock.monotonic() < revision.blockedUntil) return;
+    const { min, max } = revision.policy.scaling;
+    const wanted = startsNeeded({
+      queued: revision.waiting.length,
+      idleSlots: revision.idleSlots,
+      starting: revision.starting,
+      ready: revision.ready,
+      concurrency: revision.plan.concurrency,
+      min: revision.live ? min : 0,
+      max,
+    });
+    for (let count = 0; count < wanted; count++) void this.#start(revision);
+  }
+
+  /** One that lived before this owner did, or was being started under an older link. */
+  adopt(revision: RevisionDispatch, view: SandboxView): void {
+    const sandbox = new HeldSandbox(view.sandbox, view.address, this.#options.epoch, revision.plan.concurrency);
+    this.#hold(revision, sandbox);
+    revision.starting++;
+    const known = view.state === "ready" ? Promise.resolve(0) : this.#readiness(sandbox);
+    void this.#finish(revision, sandbox, known, this.#deps.clock.monotonic());
+  }
+
+  onReady(event: AgentEvents["ready"]): void {
+    this.#expected.get(event.sandbox)?.settle({ kind: "ready", event });
+  }
+
+  onFailed(event: AgentEvents["failed"]): void {
+    this.#expected.get(event.sandbox)?.settle({ kind: "failed", failure: event.failure });
+  }
+
+  onGone(event: AgentEvents["gone"]): void {
+    const failure = event.failure ?? { code: "start-failed" as const, message: `the sandbox is gone: ${event.cause}` };
+    this.#expected.get(event.sandbox)?.settle({ kind: "gone", failure });
+  }
+
+  /** The agent's link is gone: what it was to tell may never come. Sandboxes it lists again are adopted. */
+  onAway(): void {
+    for (const expected of [...this.#expected.values()]) {
+      expected.settle({
+        kind: "gone",
+        failure: { code: "unavailable", message: "the agent went away during the start" },
+      });
+    }
+  }
+
+  async #start(revision: RevisionDispatch): Promise<void> {
+    revision.starting++;
+    await this.#places.acquire();
+    try {
+      if (this.#stillNeeded(revision)) await this.#startNow(revision);
+      else revision.starting--;
+    } finally {
+      this.#places.release();
+    }
+  }
+
+  /** While it waited for its place, those it was meant for may have been served. */
+  #stillNeeded(revision: RevisionDispatch): boolean {
+    if (this.#closed.signal.aborted) return false;
+    const minimum = revision.live ? revision.policy.scaling.min : 0;
+    return revision.waiting.length > revision.idleSlots || revision.ready < minimum;
+  }
+
+  async #startNow(revision: RevisionDispatch): Promise<void> {
+    const begun = this.#deps.clock.monotonic();
+    let sandbox: HeldSandbox;
+    try {
+      sandbox = revision.loaded.pop() ?? (await this.#acquire(revision));
+    } catch (error) {
+      revision.starting--;
+      this.#failed(revision, toFailure(error));
+      return;
+    }
+    const ready = this.#readiness(sandbox);
+    this.#agent.load(sandbox.id, revision.ref).catch((error) => {
+      this.#expected.get(sandbox.id)?.settle({ kind: "gone", failure: toFailure(error) });
+    });
+    await this.#finish(revision, sandbox, ready, begun);
+  }
+
+  async #acquire(revision: RevisionDispatch): Promise<HeldSandbox> {
+    const acquired = await this.#agent.acquire(revision.ref);
+    const sandbox = new HeldSandbox(acquired.sandbox, acquired.address, this.#options.epoch, revision.plan.concurrency);
+    this.#hold(revision, sandbox);
+    return sandbox;
+  }
+
+  #hold(revision: RevisionDispatch, sandbox: HeldSandbox): void {
+    revision.sandboxes.set(sandbox.id, sandbox);
+    this.#events.held(revision, sandbox);
+  }
+
+  /** The data stream is greeted while the code loads. */
+  async #finish(
+    revision: RevisionDispatch,
+    sandbox: HeldSandbox,
+    ready: Promise<number>,
+    begun: number,
+  ): Promise<void> {
+    try {
+      // A sandbox whose init failed before has its stream already.
+      const connected = sandbox.stream === null ? this.#connect(sandbox) : Promise.resolve();
+      await Promise.all([ready, connected]);
+      if (sandbox.stream?.closed !== false) throw new Error("the data stream closed during the start");
+    } catch (error) {
+      revision.starting--;
+      this.#abandon(revision, sandbox, error);
+      return;
+    }
+    revision.starting--;
+    revision.failures = 0;
+    revision.lastFailure = undefined;
+    revision.refusal = undefined;
+    sandbox.coldMs = this.#deps.clock.monotonic() - begun;
+    sandbox.state = "ready";
+    sandbox.idleSinceMs = this.#deps.clock.monotonic();
+    revision.list(sandbox);
+    this.#deps.log.info("sandbox is ready", {
+      ...revision.ref,
+      sandbox: sandbox.id,
+      coldMs: Math.round(sandbox.coldMs),
+    });
+    this.#events.ready(revision, sandbox);
+  }
+
+  #abandon(revision: RevisionDispatch, sandbox: HeldSandbox, error: unknown): void {
+    const failure =
+      error instanceof StartError
+        ? error.failure
+        : { code: "start-failed" as const, message: error instanceof Error ? error.message : String(error) };
+    if (error instanceof StartError && error.kind === "failed" && sandbox.stream?.closed === false) {
+      revision.loaded.push(sandbox);
+    } else {
+      sandbox.state = "gone";
+      revision.sandboxes.delete(sandbox.id);
+      sandbox.stream?.close();
+      this.#agent.release(sandbox.id, "start-failed", failure.message);
+    }
+    this.#failed(revision, failure);
+  }
+
+  #failed(revision: RevisionDispatch, failure: Failure): void {
+    const backoff = createBackoff(this.#deps.random, {
+      firstMs: FIRST_PAUSE_MS * 2 ** Math.min(revision.failures, 6),
+      maximumMs: LONGEST_PAUSE_MS,
+    });
+    const pauseMs = backoff.next();
+    revision.failures++;
+    revision.lastFailure = failure;
+    revision.blockedUntil = this.#deps.clock.monotonic() + pauseMs;
+    this.#deps.log.warn("start failed", {
+      ...revision.ref,
+      code: failure.code,
+      reason: failure.message,
+      pauseMs: Math.round(pauseMs),
+    });
+    // Somebody else's sandbox may still serve those who wait; and what is not the user's fault may pass.
+    const hopeless = ERRORS[failure.code].fault === "user" || failure.code === "no-capacity";
+    revision.refusal = hopeless ? failure : undefined;
+    if (hopeless && revision.ready === 0 && revision.starting === 0) this.#events.refuse(revision, failure);
+    void sleep(this.#deps.clock, pauseMs, this.#closed.signal).then(() => this.scale(revision));
+  }
+
+  /** Milliseconds of loading and initialising. @throws StartError */
+  #readiness(sandbox: HeldSandbox): Promise<number> {
+    const { clock } = this.#deps;
+    return new Promise((resolve, reject) => {
+      const timer = clock.after(READY_MS, () =>
+        settle({ kind: "gone", failure: { code: "start-failed", message: `not ready within ${READY_MS} ms` } }),
+      );
+      const settle: Expected["settle"] = (outcome) => {
+        clock.cancel(timer);
+        this.#expected.delete(sandbox.id);
+        if (outcome.kind === "ready") resolve(outcome.event.loadMs + outcome.event.initMs);
+        else reject(new StartError(outcome.kind, outcome.failure));
+      };
+      this.#expected.set(sandbox.id, { sandbox, settle });
+    });
+  }
+
+  /** Dials the guest and exchanges HELLO; afterwards the frames are the stream's. */
+  async #connect(sandbox: HeldSandbox): Promise<void> {
+    const { clock, network } = this.#deps;
+    const stream = this.#events.openStream(sandbox);
+    sandbox.stream = stream;
+    const welcomed = Promise.withResolvers<void>();
+    const handlers = stream.handlers;
+    const greet = (frame: Frame) => {
+      if (frame.type !== GUEST_FRAMES.HELLO)
+        throw new ShapeError(`the data stream opened with a frame of type ${frame.type}`);
+      parseJson(dataWelcome, frame.head, "HELLO");
+      current = handlers.frame;
+      welcomed.resolve();
+    };
+    let current = greet;
+    const close = (error: Error | undefined) => {
+      welcomed.reject(error ?? new Error("the guest closed the data stream"));
+      handlers.close(error);
+    };
+    const link = await network.dial(sandbox.address, "data", { frame: (frame) => current(frame), close });
+    stream.attach(link);
+    link.send(
+      GUEST_FRAMES.HELLO,
+      0,
+      0,
+      JSON.stringify({ owner: this.#options.owner, epoch: this.#options.epoch }),
+      null,
+    );
+    const timer = clock.after(WELCOME_MS, () =>
+      link.close(new Error(`no HELLO on the data stream within ${WELCOME_MS} ms`)),
+    );
+    await welcomed.promise.finally(() => clock.cancel(timer));
+  }
+}
+
+class StartError extends Error {
+  readonly kind: "failed" | "gone";
+  readonly failure: Failure;
+
+  constructor(kind: "failed" | "gone", failure: Failure) {
+    super(failure.message);
+    this.kind = kind;
+    this.failure = failure;
+  }
+}

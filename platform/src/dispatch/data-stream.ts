@@ -1,0 +1,237 @@
+import type { Link, LinkHandlers } from "#base/link/link.ts";
+import type { ErrorCode } from "#contract/errors.ts";
+import {
+  type CancelReason,
+  GUEST_ERROR_CODES,
+  GUEST_FRAMES,
+  guestEnd,
+  guestMisrouted,
+  guestWindow,
+  INITIAL_WINDOW,
+  type MisroutedReason,
+} from "#contract/guest/link.ts";
+import { FLAG_FIN, type Frame, MAXIMUM_STREAM } from "#contract/link/frame.ts";
+import { parseJson, ShapeError } from "#contract/shape.ts";
+import { AnswerHeadError, AnswerHeads } from "./answer-head.ts";
+import type { Invocation } from "./invocation.ts";
+
+/** What the stream tells the hops. Each invocation ends with exactly one of `released`, `misrouted` and `closed`. */
+export interface StreamEvents {
+  /** The guest let go of the slot. */
+  released(invocation: Invocation): void;
+  /** The guest did not take it: nothing of it ran. */
+  misrouted(invocation: Invocation, reason: MisroutedReason): void;
+  /** The answer is complete, or has failed: the caller has been told. */
+  answered(invocation: Invocation, outcome: "ok" | ErrorCode): void;
+  /** The link is gone with these under way. `violation` says how the guest broke the protocol, where it did. */
+  closed(running: readonly Invocation[], violation: string | undefined): void;
+}
+
+/** Where a data stream is used up: the sandbox is then replaced, since stream numbers must not repeat. */
+const STREAMS_PER_LINK = MAXIMUM_STREAM - 1_000_000;
+/** Credit is given back in portions, so that small chunks do not each cost a frame. */
+const CREDIT_PORTION = INITIAL_WINDOW / 4;
+
+/**
+ * The data stream to one guest: INVOKE out, answers in. Everything that comes in is hostile input; what breaks the protocol
+ * throws, which closes this link and harms no other.
+ *
+ * Owns: stream numbers, windows, and which invocation each stream carries.
+ * Does not own: slots (held-sandbox.ts), deadlines and retries (forward.ts).
+ * Invariants: 1. an invocation is in `#running` from INVOKE until the guest lets go of it; 2. nothing is passed to an answer
+ * after it was told to end.
+ */
+export class DataStream {
+  readonly #events: StreamEvents;
+  readonly #heads = new AnswerHeads();
+  readonly #running = new Map<number, Invocation>();
+  #link: Link | null = null;
+  #streams = 0;
+  /** Every INVOKE up to this stream has been taken or refused. */
+  #accepted = 0;
+  #closed = false;
+
+  constructor(events: StreamEvents) {
+    this.#events = events;
+  }
+
+  get handlers(): LinkHandlers {
+    return { frame: (frame) => this.receive(frame), close: (error) => this.#ended(error) };
+  }
+
+  attach(link: Link): void {
+    this.#link = link;
+  }
+
+  get exhausted(): boolean {
+    return this.#streams >= STREAMS_PER_LINK;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  close(): void {
+    this.#link?.close();
+  }
+
+  wasAccepted(invocation: Invocation): boolean {
+    return invocation.stream <= this.#accepted || invocation.phase === "accepted" || invocation.phase === "answering";
+  }
+
+  invoke(invocation: Invocation, budgetMs: number): void {
+    const stream = ++this.#streams;
+    invocation.stream = stream;
+    invocation.sendWindow = INITIAL_WINDOW;
+    invocation.receiveWindow = INITIAL_WINDOW;
+    this.#running.set(stream, invocation);
+    const head = `{"id":"${invocation.id}",${invocation.revision.refText},"budgetMs":${budgetMs},${invocation.headText}}`;
+    const body = invocation.body;
+    const whole = body === null || (Buffer.isBuffer(body) && body.length <= INITIAL_WINDOW);
+    invocation.bodySent = whole;
+    this.#link!.send(GUEST_FRAMES.INVOKE, whole ? FLAG_FIN : 0, stream, head, whole ? (body as Buffer | null) : null);
+  }
+
+  data(invocation: Invocation, chunk: Buffer, fin: boolean): void {
+    invocation.sendWindow -= chunk.length;
+    if (fin) invocation.bodySent = true;
+    this.#link?.send(GUEST_FRAMES.DATA, fin ? FLAG_FIN : 0, invocation.stream, "", chunk);
+  }
+
+  cancel(invocation: Invocation, reason: CancelReason): void {
+    this.#link?.send(GUEST_FRAMES.CANCEL, 0, invocation.stream, JSON.stringify({ reason }), null);
+  }
+
+  /** The caller took `bytes` of the answer. */
+  credit(invocation: Invocation, bytes: number): void {
+    invocation.receiveCredit += bytes;
+    if (invocation.receiveCredit < CREDIT_PORTION || this.#closed) return;
+    invocation.receiveWindow += invocation.receiveCredit;
+    this.#link?.send(GUEST_FRAMES.WINDOW, 0, invocation.stream, `{"credit":${invocation.receiveCredit}}`, null);
+    invocation.receiveCredit = 0;
+  }
+
+  /** @throws ShapeError on a frame that breaks the protocol. */
+  receive(frame: Frame): void {
+    const stream = frame.stream;
+    if (frame.type === GUEST_FRAMES.ACCEPTED) return this.#onAccepted(stream);
+    const invocation = this.#running.get(stream);
+    if (invocation === undefined) {
+      if (stream === 0 && frame.type === GUEST_FRAMES.MISROUTED)
+        throw new ShapeError(`the guest refused the stream: ${frame.head}`);
+      if (stream > this.#streams || stream === 0)
+        throw new ShapeError(`a frame on stream ${stream}, which was never opened`);
+      return; // The guest had not yet heard that it is over.
+    }
+    switch (frame.type) {
+      case GUEST_FRAMES.HEAD:
+        return this.#onHead(invocation, frame);
+      case GUEST_FRAMES.DATA:
+        return this.#onData(invocation, frame);
+      case GUEST_FRAMES.END:
+        return this.#onEnd(invocation, frame);
+      case GUEST_FRAMES.WINDOW:
+        return this.#onWindow(invocation, frame);
+      case GUEST_FRAMES.MISROUTED:
+        return this.#onMisrouted(invocation, frame);
+      default:
+        throw new ShapeError(`a frame of type ${frame.type} on a data stream`);
+    }
+  }
+
+  #onAccepted(stream: number): void {
+    if (stream > this.#streams)
+      throw new ShapeError(`ACCEPTED up to stream ${stream}, but only ${this.#streams} were opened`);
+    if (stream > this.#accepted) this.#accepted = stream;
+  }
+
+  #onHead(invocation: Invocation, frame: Frame): void {
+    if (invocation.phase === "over") return this.#late(invocation, frame);
+    if (invocation.phase === "answering") throw new ShapeError("a second HEAD");
+    const body = frame.bodyBytes > 0 ? this.#receiveBody(invocation, frame) : null;
+    const last = frame.fin || frame.last;
+    try {
+      const head = this.#heads.read(frame.head);
+      invocation.phase = "answering";
+      invocation.status = head.status;
+      invocation.answer.head(head, body, last);
+      if (last) this.#events.answered(invocation, "ok");
+    } catch (error) {
+      if (!(error instanceof AnswerHeadError)) throw error;
+      this.#fail(invocation, "answer-invalid", error.message);
+      if (!frame.last) this.cancel(invocation, "client");
+    }
+    if (frame.last) this.#release(invocation);
+  }
+
+  #onData(invocation: Invocation, frame: Frame): void {
+    if (invocation.phase === "over") return this.#late(invocation, frame);
+    if (invocation.phase !== "answering") throw new ShapeError("DATA before HEAD");
+    if (frame.bodyBytes > 0) invocation.answer.data(this.#receiveBody(invocation, frame));
+    // Writing may have found that the caller is gone, or that the answer is longer than it said.
+    if ((frame.fin || frame.last) && (invocation.phase as string) !== "over") {
+      invocation.answer.end();
+      this.#events.answered(invocation, "ok");
+    }
+    if (frame.last) this.#release(invocation);
+  }
+
+  #onEnd(invocation: Invocation, frame: Frame): void {
+    const end = frame.head === "" ? { outcome: "ok" as const } : parseJson(guestEnd, frame.head, "END");
+    if (invocation.phase !== "over") {
+      if (end.outcome !== "error") throw new ShapeError("END without a complete answer");
+      if (!GUEST_ERROR_CODES.includes(end.code))
+        throw new ShapeError(`END with code ${end.code}, which is not a guest's to give`);
+      this.#fail(invocation, end.code, describe(end.error));
+    }
+    this.#release(invocation);
+  }
+
+  #onWindow(invocation: Invocation, frame: Frame): void {
+    invocation.sendWindow += parseJson(guestWindow, frame.head, "WINDOW").credit;
+    if (invocation.sendWindow > 0) invocation.resumeBody?.();
+  }
+
+  #onMisrouted(invocation: Invocation, frame: Frame): void {
+    const { reason } = parseJson(guestMisrouted, frame.head, "MISROUTED");
+    if (this.wasAccepted(invocation) && invocation.phase !== "over") throw new ShapeError("MISROUTED after ACCEPTED");
+    this.#running.delete(invocation.stream);
+    this.#events.misrouted(invocation, reason);
+  }
+
+  #receiveBody(invocation: Invocation, frame: Frame): Buffer {
+    invocation.receiveWindow -= frame.bodyBytes;
+    if (invocation.receiveWindow < 0) throw new ShapeError("more bytes than the window allows");
+    invocation.answerBytes += frame.bodyBytes;
+    return frame.body;
+  }
+
+  /** The caller has its answer, the guest is still talking. */
+  #late(invocation: Invocation, frame: Frame): void {
+    if (frame.last) this.#release(invocation);
+  }
+
+  #fail(invocation: Invocation, code: ErrorCode, message: string): void {
+    invocation.answer.failed({ code, message });
+    this.#events.answered(invocation, code);
+  }
+
+  #release(invocation: Invocation): void {
+    this.#running.delete(invocation.stream);
+    this.#events.released(invocation);
+  }
+
+  #ended(error: Error | undefined): void {
+    this.#closed = true;
+    const running = [...this.#running.values()];
+    this.#running.clear();
+    this.#events.closed(
+      running,
+      error instanceof ShapeError || error?.name === "FrameError" ? error.message : undefined,
+    );
+  }
+}
+
+function describe(error: { name: string; message: string }): string {
+  return error.name === "" || error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
+}

@@ -1,0 +1,307 @@
+import type { Clock, Timer } from "#base/clock.ts";
+import type { Network } from "#base/link/link.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import type { AgentEvents, GoneCause, SandboxView } from "#contract/agent/link.ts";
+import type { FunctionRef } from "#contract/names.ts";
+import { functionKey } from "#contract/names.ts";
+import type { RoutePlan } from "#contract/plan/plan.ts";
+import { chooseRevision } from "#domain/placement/split.ts";
+import { expired } from "#domain/scaling/keep-alive.ts";
+import { Acquire } from "./acquire.ts";
+import { AgentClient } from "./agent-client.ts";
+import type { Answer } from "./answer.ts";
+import { ColdStarts } from "./cold-start.ts";
+import { Forward } from "./forward.ts";
+import type { HeldSandbox } from "./held-sandbox.ts";
+import { Invocation, type InvocationStart } from "./invocation.ts";
+import { RevisionDispatch } from "./revision-dispatch.ts";
+
+const SWEEP_MS = 1_000;
+/** How long the agent has to say why a sandbox is gone before it is told to remove it. */
+const GONE_MS = 2_000;
+
+export interface DispatcherDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly log: Log;
+  /** Hop 5: called once for each invocation, when its caller has the answer. */
+  readonly settle: (invocation: Invocation) => void;
+}
+
+export interface DispatcherOptions {
+  readonly owner: string;
+  readonly epoch: number;
+  readonly agentAddress: string;
+  readonly concurrentStarts: number;
+}
+
+interface Held {
+  readonly revision: RevisionDispatch;
+  readonly sandbox: HeldSandbox;
+}
+
+/** One function under this owner: its revisions, and how callers are split among them. */
+interface OwnedFunction {
+  plan: RoutePlan;
+  readonly revisions: Map<string, RevisionDispatch>;
+}
+
+/**
+ * Dispatch of the functions this gateway owns.
+ *
+ * Owns: the functions, and with them queue, slots and scale of each; it is the only writer of all of it.
+ * Does not own: routes and HTTP (gateway), sandboxes themselves (agent).
+ * Invariants: 1. a sandbox the agent says is gone is in no revision; 2. a revision that is not live, has no sandbox and nobody
+ * waiting is forgotten; 3. nothing here waits for control.
+ */
+export class Dispatcher {
+  readonly #deps: DispatcherDeps;
+  readonly #functions = new Map<string, OwnedFunction>();
+  /** Every sandbox until the agent says that it is gone, also those that no revision counts any more. */
+  readonly #held = new Map<string, Held>();
+  readonly #agent: AgentClient;
+  readonly #acquire: Acquire;
+  readonly #forward: Forward;
+  readonly #starts: ColdStarts;
+  #sweep: Timer | undefined;
+
+  constructor(deps: DispatcherDeps, options: DispatcherOptions) {
+    this.#deps = deps;
+    this.#agent = new AgentClient(
+      deps,
+      { address: options.agentAddress, owner: options.owner, epoch: options.epoch },
+      {
+        listed: (sandboxes) => this.#listed(sandboxes),
+        away: () => this.#starts.onAway(),
+        ready: (event) => this.#starts.onReady(event),
+        failed: (event) => this.#starts.onFailed(event),
+        gone: (event) => this.#gone(event),
+        health: (event) => this.#health(event.sandbox, event.state === "busy"),
+      },
+    );
+    this.#starts = new ColdStarts(deps, this.#agent, options, {
+      held: (revision, sandbox) => this.#held.set(sandbox.id, { revision, sandbox }),
+      ready: (revision, sandbox) => this.#ready(revision, sandbox),
+      refuse: (revision, failure) => this.#acquire.refuseAll(revision, failure),
+      openStream: (sandbox) => this.#forward.openStream(sandbox),
+    });
+    this.#acquire = new Acquire(deps, {
+      forward: (invocation) => this.#forward.send(invocation),
+      scale: (revision) => this.#starts.scale(revision),
+      over: deps.settle,
+    });
+    this.#forward = new Forward(deps, {
+      freed: (invocation) => this.#freed(invocation),
+      again: (invocation) => this.#acquire.again(invocation),
+      over: deps.settle,
+      kill: (sandbox, cause, reason) => this.#kill(sandbox, cause, reason),
+      lost: (sandbox) => this.#lost(sandbox),
+    });
+  }
+
+  open(): void {
+    this.#agent.open();
+    this.#sweepLater();
+  }
+
+  async close(): Promise<void> {
+    if (this.#sweep !== undefined) this.#deps.clock.cancel(this.#sweep);
+    this.#starts.close();
+    await this.#agent.close();
+    for (const revision of this.#all()) for (const sandbox of revision.sandboxes.values()) sandbox.stream?.close();
+  }
+
+  /** Which revision an invocation of the function gets now; undefined when there is no such function. */
+  route(key: string): RevisionDispatch | undefined {
+    const owned = this.#functions.get(key);
+    if (owned === undefined) return undefined;
+    const live = owned.plan.live;
+    const revision = live.length === 1 ? live[0]!.revision : chooseRevision(live, this.#deps.random.next());
+    return owned.revisions.get(revision);
+  }
+
+  /** The answer comes through `answer`, perhaps before this returns. */
+  submit(start: InvocationStart, revision: RevisionDispatch, answer: Answer): Invocation {
+    const invocation = new Invocation(start, revision, answer);
+    this.#acquire.submit(invocation);
+    return invocation;
+  }
+
+  /** The caller does not want the answer any more. */
+  leave(invocation: Invocation): void {
+    if (invocation.phase === "over") return;
+    if (invocation.phase === "waiting") this.#acquire.leave(invocation);
+    else this.#forward.leave(invocation);
+  }
+
+  /** The caller has taken bytes of a streamed answer. */
+  taken(invocation: Invocation, bytes: number): void {
+    invocation.sandbox?.stream?.credit(invocation, bytes);
+  }
+
+  setPlan(plan: RoutePlan): void {
+    const key = functionKey(plan);
+    const owned = this.#functions.get(key) ?? { plan, revisions: new Map<string, RevisionDispatch>() };
+    owned.plan = plan;
+    this.#functions.set(key, owned);
+    for (const revision of owned.revisions.values()) {
+      revision.policy = plan.policy;
+      revision.live = plan.live.some((part) => part.revision === revision.ref.revision);
+    }
+    for (const { revision: name } of plan.live) {
+      const revision = owned.revisions.get(name) ?? this.#create(plan, name);
+      owned.revisions.set(name, revision);
+      this.#starts.scale(revision);
+    }
+    this.#retire(owned);
+  }
+
+  removePlan(ref: FunctionRef): void {
+    const key = functionKey(ref);
+    const owned = this.#functions.get(key);
+    if (owned === undefined) return;
+    this.#functions.delete(key);
+    for (const revision of owned.revisions.values()) {
+      revision.live = false;
+      this.#acquire.refuseAll(revision, { code: "function-not-found", message: "the function was deleted" });
+      for (const sandbox of [...revision.sandboxes.values()])
+        this.#drain(revision, sandbox, "the function was deleted");
+    }
+  }
+
+  /** For metrics, health and tests. */
+  *revisions(): Iterable<RevisionDispatch> {
+    yield* this.#all();
+  }
+
+  *#all(): Iterable<RevisionDispatch> {
+    for (const owned of this.#functions.values()) yield* owned.revisions.values();
+  }
+
+  #create(plan: RoutePlan, name: string): RevisionDispatch {
+    const ref = { tenant: plan.tenant, app: plan.app, function: plan.function, revision: name };
+    return new RevisionDispatch(ref, plan.revisions[name]!, plan.policy);
+  }
+
+  #freed(invocation: Invocation): void {
+    const { revision, sandbox } = invocation;
+    revision.give(invocation, this.#deps.clock.monotonic());
+    if (sandbox!.stream?.exhausted) sandbox!.state = "draining";
+    if (sandbox!.state === "draining" && sandbox!.used === 0) this.#remove(revision, sandbox!, "stopped", "drained");
+    if (revision.waiting.length > 0) {
+      this.#acquire.serve(revision);
+      this.#starts.scale(revision);
+    }
+  }
+
+  /** No new invocations; gone when the running ones are done. */
+  #drain(revision: RevisionDispatch, sandbox: HeldSandbox, reason: string): void {
+    if (sandbox.state === "ready") sandbox.state = "draining";
+    if (sandbox.used === 0 && sandbox.state === "draining") this.#remove(revision, sandbox, "stopped", reason);
+  }
+
+  #remove(revision: RevisionDispatch, sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
+    sandbox.state = "gone";
+    revision.sandboxes.delete(sandbox.id);
+    this.#agent.release(sandbox.id, cause, reason);
+    sandbox.stream?.close();
+  }
+
+  #kill(sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
+    this.#deps.log.warn("sandbox is killed", { sandbox: sandbox.id, cause, reason });
+    if (sandbox.state === "ready") sandbox.state = "draining";
+    this.#agent.release(sandbox.id, cause, reason);
+  }
+
+  /** The data stream is gone, and with it all use of the sandbox. The agent is left a moment to say why. */
+  #lost(sandbox: HeldSandbox): void {
+    const held = this.#held.get(sandbox.id);
+    if (held === undefined || sandbox.state === "starting" || sandbox.state === "gone") return;
+    sandbox.state = "gone";
+    held.revision.sandboxes.delete(sandbox.id);
+    this.#deps.clock.after(GONE_MS, () => {
+      if (this.#held.has(sandbox.id)) this.#agent.release(sandbox.id, "exited", "the data stream closed");
+    });
+    this.#starts.scale(held.revision);
+  }
+
+  #gone(event: AgentEvents["gone"]): void {
+    this.#starts.onGone(event);
+    const held = this.#held.get(event.sandbox);
+    if (held === undefined) return;
+    this.#held.delete(event.sandbox);
+    const { revision, sandbox } = held;
+    sandbox.setCause(event.failure);
+    if (sandbox.state === "starting" || sandbox.state === "gone") return;
+    sandbox.state = "gone";
+    revision.sandboxes.delete(sandbox.id);
+    sandbox.stream?.close();
+    this.#starts.scale(revision);
+  }
+
+  #ready(revision: RevisionDispatch, sandbox: HeldSandbox): void {
+    if (this.#functions.get(functionKey(revision.ref))?.revisions.get(revision.ref.revision) !== revision) {
+      this.#remove(revision, sandbox, "stopped", "the function was deleted while it started");
+      return;
+    }
+    this.#acquire.serve(revision, sandbox);
+  }
+
+  #health(id: string, busy: boolean): void {
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    const { revision, sandbox } = held;
+    sandbox.busy = busy;
+    revision.list(sandbox);
+    this.#acquire.serve(revision);
+    this.#starts.scale(revision);
+  }
+
+  /** After every (re)connect: take over what is bound to what we own, let go of the rest. */
+  #listed(views: readonly SandboxView[]): void {
+    const present = new Set(views.map((view) => view.sandbox));
+    for (const id of this.#held.keys()) {
+      if (!present.has(id)) this.#gone({ sandbox: id, cause: "host" });
+    }
+    for (const view of views) {
+      if (this.#held.get(view.sandbox)?.sandbox.state === "ready") continue;
+      const bound = view.bound;
+      const revision =
+        bound === undefined ? undefined : this.#functions.get(functionKey(bound))?.revisions.get(bound.revision);
+      const usable = view.state === "ready" || view.state === "loading" || view.state === "initialising";
+      if (revision !== undefined && usable) this.#starts.adopt(revision, view);
+      else this.#agent.release(view.sandbox, "stopped", "nobody needs it");
+    }
+    for (const revision of this.#all()) this.#starts.scale(revision);
+  }
+
+  #retire(owned: OwnedFunction): void {
+    for (const [name, revision] of owned.revisions) {
+      if (revision.live) continue;
+      if (revision.sandboxes.size === 0 && revision.waiting.length === 0 && revision.starting === 0)
+        owned.revisions.delete(name);
+    }
+  }
+
+  #sweepLater(): void {
+    this.#sweep = this.#deps.clock.after(SWEEP_MS, () => {
+      this.#sweepIdle();
+      this.#sweepLater();
+    });
+  }
+
+  #sweepIdle(): void {
+    const now = this.#deps.clock.monotonic();
+    for (const owned of this.#functions.values()) {
+      const { min, keepAliveMs } = owned.plan.policy.scaling;
+      for (const revision of owned.revisions.values()) {
+        const ready = [...revision.sandboxes.values()].filter((sandbox) => sandbox.state === "ready");
+        for (const sandbox of expired(ready, { live: revision.live, keepAliveMs, min }, now))
+          this.#remove(revision, sandbox, "idle", "idle");
+      }
+      this.#retire(owned);
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import type { Clock } from "#base/clock.ts";
+import type { Slot } from "#contract/agent/link.ts";
+import type { Failure } from "#contract/errors.ts";
+import type { DataStream } from "./data-stream.ts";
+
+/**
+ *     starting ──▶ ready ──▶ draining ──▶ gone
+ *        └──────────┴──────────────────────▲
+ */
+export type HeldState = "starting" | "ready" | "draining" | "gone";
+
+/**
+ * A sandbox that this owner holds, with its slots.
+ *
+ * Invariants: 1. a slot number is either in `#free` or held by exactly one invocation; 2. slots are given only while ready and
+ * neither busy nor suspect; 3. `gone` is final.
+ */
+export class HeldSandbox {
+  readonly id: string;
+  readonly address: string;
+  readonly epoch: number;
+  state: HeldState = "starting";
+  stream: DataStream | null = null;
+  /** The agent gets no PONG: it works, route nothing there. */
+  busy = false;
+  /** Invocations past their deadline that have not let go. */
+  suspect = 0;
+  /** Whether it stands in its revision's stack of sandboxes with free slots. */
+  listed = false;
+  idleSinceMs: number | undefined;
+  /** Milliseconds its start took, told in Server-Timing to those who waited for it. */
+  coldMs = 0;
+  readonly concurrency: number;
+  readonly #free: number[] = [];
+  #causeKnown = false;
+  #cause: Failure | undefined;
+  readonly #awaiting: (() => void)[] = [];
+
+  constructor(id: string, address: string, epoch: number, concurrency: number) {
+    this.id = id;
+    this.address = address;
+    this.epoch = epoch;
+    this.concurrency = concurrency;
+    for (let slot = concurrency - 1; slot >= 0; slot--) this.#free.push(slot);
+  }
+
+  get used(): number {
+    return this.concurrency - this.#free.length;
+  }
+
+  get idleSlots(): number {
+    return this.available ? this.#free.length : 0;
+  }
+
+  get available(): boolean {
+    return this.state === "ready" && !this.busy && this.suspect === 0 && this.#free.length > 0;
+  }
+
+  /** Call only while `available`. */
+  take(): number {
+    this.idleSinceMs = undefined;
+    return this.#free.pop()!;
+  }
+
+  give(slot: number, now: number): void {
+    this.#free.push(slot);
+    if (this.#free.length === this.concurrency) this.idleSinceMs = now;
+  }
+
+  /** The agent said that it is gone, and why where it is somebody's fault. */
+  setCause(cause: Failure | undefined): void {
+    if (this.#causeKnown) return;
+    this.#causeKnown = true;
+    this.#cause = cause;
+    for (const tell of this.#awaiting.splice(0)) tell();
+  }
+
+  /** Calls `tell` once, with the cause when the agent has said it, without after `withinMs`. */
+  whenGone(clock: Clock, withinMs: number, tell: (cause: Failure | undefined) => void): void {
+    if (this.#causeKnown) return tell(this.#cause);
+    let told = false;
+    const once = () => {
+      if (told) return;
+      told = true;
+      clock.cancel(timer);
+      tell(this.#cause);
+    };
+    const timer = clock.after(withinMs, once);
+    this.#awaiting.push(once);
+  }
+
+  /** A slot as data, for another gateway to send to. */
+  describe(slot: number): Slot {
+    return { address: this.address, epoch: this.epoch, slot };
+  }
+}

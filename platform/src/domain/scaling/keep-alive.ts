@@ -1,0 +1,21 @@
+export interface IdleSandbox {
+  /** Since when no slot of it was used, on the clock that `now` is read from; undefined while one is. */
+  readonly idleSinceMs: number | undefined;
+}
+
+/**
+ * Which sandboxes have outlived their keep-alive, longest idle first, leaving at least `min` of the function. Those of a revision
+ * that gets no traffic any more (`live` false) go as soon as they are idle, and do not count towards the minimum.
+ */
+export function expired<S extends IdleSandbox>(
+  sandboxes: readonly S[],
+  rule: { readonly live: boolean; readonly keepAliveMs: number; readonly min: number },
+  now: number,
+): S[] {
+  const keepAliveMs = rule.live ? rule.keepAliveMs : 0;
+  const spare = rule.live ? Math.max(0, sandboxes.length - rule.min) : sandboxes.length;
+  return sandboxes
+    .filter((sandbox) => sandbox.idleSinceMs !== undefined && now - sandbox.idleSinceMs >= keepAliveMs)
+    .sort((a, b) => a.idleSinceMs! - b.idleSinceMs!)
+    .slice(0, spare);
+}
