@@ -1,5 +1,5 @@
-import assert from "node:assert/strict";
 import { type Extract, extract } from "tar-stream";
+import { assert } from "#base/assert.ts";
 import type { EntryHead } from "./admission.ts";
 import type { ArchiveLimits } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
@@ -125,7 +125,7 @@ class TarReader {
       throw this.#explain(error);
     }
     // Whatever tar-stream does when it is destroyed, a short file must not pass for a whole one.
-    assert.equal(bytes, entry.header.size);
+    assert(bytes === entry.header.size, "tar-stream ended a file early");
   }
 
   #explain(error: unknown): unknown {

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
 import { chmod, link, lstat, mkdir, mkdtemp, open, rename, rm, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { assertNever } from "#base/assert.ts";
 import { type Admission, type Admitted, type ArchiveTotals, createAdmission } from "./admission.ts";
 import { decompressed } from "./decompress.ts";
 import { ARCHIVE_LIMITS, type ArchiveLimits } from "./limits.ts";
@@ -70,6 +71,8 @@ async function write(root: string, entry: Admitted, content: AsyncIterable<Uint8
       return symlink(entry.target, path);
     case "hardlink":
       return link(join(root, entry.target), path);
+    default:
+      assertNever(entry, "kind of entry");
   }
 }
 

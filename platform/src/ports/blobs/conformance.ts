@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import type { Digest } from "#contract/digest.ts";
+import { type ErrorCode, PlatformError } from "#contract/errors.ts";
 import type { Blobs, PutOutcome } from "./blobs.ts";
-import { BlobsError, type BlobsErrorCode } from "./error.ts";
 
 /** What the suite needs beside the port: ways to look and to break things behind the driver's back. */
 export interface BlobsFixture {
@@ -277,7 +277,7 @@ async function everyMethodRefuses(
   blobs: Blobs,
   tenant: string,
   digest: Digest,
-  code: BlobsErrorCode,
+  code: ErrorCode,
   options: { except?: "list" } = {},
 ): Promise<void> {
   const refusal = failsWith(code);
@@ -289,8 +289,8 @@ async function everyMethodRefuses(
   if (options.except !== "list") await assert.rejects(listed(blobs, tenant), refusal, `list ${tenant}`);
 }
 
-function failsWith(code: BlobsErrorCode): (error: unknown) => boolean {
-  return (error) => error instanceof BlobsError && error.code === code;
+function failsWith(code: ErrorCode): (error: unknown) => boolean {
+  return (error) => error instanceof PlatformError && error.code === code;
 }
 
 async function readUntilCorrupt(blobs: Blobs, digest: Digest, range?: { start: number; end: number }): Promise<number> {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Digest } from "#contract/digest.ts";
+import { PlatformError } from "#contract/errors.ts";
 import type { BlobRange, PutOutcome } from "./blobs.ts";
-import { BlobsError } from "./error.ts";
 
 export type Received =
   | { readonly kind: "received"; readonly bytes: number }
@@ -56,8 +56,8 @@ function overlap(chunk: Uint8Array, offset: number, range: BlobRange | undefined
   return chunk.subarray(start, end);
 }
 
-function corrupt(tenant: string, digest: Digest, actual: string, bytes: number): BlobsError {
-  return new BlobsError(
+function corrupt(tenant: string, digest: Digest, actual: string, bytes: number): PlatformError {
+  return new PlatformError(
     "blob-corrupt",
     `The blob ${digest} of tenant ${tenant} is damaged: its ${bytes} bytes have the digest ${actual}. Delete it and store it again.`,
     { details: { tenant, digest, actual, bytes } },

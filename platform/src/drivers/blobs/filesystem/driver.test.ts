@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { type Digest, digestHex } from "#contract/digest.ts";
+import { PlatformError } from "#contract/errors.ts";
 import { blobsConformance } from "#ports/blobs/conformance.ts";
-import { BlobsError } from "#ports/blobs/index.ts";
 import { createFilesystemBlobs } from "./driver.ts";
 
 const HELLO = Buffer.from("hello");
@@ -81,7 +81,7 @@ test("a reader beside the writer removes nothing and writes nothing", async () =
     await reader.open(SOON());
     assert.deepEqual(await readdir(join(root, "incoming")), ["other"]);
     assert.equal(reader.capabilities.writable, false);
-    const refused = (error: unknown): boolean => error instanceof BlobsError && /read only/.test(error.message);
+    const refused = (error: unknown): boolean => error instanceof PlatformError && /read only/.test(error.message);
     await assert.rejects(reader.put("acme", DIGEST, source(), { maximumBytes: 5 }), refused);
     await assert.rejects(reader.delete("acme", DIGEST), refused);
     await writer.put("acme", DIGEST, source(), { maximumBytes: 5 });
@@ -104,7 +104,7 @@ test("a failing disk is an error that names the path and the cause", async () =>
     await writeFile(join(root, "file"), "");
     const blobs = createFilesystemBlobs({ root: join(root, "file") });
     await assert.rejects(blobs.open(SOON()), (error) => {
-      assert.ok(error instanceof BlobsError);
+      assert.ok(error instanceof PlatformError);
       assert.equal(error.code, "store-unavailable");
       assert.match(error.message, /prepare .*file: .*EEXIST/);
       return true;

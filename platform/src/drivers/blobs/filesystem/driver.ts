@@ -2,13 +2,13 @@ import { constants, type Dir, type Stats } from "node:fs";
 import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Digest, digestHex, parseDigest } from "#contract/digest.ts";
+import { PlatformError } from "#contract/errors.ts";
 import {
   type BlobEntry,
   type BlobRange,
   type BlobStat,
   type Blobs,
   type BlobsCapabilities,
-  BlobsError,
   checkKey,
   checkRange,
   checkTenant,
@@ -153,12 +153,12 @@ class FilesystemDriver implements Blobs {
   }
 
   #requireOpen(): void {
-    if (!this.#opened) throw new BlobsError("store-unavailable", `The blobs in ${this.#root} are not open.`);
+    if (!this.#opened) throw new PlatformError("store-unavailable", `The blobs in ${this.#root} are not open.`);
   }
 
   #requireWritable(): void {
     if (this.capabilities.writable) return;
-    throw new BlobsError("store-unavailable", `The blobs in ${this.#root} were opened to be read only.`);
+    throw new PlatformError("store-unavailable", `The blobs in ${this.#root} were opened to be read only.`);
   }
 }
 
@@ -226,6 +226,6 @@ async function onDisk<T>(doing: string, run: () => Promise<T>): Promise<T> {
     return await run();
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new BlobsError("store-unavailable", `Could not ${doing}: ${why}`, { cause });
+    throw new PlatformError("store-unavailable", `Could not ${doing}: ${why}`, { cause });
   }
 }

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import type { Digest } from "#contract/digest.ts";
+import { PlatformError } from "#contract/errors.ts";
 import { blobsConformance } from "#ports/blobs/conformance.ts";
-import { BlobsError } from "#ports/blobs/index.ts";
 import { type BlobsOperation, createMemoryBlobs, type MemoryBlobsOptions } from "./driver.ts";
 
 const now = (): number => 1_700_000_000_000;
@@ -53,7 +53,7 @@ test("an operation told to fail fails with the error given", async () => {
 test("a put that is cut off stores nothing; a get that is cut off ends in an error", async () => {
   let cut: "put" | "get" | undefined = "put";
   const { blobs, put } = await opened({ cutOff: (operation) => (operation === cut ? 150_000 : undefined) });
-  const isCutOff = (error: unknown): boolean => error instanceof BlobsError && error.code === "store-unavailable";
+  const isCutOff = (error: unknown): boolean => error instanceof PlatformError && error.code === "store-unavailable";
   await assert.rejects(put(), isCutOff);
   assert.equal(await blobs.has("acme", DIGEST), false);
   cut = "get";

@@ -1,10 +1,10 @@
 import type { Digest } from "#contract/digest.ts";
+import { PlatformError } from "#contract/errors.ts";
 import {
   type BlobEntry,
   type BlobRange,
   type BlobStat,
   type Blobs,
-  BlobsError,
   checkKey,
   checkRange,
   checkTenant,
@@ -141,7 +141,7 @@ class MemoryDriver implements MemoryBlobs {
   }
 
   #requireOpen(): void {
-    if (!this.#opened) throw new BlobsError("store-unavailable", "The blobs in memory are not open.");
+    if (!this.#opened) throw new PlatformError("store-unavailable", "The blobs in memory are not open.");
   }
 }
 
@@ -157,7 +157,7 @@ async function* cutOff(
   for await (const chunk of source) {
     if (chunk.byteLength > left) {
       yield chunk.subarray(0, left);
-      throw new BlobsError("store-unavailable", `The stream was cut off after ${afterBytes} bytes.`);
+      throw new PlatformError("store-unavailable", `The stream was cut off after ${afterBytes} bytes.`);
     }
     left -= chunk.byteLength;
     yield chunk;
