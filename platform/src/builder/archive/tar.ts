@@ -2,7 +2,7 @@ import { type Extract, extract } from "tar-stream";
 import { assert } from "#base/assert.ts";
 import type { EntryHead } from "./admission.ts";
 import type { ArchiveLimits } from "./limits.ts";
-import { Refusal } from "./refusal.ts";
+import { Refusal, refuse } from "./refusal.ts";
 
 /**
  * Reads a tar as a sequence of entries, over tar-stream.
@@ -141,6 +141,8 @@ class TarReader {
     const { byteOffset } = header as typeof header & { byteOffset: number };
     const linkname: string | null = header.linkname;
     const head = { ...header, linkname, pax: (header.pax ?? null) as EntryHead["pax"] };
+    // tar-stream waits for ever for a file whose size it could not read.
+    if (!Number.isSafeInteger(head.size)) refuse(head.name, "malformed", "its size is no number");
     const gap = byteOffset - BLOCK_BYTES - this.#entryEnd;
     if (this.#entryEnd > 0 && gap > 0 && !hasLongHeader(head)) {
       throw new Refusal("trailing-garbage", `The archive is refused: ${JSON.stringify(head.name)} follows its end.`);

@@ -283,6 +283,7 @@ describe("damage is refused", () => {
     const negative = patched(await tarOf([HELLO]), 124, `\xff${"\xff".repeat(10)}\x01`);
     await refused(negative, "malformed", /damaged/);
     await refused(await tarOf([{ ...HELLO, pax: { size: "many" } }]), "malformed", /damaged/);
+    await refused(patched(await tarOf([HELLO]), 124, "\xee0000000012 "), "malformed", /"hello.txt".*size/);
   });
 });
 
