@@ -287,6 +287,13 @@ export const ERRORS = Object.freeze({
     "The store can't be used now.",
     "Try again; see the platform's log.",
   ),
+  "blob-corrupt": define(
+    500,
+    "platform",
+    false,
+    "Stored bytes are no longer those that their digest names.",
+    "Deploy the function again; check the disk of the blob store.",
+  ),
   unavailable: define(503, "platform", true, "A part of the platform is away.", "Try again in a moment."),
   internal: define(
     500,

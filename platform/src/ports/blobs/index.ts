@@ -1,0 +1,3 @@
+export * from "./blobs.ts";
+export * from "./key.ts";
+export * from "./transfer.ts";
