@@ -1,0 +1,1 @@
+export default (input, context) => ({ hello: input?.name ?? "world" });
