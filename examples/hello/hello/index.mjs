@@ -1,1 +1,1 @@
-export default (input, context) => ({ hello: input?.name ?? "world" });
+export default (input) => ({ hello: input?.name ?? "world" });

@@ -1,4 +1,4 @@
-"""What is told about a column, gathered cell by cell: `add(cell, kind)` for each, then `summary()`."""
+"""What is told about a column, gathered cell by cell: `add(cell)` or `add_null()` for each, then `summary()`."""
 
 import math
 from array import array
@@ -9,8 +9,8 @@ from kinds import as_text, type_of_column
 TOP = 5
 
 
-def summarise_column(kinds):
-    """The column for these kinds of cells (a set, as `kinds.kind_of_…` names them)."""
+def create_column(kinds):
+    """An empty column of the type these kinds of cells make (a set of names from `kinds`)."""
     type = type_of_column(kinds)
     if type in ("integer", "number"):
         return NumberColumn(type)
@@ -25,11 +25,11 @@ class NumberColumn:
         self._nulls = 0
         self._values = array("d")
 
-    def add(self, cell, kind):
-        if kind == "null":
-            self._nulls += 1
-        else:
-            self._values.append(float(cell))
+    def add_null(self):
+        self._nulls += 1
+
+    def add(self, cell):
+        self._values.append(float(cell))
 
     def summary(self):
         values = sorted(self._values)
@@ -55,12 +55,12 @@ class TextColumn:
         self._nulls = 0
         self._values = Counter()
 
-    def add(self, cell, kind):
-        if kind == "null":
-            self._nulls += 1
-        else:
-            text = as_text(cell)
-            self._values[text.lower() if self._type == "boolean" else text] += 1
+    def add_null(self):
+        self._nulls += 1
+
+    def add(self, cell):
+        text = as_text(cell)
+        self._values[text.lower() if self._type == "boolean" else text] += 1
 
     def summary(self):
         summary = {"type": self._type, "count": self._values.total(), "nulls": self._nulls}

@@ -10,8 +10,8 @@ _NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _NULLS = frozenset(("", "NA", "N/A", "null", "NULL", "NaN"))
 _BOOLEANS = frozenset(("true", "false", "True", "False", "TRUE", "FALSE"))
-# Above this a double skips integers: such a column is identifiers, and stays text.
-_LARGEST_EXACT = 2**53
+# From 2**53 a double skips integers: such a column is identifiers, and stays text.
+_LARGEST_EXACT = 2**53 - 1
 
 
 def kind_of_text(cell):
@@ -38,6 +38,14 @@ def kind_of_value(value):
     if isinstance(value, float):
         return _kind_of_number(value, whole=False)
     return "date" if isinstance(value, str) and _is_date(value) else "text"
+
+
+def is_null_text(cell):
+    return cell in _NULLS
+
+
+def is_null_value(value):
+    return value is None
 
 
 def as_text(cell):

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kinds import kind_of_text, kind_of_value
+from kinds import is_null_text, is_null_value, kind_of_text, kind_of_value
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_ROWS = 50
@@ -22,6 +22,7 @@ class Table:
     names: list[str]
     rows: Callable[[], Iterator[Sequence]]  # from the first row, each time it is called
     kind: Callable[[object], str]
+    is_null: Callable[[object], bool]
 
 
 def read_table(input):
@@ -59,7 +60,7 @@ def _read_csv(text):
                 raise MalformedInput(f"Line {line} has {len(row)} columns and the header has {len(names)}.")
             yield row
 
-    return Table("csv", delimiter, names, rows, kind_of_text)
+    return Table("csv", delimiter, names, rows, kind_of_text, is_null_text)
 
 
 def _records(text, delimiter):
@@ -128,7 +129,7 @@ def _read_objects(value):
         for item in value:
             yield [item.get(name) for name in ordered]
 
-    return Table("json", None, ordered, rows, kind_of_value)
+    return Table("json", None, ordered, rows, kind_of_value, is_null_value)
 
 
 def _name_of(value):

@@ -11,7 +11,8 @@ function* readHeader() {
   if (text.startsWith("\x89PNG\r\n\x1a\n")) return yield* readPng();
   if (text.startsWith("\xff\xd8\xff")) return yield* readJpeg(start.subarray(2));
   if (text.startsWith("RIFF") && text.endsWith("WEBP")) return yield* readWebp();
-  if (text.startsWith("GIF87a") || text.startsWith("GIF89a")) return size("gif", start.readUInt16LE(6), start.readUInt16LE(8));
+  if (text.startsWith("GIF87a") || text.startsWith("GIF89a"))
+    return size("gif", start.readUInt16LE(6), start.readUInt16LE(8));
   return undefined;
 }
 

@@ -26,10 +26,14 @@ async function readSource(input) {
     throw new Refusal(400, "There is no image: send its bytes as the body.");
   }
   if (!(input instanceof Uint8Array)) {
-    throw new Refusal(415, "The body was sent as text or JSON: send the bytes of an image, with Content-Type: image/png or image/jpeg.");
+    throw new Refusal(
+      415,
+      "The body was sent as text or JSON: send the bytes of an image, with Content-Type: image/png or image/jpeg.",
+    );
   }
   const format = sniff(input);
-  if (format === undefined) throw new Refusal(415, "The body is not an image this can read: send a PNG, JPEG or WebP file.");
+  if (format === undefined)
+    throw new Refusal(415, "The body is not an image this can read: send a PNG, JPEG or WebP file.");
   // Only the header is read here, so the limit on pixels can be told with the size that broke it.
   const header = await decoding(format, sharp(input, { limitInputPixels: false }).metadata());
   if (header.width * header.height > MAX_INPUT_PIXELS) {
@@ -55,8 +59,13 @@ async function render(source, options) {
     .autoOrient()
     .resize({ width: options.width, height: options.height, fit: options.fit ?? "cover" });
   if (format === "jpeg") image.flatten({ background: "white" });
-  const bytes = await decoding(source.format, image.toFormat(format, format === "png" ? {} : { quality: QUALITY }).toBuffer());
-  console.log(`${source.format} ${source.width}×${source.height}, ${source.bytes.length} bytes → ${format}, ${bytes.length} bytes`);
+  const bytes = await decoding(
+    source.format,
+    image.toFormat(format, format === "png" ? {} : { quality: QUALITY }).toBuffer(),
+  );
+  console.log(
+    `${source.format} ${source.width}×${source.height}, ${source.bytes.length} bytes → ${format}, ${bytes.length} bytes`,
+  );
   return new Response(bytes, { headers: { "content-type": `image/${format}` } });
 }
 

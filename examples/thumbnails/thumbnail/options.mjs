@@ -25,7 +25,12 @@ export function readOptions(request) {
   }
   const height = readSide("height", given.height);
   const width = readSide("width", given.width) ?? (height === undefined ? DEFAULT_WIDTH : undefined);
-  return { width, height, format: readChoice("format", given.format, FORMATS), fit: readChoice("fit", given.fit, FITS) };
+  return {
+    width,
+    height,
+    format: readChoice("format", given.format, FORMATS),
+    fit: readChoice("fit", given.fit, FITS),
+  };
 }
 
 function readSide(name, text) {
