@@ -88,7 +88,7 @@ class Columns(unittest.TestCase):
         self.assertEqual(len(column["top"]), 5)
 
     def test_dates_and_booleans(self):
-        found = columns("when,ok\n2024-02-29,true\n2023-01-01,FALSE\n")
+        found = columns("when,ok\n2024-02-29,true\n2023-01-01,FALSE\n2023-01-02,TRUE\n")
         self.assertEqual((found["when"]["type"], found["when"]["max"]), ("date", "2024-02-29"))
         self.assertEqual((found["ok"]["type"], found["ok"]["distinct"]), ("boolean", 2))
         self.assertEqual(columns("when\n2023-02-29\n")["when"]["type"], "text")
@@ -113,6 +113,9 @@ class Delimiters(unittest.TestCase):
 
     def test_decimal_commas_do_not_hide_the_semicolon(self):
         self.assertEqual(handler("a;b;c\n1,5;2,5;3,5\n", None)["delimiter"], ";")
+
+    def test_a_header_full_of_commas_does_not_either(self):
+        self.assertEqual(list(columns("price, net, in EUR;b\n1;2\n3;4\n")), ["price, net, in EUR", "b"])
 
     def test_a_single_column_has_none(self):
         self.assertEqual(list(columns("name\nx\ny\n")), ["name"])
