@@ -1,0 +1,1 @@
+export default (input) => ({ hello: input?.name ?? "world" });

@@ -1,0 +1,9 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import hello from "./index.mjs";
+
+test("it greets who is named, and the world otherwise", () => {
+  assert.deepEqual(hello({ name: "Ada" }), { hello: "Ada" });
+  assert.deepEqual(hello(null), { hello: "world" });
+  assert.deepEqual(hello({}), { hello: "world" });
+});
