@@ -12,7 +12,8 @@ const name = matching("a name", isName);
 const functionRef = { tenant: name, app: name, function: name };
 
 /**
- * A record tells one invocation. It travels and rests as a row in this order, in batches whose rows are in order of id:
+ * A record tells one invocation. It travels and rests as a row with these fields, in batches. Rows of a batch are in the order
+ * in which the invocations ended; `first` and `last` are the lowest and the highest id among them.
  * `[id, revision, outcome, status, startedMs, waitMs, coldMs, runMs, bodyBytes, answerBytes, sandbox, trigger]`
  * `outcome`: "ok" or an error code. Milliseconds with three decimals; `startedMs` since 1970, `coldMs` is part of `waitMs`.
  */

@@ -1,0 +1,11 @@
+import type { Answer } from "../dispatch/answer.ts";
+import type { Invocation, InvocationStart } from "../dispatch/invocation.ts";
+import type { RevisionDispatch } from "../dispatch/revision-dispatch.ts";
+
+/** What the gateway needs of dispatch. */
+export interface Dispatch {
+  route(key: string): RevisionDispatch | undefined;
+  submit(start: InvocationStart, revision: RevisionDispatch, answer: Answer): Invocation;
+  leave(invocation: Invocation): void;
+  taken(invocation: Invocation, bytes: number): void;
+}

@@ -1,0 +1,137 @@
+import type { IncomingMessage } from "node:http";
+import type { Clock } from "#base/clock.ts";
+import type { Ids } from "#base/ids.ts";
+import type { ErrorCode } from "#contract/errors.ts";
+import type { InvocationStart } from "../dispatch/invocation.ts";
+import type { RevisionDispatch } from "../dispatch/revision-dispatch.ts";
+import { collectBody, RequestBody } from "./body.ts";
+import type { Dispatch } from "./dispatch.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Found, Routes } from "./routes.ts";
+
+export interface EdgeOptions {
+  /** Invocations under way in this gateway, at most; beyond, callers are sent away at once. */
+  readonly maximumInFlight: number;
+  /** Bytes of a request's target. */
+  readonly maximumTargetBytes: number;
+}
+
+/** Bodies of a known length up to this are read before a slot is asked for: a slow sender then holds none. */
+const COLLECTED_BYTES = 64 * 1024;
+/** W3C Trace Context, version 00. */
+const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+type Enter = (start: InvocationStart, revision: RevisionDispatch) => void;
+
+/**
+ * Hop 1: turns an HTTP request into the start of an invocation that knows no HTTP, or answers it right here.
+ * Order: cheap refusals first, nothing is read of a body that will not be wanted.
+ */
+export class Edge {
+  readonly #clock: Clock;
+  readonly #ids: Ids;
+  readonly #routes: Routes;
+  readonly #dispatch: Dispatch;
+  readonly #options: EdgeOptions;
+  readonly #load: { readonly inFlight: number; readonly ready: boolean };
+
+  constructor(
+    deps: {
+      clock: Clock;
+      ids: Ids;
+      routes: Routes;
+      dispatch: Dispatch;
+      load: { readonly inFlight: number; readonly ready: boolean };
+    },
+    options: EdgeOptions,
+  ) {
+    this.#clock = deps.clock;
+    this.#ids = deps.ids;
+    this.#routes = deps.routes;
+    this.#dispatch = deps.dispatch;
+    this.#load = deps.load;
+    this.#options = options;
+  }
+
+  enter(request: IncomingMessage, exchange: Exchange, enter: Enter): void {
+    const startedAt = this.#clock.monotonic();
+    const target = request.url!;
+    if (target === "/healthz") return exchange.health(this.#load.ready);
+    exchange.id = this.#ids.next();
+    if (this.#load.inFlight >= this.#options.maximumInFlight)
+      return exchange.refuse(
+        "overloaded",
+        `${this.#load.inFlight} invocations are under way, more than this gateway takes`,
+      );
+    if (target.length > this.#options.maximumTargetBytes)
+      return exchange.refuse(
+        "address-too-long",
+        `the request target has ${target.length} characters, ${this.#options.maximumTargetBytes} are allowed`,
+      );
+    const question = target.indexOf("?");
+    const path = question === -1 ? target : target.slice(0, question);
+    const query = question === -1 ? "" : target.slice(question + 1);
+    const found = this.#routes.find(request.method!, request.headers.host ?? "", path);
+    if (found.kind !== "found") return this.#refuseRoute(found, path, exchange);
+    const revision = this.#dispatch.route(found.key);
+    if (revision === undefined) return exchange.refuse("function-not-found", `no function answers at ${path}`);
+    if (prefersAsync(request)) return exchange.submitLater(revision.ref);
+
+    const bodyBytes = declaredBytes(request);
+    const limit = found.plan.policy.limits.bodyBytes;
+    if (bodyBytes > limit)
+      return exchange.refuse("body-too-large", `the body has ${bodyBytes} bytes, this function takes ${limit}`);
+    const begin = (body: Buffer | RequestBody | null) => {
+      const start: InvocationStart = {
+        id: exchange.id,
+        headText: headText(request, found, query),
+        body,
+        bodyBytes: Buffer.isBuffer(body) ? body.length : 0,
+        trigger: found.trigger,
+        startedMs: this.#clock.now(),
+        startedAt,
+      };
+      enter(start, revision);
+    };
+    if (bodyBytes === 0) begin(null);
+    else if (bodyBytes > 0 && bodyBytes <= COLLECTED_BYTES) collectBody(request, bodyBytes, begin);
+    else begin(new RequestBody(request, limit, () => exchange.bodyTooLarge(limit)));
+  }
+
+  #refuseRoute(found: Exclude<Found, { kind: "found" }>, path: string, exchange: Exchange): void {
+    if (found.kind === "method")
+      return exchange.refuse("method-not-allowed", `${path} takes ${found.allow}`, ["Allow", found.allow]);
+    if (found.kind === "malformed") return exchange.refuse("bad-request", found.message);
+    const code: ErrorCode = this.#load.ready ? "function-not-found" : "not-ready";
+    exchange.refuse(code, code === "not-ready" ? "the gateway has no plan yet" : `no function answers at ${path}`);
+  }
+}
+
+/** -1 when only the end of the body will tell. */
+function declaredBytes(request: IncomingMessage): number {
+  const length = request.headers["content-length"];
+  if (length !== undefined) return Number(length);
+  return request.headers["transfer-encoding"] === undefined ? 0 : -1;
+}
+
+function prefersAsync(request: IncomingMessage): boolean {
+  const prefer = request.headers.prefer;
+  return prefer !== undefined && /(^|,|;)\s*respond-async\s*($|,|;)/i.test(String(prefer));
+}
+
+/** JSON text of what the guest is told of the request. Headers go as they came, plus where they came from. */
+function headText(request: IncomingMessage, found: Extract<Found, { kind: "found" }>, query: string): string {
+  const headers = request.rawHeaders;
+  headers.push(
+    "X-Forwarded-For",
+    request.socket.remoteAddress ?? "",
+    "X-Forwarded-Proto",
+    "http",
+    "X-Forwarded-Host",
+    request.headers.host ?? "",
+  );
+  const params = found.params === undefined ? "" : `,"params":${JSON.stringify(found.params)}`;
+  const trace = request.headers.traceparent;
+  const traced = typeof trace === "string" && TRACEPARENT.test(trace) ? `,"trace":"${trace}"` : "";
+  return `"request":{"method":"${request.method}","path":${JSON.stringify(found.path)},"query":${JSON.stringify(query)},"headers":${JSON.stringify(headers)}${params}}${traced}`;
+}

@@ -1,0 +1,124 @@
+import type { Server } from "node:http";
+import type { Clock, Timer } from "#base/clock.ts";
+import type { Ids } from "#base/ids.ts";
+import type { Log } from "#base/log.ts";
+import type { FunctionRef } from "#contract/names.ts";
+import type { RoutePlan } from "#contract/plan/plan.ts";
+import type { RoutePlans } from "#ports/plans/plans.ts";
+import type { Telemetry } from "#ports/telemetry/telemetry.ts";
+import type { AsyncClient } from "./async-client.ts";
+import type { Dispatch } from "./dispatch.ts";
+import { Edge } from "./edge.ts";
+import { createInvoke } from "./invoke.ts";
+import type { Meters } from "./meters.ts";
+import { Routes } from "./routes.ts";
+import { createEdgeServer, listen, SERVER_LIMITS, type ServerLimits } from "./server.ts";
+import type { Settle } from "./settle.ts";
+
+export interface GatewayDeps {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly plans: RoutePlans;
+  readonly telemetry: Telemetry;
+  readonly async: AsyncClient;
+  readonly settle: Settle;
+  readonly meters: Meters;
+  readonly dispatch: Dispatch & {
+    open(): void;
+    close(): Promise<void>;
+    setPlan(plan: RoutePlan): void;
+    removePlan(ref: FunctionRef): void;
+  };
+}
+
+export interface GatewayOptions {
+  readonly bind: string;
+  readonly port: number;
+  readonly limits?: ServerLimits;
+  readonly maximumInFlight?: number;
+}
+
+const MAXIMUM_IN_FLIGHT = 10_000;
+const MAXIMUM_TARGET_BYTES = 8 * 1024;
+const METERS_MS = 1_000;
+/** How long invocations under way may take to finish when the gateway is told to stop. */
+const CLOSE_MS = 5_000;
+
+/** The gateway: the front door, and dispatch of the functions it owns. Construct, `open`, `close` (which works twice). */
+export class Gateway {
+  readonly #deps: GatewayDeps;
+  readonly #options: GatewayOptions;
+  readonly #routes = new Routes();
+  readonly #known = new Map<string, RoutePlan>();
+  readonly #server: Server;
+  #timer: Timer | undefined;
+
+  constructor(deps: GatewayDeps, options: GatewayOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    const load = {
+      get inFlight() {
+        return deps.settle.inFlight;
+      },
+      get ready() {
+        return deps.plans.ready;
+      },
+    };
+    const edge = new Edge(
+      { ...deps, routes: this.#routes, load },
+      { maximumInFlight: options.maximumInFlight ?? MAXIMUM_IN_FLIGHT, maximumTargetBytes: MAXIMUM_TARGET_BYTES },
+    );
+    this.#server = createEdgeServer(createInvoke(edge, deps.settle, deps), options.limits ?? SERVER_LIMITS);
+  }
+
+  /** Resolves with the port. @throws PlatformError when the address can't be had. */
+  async open(signal: AbortSignal): Promise<number> {
+    const { plans, telemetry, dispatch } = this.#deps;
+    plans.onChange((key, plan) => this.#change(key, plan));
+    const port = await listen(this.#server, this.#options.bind, this.#options.port);
+    await telemetry.open(signal);
+    await plans.open(signal);
+    for (const [key, plan] of plans.entries()) this.#change(key, plan);
+    this.#deps.async.open();
+    dispatch.open();
+    this.#meterLater();
+    return port;
+  }
+
+  async close(): Promise<void> {
+    const { clock, settle, telemetry, plans, dispatch } = this.#deps;
+    if (this.#timer !== undefined) clock.cancel(this.#timer);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const deadline = clock.after(CLOSE_MS, () => this.#server.closeAllConnections());
+    await closed;
+    clock.cancel(deadline);
+    await dispatch.close();
+    await this.#deps.async.close();
+    settle.flush();
+    await telemetry.close();
+    await plans.close();
+  }
+
+  #change(key: string, plan: RoutePlan | undefined): void {
+    const before = this.#known.get(key);
+    if (plan === before) return;
+    if (plan !== undefined) {
+      this.#known.set(key, plan);
+      this.#routes.set(plan);
+      this.#deps.dispatch.setPlan(plan);
+    } else if (before !== undefined) {
+      this.#known.delete(key);
+      this.#routes.remove(before);
+      this.#deps.dispatch.removePlan(before);
+    }
+  }
+
+  #meterLater(): void {
+    this.#timer = this.#deps.clock.after(METERS_MS, () => {
+      this.#deps.telemetry.add({ kind: "meters", text: this.#deps.meters.render() });
+      this.#meterLater();
+    });
+  }
+}
