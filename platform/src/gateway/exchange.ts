@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "#base/clock.ts";
-import { ERRORS, type ErrorCode, type Failure } from "#contract/errors.ts";
+import { ERRORS, type ErrorCode, type Failure, toFailure } from "#contract/errors.ts";
+import type { FunctionRef } from "#contract/names.ts";
 import type { Answer, AnswerHead } from "../dispatch/answer.ts";
 import type { Invocation } from "../dispatch/invocation.ts";
 import type { AsyncClient } from "./async-client.ts";

@@ -16,7 +16,8 @@ import type { Settle } from "./settle.ts";
  */
 export function createInvoke(
   edge: Edge,
-  dispatch: Dispatch,
+  settle: Settle,
+  deps: ExchangeDeps,
 ): (request: IncomingMessage, response: ServerResponse) => void {
   return function invoke(request, response) {
     const exchange = new Exchange(request, response, deps);
