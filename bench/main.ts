@@ -1,0 +1,55 @@
+/** `npm run bench -- warm|start [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
+import { parseArgs } from "node:util";
+import { checkoutRef, HERE } from "./lib/checkout.ts";
+import { machine, printTable, type Row, type Target } from "./lib/report.ts";
+import { benchStart } from "./start.ts";
+import { benchWarm } from "./warm.ts";
+
+const USAGE = `usage: npm run bench -- <warm|start> [options]
+
+  warm    throughput and latency at 1, 32 and 128 connections, beside nginx and the handler called directly
+  start   cold starts with an empty pool, beside a bare Node server
+
+  --json            rows as JSON
+  --against <ref>   measure that commit too, in alternation
+  --rounds <n>      warm: rounds, medians are shown (5)
+  --seconds <n>     warm: length of one measurement (4)
+  --samples <n>     start: cold starts of each runtime (50)`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: "boolean", default: false },
+      against: { type: "string" },
+      rounds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "4" },
+      samples: { type: "string", default: "50" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const bench = positionals[0];
+  if (values.help || (bench !== "warm" && bench !== "start")) {
+    console.error(USAGE);
+    return values.help ? 0 : 2;
+  }
+  const other = values.against === undefined ? undefined : await checkoutRef(values.against);
+  try {
+    const targets: Target[] = [{ name: "colibri", folder: HERE }];
+    if (other !== undefined) targets.push({ name: `colibri@${values.against}`, folder: other.folder });
+    const rows: Row[] =
+      bench === "warm"
+        ? await benchWarm(targets, { rounds: Number(values.rounds), seconds: Number(values.seconds) })
+        : await benchStart(targets, { samples: Number(values.samples) });
+    if (values.json) console.log(JSON.stringify({ machine: machine(), rows }, null, 2));
+    else {
+      console.log(machine());
+      printTable(rows);
+    }
+    return 0;
+  } finally {
+    await other?.close();
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,46 @@
+import { resolve } from "node:path";
+import { LOG_LEVELS, type LogLevel } from "#base/log.ts";
+import { PlatformError } from "#contract/errors.ts";
+
+export const SANDBOX_CHOICES = ["auto", "process", "container", "microvm"] as const;
+export type SandboxChoice = (typeof SANDBOX_CHOICES)[number];
+
+/** What an operator may set; resolved once, handed to every role as data. */
+export interface Config {
+  /** Where all state lives, absolute. */
+  readonly home: string;
+  readonly bind: string;
+  /** Of functions, and of the control API. */
+  readonly port: number;
+  readonly controlPort: number;
+  readonly sandbox: SandboxChoice;
+  readonly logLevel: LogLevel;
+}
+
+/** @throws PlatformError that names the variable, its value and what it takes. */
+export function readConfig(environment: Readonly<Record<string, string | undefined>>, folder: string): Config {
+  const value = (name: string, fallback: string) => environment[name] || fallback;
+  return {
+    home: resolve(folder, value("COLIBRI_HOME", ".colibri")),
+    bind: value("COLIBRI_BIND", "127.0.0.1"),
+    port: port("COLIBRI_PORT", value("COLIBRI_PORT", "8080")),
+    controlPort: port("COLIBRI_CONTROL_PORT", value("COLIBRI_CONTROL_PORT", "8081")),
+    sandbox: choice("COLIBRI_SANDBOX", value("COLIBRI_SANDBOX", "auto"), SANDBOX_CHOICES),
+    logLevel: choice("COLIBRI_LOG_LEVEL", value("COLIBRI_LOG_LEVEL", "info"), LOG_LEVELS),
+  };
+}
+
+function port(name: string, text: string): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number <= 65_535) return number;
+  throw new PlatformError(
+    "request-invalid",
+    `${name} is ${JSON.stringify(text)}: it takes a port from 1 to 65535, or 0 for a free one`,
+  );
+}
+
+function choice<T extends string>(name: string, text: string, choices: readonly T[]): T {
+  const found = choices.find((candidate) => candidate === text);
+  if (found !== undefined) return found;
+  throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: it takes ${choices.join(", ")}`);
+}

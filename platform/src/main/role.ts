@@ -1,0 +1,68 @@
+/**
+ * A role's process: started by the supervisor, told its configuration over the channel between them, ended by SIGTERM or by the
+ * end of that channel.
+ */
+import { createSystemClock } from "#base/clock.ts";
+import { createSocketNetwork } from "#base/link/socket-network.ts";
+import { createLog } from "#base/log.ts";
+import { createSystemRandom } from "#base/random.ts";
+import { PlatformError } from "#contract/errors.ts";
+import { homePaths } from "./home.ts";
+import type { OpenRole, RoleContext } from "./roles/context.ts";
+import type { RoleMessage, RoleStart } from "./supervisor.ts";
+
+/** Each role loads only what it needs: memory is counted. */
+const OPENERS: Readonly<Record<RoleStart["role"], () => Promise<{ readonly open: OpenRole }>>> = {
+  control: () => import("./roles/control.ts"),
+  gateway: () => import("./roles/gateway.ts"),
+  agent: () => import("./roles/agent.ts"),
+  spawner: () => import("./roles/spawner.ts"),
+  async: () => import("./roles/async.ts"),
+};
+
+function tell(message: RoleMessage): void {
+  if (process.connected) process.send?.(message);
+}
+
+async function run({ role, config }: RoleStart): Promise<void> {
+  process.title = `colibri: ${role}`;
+  const clock = createSystemClock();
+  const log = createLog(
+    { clock, write: (line) => process.stdout.write(line) },
+    { level: config.logLevel, fields: { role } },
+  );
+  const stopped = new AbortController();
+  const context: RoleContext = {
+    config,
+    paths: homePaths(config.home),
+    clock,
+    log,
+    random: createSystemRandom(),
+    network: createSocketNetwork(),
+    instance: `${role}-1`,
+    signal: stopped.signal,
+  };
+  const ending = Promise.withResolvers<string>();
+  process.once("SIGTERM", () => ending.resolve("SIGTERM"));
+  process.once("disconnect", () => ending.resolve("the supervisor is gone"));
+  process.on("SIGINT", () => {});
+  // Writing the log after the supervisor has gone must not kill what is being closed.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  try {
+    const { open } = await OPENERS[role]();
+    const opened = await open(context);
+    tell({ kind: "ready", facts: opened.facts });
+    log.info("ready", { ...opened.facts, pid: process.pid });
+    log.info("stopping", { why: await ending.promise });
+    stopped.abort();
+    await opened.close();
+    process.exit(0);
+  } catch (error) {
+    if (error instanceof PlatformError) tell({ kind: "refused", message: error.message });
+    log.error("the role failed", { error });
+    // The message must leave before the process does.
+    setTimeout(() => process.exit(1), 50);
+  }
+}
+
+process.once("message", (start: RoleStart) => void run(start));

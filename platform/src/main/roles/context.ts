@@ -1,0 +1,28 @@
+import type { Clock } from "#base/clock.ts";
+import type { Network } from "#base/link/link.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import type { Config } from "../config.ts";
+import type { HomePaths } from "../home.ts";
+
+/** What every role is given. */
+export interface RoleContext {
+  readonly config: Config;
+  readonly paths: HomePaths;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly random: Random;
+  readonly network: Network;
+  /** Of this role on this host, the same over restarts. */
+  readonly instance: string;
+  /** Aborts when the role is told to stop. */
+  readonly signal: AbortSignal;
+}
+
+export interface OpenedRole {
+  /** Told to the supervisor: ports, for example. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  close(): Promise<void>;
+}
+
+export type OpenRole = (context: RoleContext) => Promise<OpenedRole>;

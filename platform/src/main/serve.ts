@@ -1,0 +1,126 @@
+import { rmSync } from "node:fs";
+import { createSystemClock } from "#base/clock.ts";
+import { createLog } from "#base/log.ts";
+import { createSystemRandom } from "#base/random.ts";
+import { PlatformError } from "#contract/errors.ts";
+import { type Addresses, banner } from "./banner.ts";
+import { type Config, readConfig } from "./config.ts";
+import { homePaths, lockHome, prepareHome, readOrCreateToken, writeDurably } from "./home.ts";
+import { PlatformLog } from "./platform-log.ts";
+import { ROLES, type Role, Supervisor } from "./supervisor.ts";
+
+/** One Ctrl-C may arrive twice, from the terminal and from the launcher; only a later one means "now". */
+const SAME_SIGNAL_MS = 500;
+
+/** Which roles, from `--role=control,gateway`; all without it. @throws PlatformError naming the roles there are. */
+function chosenRoles(argv: readonly string[]): Role[] {
+  const given = argv.find((argument) => argument.startsWith("--role="))?.slice("--role=".length);
+  if (given === undefined) return [...ROLES].reverse();
+  const names = given.split(",");
+  const unknown = names.find((name) => !ROLES.includes(name as Role));
+  if (unknown !== undefined)
+    throw new PlatformError(
+      "request-invalid",
+      `--role=${given}: there is no role ${unknown}; the roles are ${ROLES.join(", ")}`,
+    );
+  return names as Role[];
+}
+
+/** Runs the platform until it is told to stop. Resolves with the exit code. */
+export async function serve(argv: readonly string[]): Promise<number> {
+  try {
+    const config = readConfig(process.env, process.cwd());
+    return await new Platform(config, chosenRoles(argv)).run();
+  } catch (error) {
+    if (!(error instanceof PlatformError)) throw error;
+    console.error(`colibri: ${error.message}`);
+    return 1;
+  }
+}
+
+/** The platform on this machine: home, supervisor, terminal. */
+class Platform {
+  readonly #config: Config;
+  readonly #paths: ReturnType<typeof homePaths>;
+  readonly #roles: readonly Role[];
+  readonly #ended = Promise.withResolvers<number>();
+  readonly #facts = new Map<Role, Readonly<Record<string, unknown>>>();
+  #shown = false;
+
+  constructor(config: Config, roles: readonly Role[]) {
+    this.#config = config;
+    this.#paths = homePaths(config.home);
+    this.#roles = roles;
+  }
+
+  async run(): Promise<number> {
+    process.title = "colibri: supervisor";
+    const clock = createSystemClock();
+    const random = createSystemRandom();
+    prepareHome(this.#paths);
+    const unlock = lockHome(this.#paths);
+    const platformLog = new PlatformLog(this.#paths.platformLog);
+    try {
+      readOrCreateToken(this.#paths, random);
+      const log = createLog(
+        { clock, write: (line) => this.#output(platformLog, line) },
+        { level: this.#config.logLevel, fields: { role: "supervisor" } },
+      );
+      const supervisor = new Supervisor({ clock, random, log }, this.#config, {
+        ready: (role, facts) => this.#ready(role, facts),
+        refused: (_role, message) => this.#refused(message),
+        output: (_role, text) => this.#output(platformLog, text),
+      });
+      this.#listenForSignals(supervisor);
+      for (const role of this.#roles) supervisor.start(role);
+      const code = await this.#ended.promise;
+      await supervisor.stop();
+      if (this.#shown) console.log("Colibri has stopped.");
+      return code;
+    } finally {
+      rmSync(this.#paths.addresses, { force: true });
+      await platformLog.close();
+      unlock();
+    }
+  }
+
+  #listenForSignals(supervisor: Supervisor): void {
+    let first = 0;
+    const stop = () => {
+      const now = performance.now();
+      if (first === 0) {
+        first = now;
+        if (this.#shown) console.log("\nStopping… (Ctrl-C again to stop at once)");
+        this.#ended.resolve(0);
+      } else if (now - first > SAME_SIGNAL_MS) supervisor.kill();
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
+  }
+
+  #ready(role: Role, facts: Readonly<Record<string, unknown>>): void {
+    this.#facts.set(role, facts);
+    if (this.#shown || !this.#roles.every((name) => this.#facts.has(name))) return;
+    this.#shown = true;
+    const port = (of: Role, configured: number) => Number(this.#facts.get(of)?.port ?? configured);
+    const addresses: Addresses = {
+      functions: `http://${this.#config.bind}:${port("gateway", this.#config.port)}`,
+      control: `http://${this.#config.bind}:${port("control", this.#config.controlPort)}`,
+    };
+    writeDurably(
+      this.#paths.addresses,
+      `${JSON.stringify({ pid: process.pid, functionsUrl: addresses.functions, controlUrl: addresses.control })}\n`,
+    );
+    console.log(banner(this.#paths, addresses, String(this.#facts.get("agent")?.isolation ?? "elsewhere")));
+  }
+
+  /** Before everything is up, a refusal ends the start; later the role is tried again. */
+  #refused(message: string): void {
+    if (this.#shown) return;
+    console.error(`colibri: ${message}`);
+    this.#ended.resolve(1);
+  }
+
+  #output(platformLog: PlatformLog, text: string): void {
+    platformLog.write(text);
+  }
+}

@@ -1,0 +1,126 @@
+import { type ChildProcess, fork } from "node:child_process";
+import type { Readable } from "node:stream";
+import { createBackoff } from "#base/backoff.ts";
+import type { Clock } from "#base/clock.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import type { Config } from "./config.ts";
+
+/** In the order in which they are stopped: no new work first, what others lean on last. */
+export const ROLES = ["gateway", "async", "agent", "spawner", "control"] as const;
+export type Role = (typeof ROLES)[number];
+
+/** What a role tells the supervisor. */
+export type RoleMessage =
+  | { readonly kind: "ready"; readonly facts: Readonly<Record<string, unknown>> }
+  /** It can't start, and trying again would not help. */
+  | { readonly kind: "refused"; readonly message: string };
+
+/** What the supervisor tells a role, once. */
+export interface RoleStart {
+  readonly role: Role;
+  readonly config: Config;
+}
+
+export interface SupervisorEvents {
+  ready(role: Role, facts: Readonly<Record<string, unknown>>): void;
+  refused(role: Role, message: string): void;
+  /** A chunk of a role's own log. */
+  output(role: Role, text: string): void;
+}
+
+const FIRST_RESTART_MS = 100;
+const LONGEST_RESTART_MS = 5_000;
+/** A role that lived so long starts over with the shortest wait. */
+const STABLE_MS = 30_000;
+const STOP_MS = 10_000;
+
+interface Unit {
+  readonly role: Role;
+  child: ChildProcess | undefined;
+  exited: Promise<void>;
+  stopping: boolean;
+}
+
+/**
+ * Runs roles as processes and restarts what dies, with backoff. A role whose supervisor is gone ends itself (role.ts), so that
+ * nothing is left behind, however the supervisor ended.
+ */
+export class Supervisor {
+  readonly #deps: { clock: Clock; random: Random; log: Log };
+  readonly #config: Config;
+  readonly #events: SupervisorEvents;
+  readonly #units = new Map<Role, Unit>();
+
+  constructor(deps: { clock: Clock; random: Random; log: Log }, config: Config, events: SupervisorEvents) {
+    this.#deps = deps;
+    this.#config = config;
+    this.#events = events;
+  }
+
+  start(role: Role): void {
+    const unit: Unit = { role, child: undefined, exited: Promise.resolve(), stopping: false };
+    this.#units.set(role, unit);
+    unit.exited = this.#keep(unit);
+  }
+
+  /** One after the other; what does not stop in time is killed. */
+  async stop(): Promise<void> {
+    for (const unit of this.#units.values()) unit.stopping = true;
+    for (const role of ROLES) {
+      const unit = this.#units.get(role);
+      if (unit === undefined) continue;
+      const timer = this.#deps.clock.after(STOP_MS, () => unit.child?.kill("SIGKILL"));
+      unit.child?.kill("SIGTERM");
+      await unit.exited;
+      this.#deps.clock.cancel(timer);
+    }
+  }
+
+  /** At once. The spawner is given SIGTERM, since what it started would outlive a kill. */
+  kill(): void {
+    for (const unit of this.#units.values()) {
+      unit.stopping = true;
+      unit.child?.kill(unit.role === "spawner" ? "SIGTERM" : "SIGKILL");
+    }
+  }
+
+  async #keep(unit: Unit): Promise<void> {
+    const { clock, log } = this.#deps;
+    const backoff = createBackoff(this.#deps.random, { firstMs: FIRST_RESTART_MS, maximumMs: LONGEST_RESTART_MS });
+    while (!unit.stopping) {
+      const begun = clock.monotonic();
+      const ended = await this.#run(unit);
+      if (unit.stopping) return;
+      if (clock.monotonic() - begun > STABLE_MS) backoff.reset();
+      const pauseMs = backoff.next();
+      log.warn("a role ended and is started again", { role: unit.role, ended, pauseMs: Math.round(pauseMs) });
+      await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+
+  /** Resolves with how it ended. */
+  #run(unit: Unit): Promise<string> {
+    const child = fork(new URL("./role.ts", import.meta.url), [unit.role], {
+      stdio: ["ignore", "pipe", "pipe", "ipc"],
+      execArgv: [],
+      // A session of its own: the terminal's Ctrl-C reaches the supervisor alone, which stops the roles in order.
+      detached: true,
+    });
+    unit.child = child;
+    child.send({ role: unit.role, config: this.#config } satisfies RoleStart);
+    child.on("message", (message: RoleMessage) => {
+      if (message.kind === "ready") this.#events.ready(unit.role, message.facts);
+      else this.#events.refused(unit.role, message.message);
+    });
+    for (const stream of [child.stdout, child.stderr]) this.#forward(unit.role, stream);
+    return new Promise((resolve) => {
+      child.once("error", (error) => resolve(error.message));
+      child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
+    });
+  }
+
+  #forward(role: Role, stream: Readable | null): void {
+    stream?.setEncoding("utf8").on("data", (text: string) => this.#events.output(role, text));
+  }
+}
