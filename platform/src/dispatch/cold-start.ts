@@ -80,7 +80,7 @@ export class ColdStarts {
 
   /** Starts what the revision needs beyond what it has. Safe to call at any time. */
   scale(revision: RevisionDispatch): void {
-    if (this.#closed.signal.aborted || this.#deps.clock.monotonic() < revision.blockedUntil) return;
+    if (this.#closed.signal.aborted || !this.#agent.up || this.#deps.clock.monotonic() < revision.blockedUntil) return;
     const { min, max } = revision.policy.scaling;
     const wanted = startsNeeded({
       queued: revision.waiting.length,
