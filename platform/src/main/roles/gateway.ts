@@ -20,7 +20,12 @@ export const open: OpenRole = async (context) => {
   const settle = new Settle({ clock, telemetry, meters });
   const dispatch = new Dispatcher(
     { clock, random, network, log, settle: (invocation) => settle.settle(invocation) },
-    { owner: instance, epoch: nextEpoch(paths), agentAddress: paths.sockets.agent, concurrentStarts: CONCURRENT_STARTS },
+    {
+      owner: instance,
+      epoch: nextEpoch(paths),
+      agentAddress: paths.sockets.agent,
+      concurrentStarts: CONCURRENT_STARTS,
+    },
   );
   const async = new AsyncClient({ network, clock, random, log }, { address: paths.sockets.async, instance });
   const gateway = new Gateway(

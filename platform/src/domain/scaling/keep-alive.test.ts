@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { expired } from "./keep-alive.ts";
+
+const idle = (name: string, idleSinceMs: number | undefined) => ({ name, idleSinceMs });
+const rule = { live: true, keepAliveMs: 100, min: 0 };
+const names = (sandboxes: { name: string }[]) => sandboxes.map((sandbox) => sandbox.name);
+
+test("a sandbox goes when it was idle for its keep-alive, not before and never while used", () => {
+  const sandboxes = [idle("old", 0), idle("young", 950), idle("used", undefined)];
+  assert.deepEqual(names(expired(sandboxes, rule, 1_000)), ["old"]);
+  assert.deepEqual(names(expired(sandboxes, rule, 99)), []);
+});
+
+test("the minimum stays, and those idle longest go first", () => {
+  const sandboxes = [idle("b", 20), idle("a", 10), idle("c", 30)];
+  assert.deepEqual(names(expired(sandboxes, { ...rule, min: 1 }, 1_000)), ["a", "b"]);
+  assert.deepEqual(names(expired(sandboxes, { ...rule, min: 3 }, 1_000)), []);
+});
+
+test("a revision without traffic keeps nothing idle, whatever the minimum", () => {
+  const sandboxes = [idle("idle", 999), idle("used", undefined)];
+  assert.deepEqual(names(expired(sandboxes, { live: false, keepAliveMs: 100, min: 5 }, 1_000)), ["idle"]);
+});
