@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { checkAmbient } from "./tidy/ambient.ts";
 import { checkBarrels } from "./tidy/barrels.ts";
-import { checkDead } from "./tidy/dead.ts";
+import { checkDead, ENTRIES } from "./tidy/dead.ts";
 import { checkLinks } from "./tidy/links.ts";
 import { checkLock } from "./tidy/lock.ts";
 import { checkMachine } from "./tidy/machine.ts";
@@ -85,6 +85,9 @@ test("walls: imports go left", () => {
 test("walls: base and contract stand alone", () => {
   accepts(checkWalls, "platform/src/base/a.ts", load("node:fs") + load("#base/b.ts"));
   refuses(checkWalls, "platform/src/base/a.ts", know("#contract/b.ts"), /base must not import contract/);
+  accepts(checkWalls, "platform/src/base/link/a.ts", load("#contract/link/b.ts") + load("../clock.ts"));
+  refuses(checkWalls, "platform/src/base/link/a.ts", know("#domain/b.ts"), /link must not import domain/);
+  refuses(checkWalls, "platform/src/base/clock.ts", know("./link/a.ts"), /base must not import link/);
   refuses(checkWalls, "contract/a.ts", know("#base/b.ts"), /contract must not import base/);
   refuses(checkWalls, "contract/a.ts", know("../platform/src/base/b.ts"), /contract must not import base/);
 });
@@ -300,10 +303,21 @@ test("dead: files nothing leads to, those that only keep each other included", (
     "cli/f.ts": "",
     "cli/f.test.ts": 'import "./f.ts";',
   });
+  const lasting = ENTRIES.filter(({ until }) => until === undefined);
   assert.deepEqual(
-    checkDead(files).map(({ path }) => path),
+    checkDead(files, lasting).map(({ path }) => path),
     ["cli/c.ts", "cli/d.ts", "cli/e.ts"],
   );
+});
+
+test("dead: a row that waits for a folder ends when the folder is there", () => {
+  const rows = [{ entry: /^contract\//, why: "a test", until: "cli/" }];
+  const check = (files: File[]): Finding[] => checkDead(files, rows);
+  accepts(check, "contract/a.ts", "");
+  const [row, dead, ...rest] = check(tree({ "contract/a.ts": "", "cli/a.js": "" }));
+  assert.match(row?.message ?? "", /cli\/ is there: drop the row/);
+  assert.equal(dead?.path, "contract/a.ts");
+  assert.deepEqual(rest, []);
 });
 
 test("links: files, folders and headings", () => {

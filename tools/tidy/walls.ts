@@ -16,15 +16,17 @@ type Zone = {
   testsMay?: string[];
 };
 
-const LEFT_OF_SERVICES = ["base", "contract", "domain", "ports"];
+const LEFT_OF_SERVICES = ["base", "link", "contract", "domain", "ports"];
 // Only main runs builds: whoever else knew the builder could start one on a path that answers requests.
 const KNOWN_SERVICES = SERVICES.filter((name) => name !== "builder");
 
 const ZONES: Zone[] = [
   { name: "contract", folder: "contract/", may: [] },
+  // Speaks the frames and messages of contract/link over sockets: the one part of base that knows contracts.
+  { name: "link", folder: "platform/src/base/link/", may: ["base", "contract"] },
   { name: "base", folder: "platform/src/base/", may: [] },
   { name: "domain", folder: "platform/src/domain/", may: ["base", "contract"] },
-  { name: "ports", folder: "platform/src/ports/", may: ["base", "contract", "domain"], testsMay: ["drivers"] },
+  { name: "ports", folder: "platform/src/ports/", may: ["base", "link", "contract", "domain"], testsMay: ["drivers"] },
   { name: "drivers", folder: "platform/src/drivers/", may: LEFT_OF_SERVICES },
   ...SERVICES.map((name) => ({
     name,
@@ -34,7 +36,7 @@ const ZONES: Zone[] = [
     testsMay: ["drivers", ...KNOWN_SERVICES],
   })),
   { name: "main", folder: "platform/src/main/", may: [...LEFT_OF_SERVICES, "drivers", ...SERVICES, "package.json"] },
-  { name: "guest", folder: "guest/", may: [], testsMay: ["base", "contract"] },
+  { name: "guest", folder: "guest/", may: [], testsMay: ["base", "link", "contract"] },
   { name: "cli", folder: "cli/", may: ["contract", "package.json"] },
   { name: "sdk", folder: "sdk/", may: ["contract"] },
   { name: "console", folder: "console/", may: ["contract"] },
