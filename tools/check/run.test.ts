@@ -6,17 +6,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { type TestContext, test } from "node:test";
+import type { Step } from "./plan.ts";
+import type { RunnerOptions } from "./run.ts";
+
+type Setup = { bail?: boolean; root?: string; options?: Partial<RunnerOptions> };
 
 // The runner writes to the terminal, so each test has one in a process of its own.
 function startRunner(
   t: TestContext,
-  steps: Array<{ name: string; args?: string[] }>,
-  { bail = false, root = process.cwd() } = {},
+  steps: Array<Partial<Step>>,
+  { bail = false, root = process.cwd(), options = {} }: Setup = {},
 ): ChildProcess {
   const source = `
     import { Runner } from ${JSON.stringify(import.meta.resolve("./run.ts"))};
-    const runner = new Runner(${JSON.stringify(root)});
+    const runner = new Runner(${JSON.stringify(root)}, ${JSON.stringify(options)});
     process.on("SIGTERM", () => runner.stop());
+    process.on("SIGHUP", () => (runner.stop(), runner.stop()));
     console.log("RESULTS " + JSON.stringify(await runner.run(${JSON.stringify(steps)}, ${bail})));
   `;
   const args = ["--input-type=module", "--eval", source];
@@ -42,8 +47,16 @@ function outcomesIn(lines: string[]): string[] {
   );
 }
 
-function step(name: string, source: string): { name: string; args: string[] } {
-  return { name, args: ["--eval", source] };
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, "ESRCH");
+  }
+}
+
+function step(name: string, source: string, limitMs = 30_000): Step {
+  return { name, args: ["--eval", source], limitMs };
 }
 
 test("later steps run after a failed one, and their output comes through", async (t) => {
@@ -65,26 +78,50 @@ test("a step that dies of a signal failed", async (t) => {
   assert.deepEqual(outcomesIn(lines), ["one failed"]);
 });
 
-test("stop ends the step under way with its children, and starts no other", async (t) => {
+const IGNORES_SIGINT =
+  "process.on('SIGINT', () => {}); console.log('PID ' + process.pid); setInterval(() => {}, 1000);";
+
+test("stop, or two at once, interrupts the step under way, leaves none of its children, and starts no other", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "colibri-check-"));
   t.after(() => rm(folder, { recursive: true }));
   const sleeper = join(folder, "sleeper.mjs");
-  await writeFile(
-    sleeper,
-    "process.on('SIGINT', () => {}); console.log('PID ' + process.pid); setInterval(() => {}, 1000);",
-  );
-  const parent = `require("node:child_process").spawn(process.execPath, [${JSON.stringify(sleeper)}], { stdio: "inherit" });`;
+  await writeFile(sleeper, IGNORES_SIGINT);
+  const parent = `
+    process.on("SIGINT", () => { console.log("interrupted"); process.exit(); });
+    require("node:child_process").spawn(process.execPath, [${JSON.stringify(sleeper)}], { stdio: "inherit" });
+  `;
   const runner = startRunner(t, [step("one", parent), step("two", "")]);
 
-  let sleeperPid = 0;
+  // The output ends when nothing that holds it is left: the sleeper was killed with its group.
   const lines = await linesUntilEnd(runner, (line) => {
     if (!line.startsWith("PID ")) return;
-    sleeperPid = Number(line.slice("PID ".length));
-    runner.kill("SIGTERM");
+    t.after(() => killIfThere(Number(line.slice("PID ".length))));
+    // Two stops at once: were the second a kill, the step could not say that it was interrupted.
+    runner.kill("SIGHUP");
   });
-  // The output ended, so nothing that held it is left: the sleeper, which ignores SIGINT, was killed with its group.
+  assert.ok(lines.includes("interrupted"));
   assert.deepEqual(outcomesIn(lines), ["one failed", "two skipped"]);
-  assert.ok(sleeperPid > 0);
+});
+
+test("a step that ignores the interrupt is killed by a later stop, or after the grace", async (t) => {
+  const stubborn = `${IGNORES_SIGINT} process.on("SIGINT", () => console.log("ignored"));`;
+  const never = 3_600_000;
+  for (const options of [
+    { graceMs: never, sameStopMs: -1 },
+    { graceMs: 1, sameStopMs: never },
+  ]) {
+    const runner = startRunner(t, [step("one", stubborn)], { options });
+    const lines = await linesUntilEnd(runner, (line) => {
+      if (line.startsWith("PID ")) t.after(() => killIfThere(Number(line.slice("PID ".length))));
+      if (line.startsWith("PID ") || line === "ignored") runner.kill("SIGTERM");
+    });
+    assert.deepEqual(outcomesIn(lines), ["one failed"]);
+  }
+});
+
+test("a step that hangs is ended at its limit, and the next one runs", async (t) => {
+  const lines = await linesUntilEnd(startRunner(t, [step("one", "setInterval(() => {}, 1000)", 300), step("two", "")]));
+  assert.deepEqual(outcomesIn(lines), ["one failed", "two passed"]);
 });
 
 test("a step that cannot be started failed, and says why", async (t) => {
@@ -92,7 +129,7 @@ test("a step that cannot be started failed, and says why", async (t) => {
   assert.ok(runner.stderr);
   const said = runner.stderr.toArray();
   assert.deepEqual(outcomesIn(await linesUntilEnd(runner)), ["one failed"]);
-  assert.match(Buffer.concat(await said).toString(), /could not start .*ENOENT/);
+  assert.match(Buffer.concat(await said).toString(), /one: could not start: .*ENOENT/);
 });
 
 test("check itself answers a wrong name with exit code 2", async () => {
