@@ -30,11 +30,17 @@ function startRunner(
   return child;
 }
 
-async function linesUntilEnd(child: ChildProcess, onLine: (line: string) => void = () => {}): Promise<string[]> {
+async function linesUntilEnd(
+  t: TestContext,
+  child: ChildProcess,
+  onLine: (line: string) => void = () => {},
+): Promise<string[]> {
   assert.ok(child.stdout);
   const lines: string[] = [];
   for await (const line of createInterface(child.stdout)) {
     lines.push(line);
+    // A step that says its process id is one that would stay behind if this test failed.
+    if (line.startsWith("PID ")) t.after(() => killIfThere(Number(line.slice("PID ".length))));
     onLine(line);
   }
   return lines;
@@ -61,25 +67,25 @@ function step(name: string, source: string, limitMs = 30_000): Step {
 
 test("later steps run after a failed one, and their output comes through", async (t) => {
   const steps = [step("one", "process.exit(3)"), { name: "two" }, step("three", "console.log('from three')")];
-  const lines = await linesUntilEnd(startRunner(t, steps));
+  const lines = await linesUntilEnd(t, startRunner(t, steps));
   assert.deepEqual(outcomesIn(lines), ["one failed", "two empty", "three passed"]);
   assert.ok(lines.includes("from three"));
 });
 
 test("with bail nothing runs after a failed step", async (t) => {
   const steps = [step("one", "process.exit(3)"), step("two", "console.log('from two')")];
-  const lines = await linesUntilEnd(startRunner(t, steps, { bail: true }));
+  const lines = await linesUntilEnd(t, startRunner(t, steps, { bail: true }));
   assert.deepEqual(outcomesIn(lines), ["one failed", "two skipped"]);
   assert.ok(!lines.includes("from two"));
 });
 
 test("a step that dies of a signal failed", async (t) => {
-  const lines = await linesUntilEnd(startRunner(t, [step("one", "process.kill(process.pid, 'SIGKILL')")]));
+  const lines = await linesUntilEnd(t, startRunner(t, [step("one", "process.kill(process.pid, 'SIGKILL')")]));
   assert.deepEqual(outcomesIn(lines), ["one failed"]);
 });
 
-const IGNORES_SIGINT =
-  "process.on('SIGINT', () => {}); console.log('PID ' + process.pid); setInterval(() => {}, 1000);";
+const HANGS = "console.log('PID ' + process.pid); setInterval(() => {}, 1000);";
+const IGNORES_SIGINT = `process.on("SIGINT", () => {}); ${HANGS}`;
 
 test("stop, or two at once, interrupts the step under way, leaves none of its children, and starts no other", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "colibri-check-"));
@@ -93,9 +99,8 @@ test("stop, or two at once, interrupts the step under way, leaves none of its ch
   const runner = startRunner(t, [step("one", parent), step("two", "")]);
 
   // The output ends when nothing that holds it is left: the sleeper was killed with its group.
-  const lines = await linesUntilEnd(runner, (line) => {
+  const lines = await linesUntilEnd(t, runner, (line) => {
     if (!line.startsWith("PID ")) return;
-    t.after(() => killIfThere(Number(line.slice("PID ".length))));
     // Two stops at once: were the second a kill, the step could not say that it was interrupted.
     runner.kill("SIGHUP");
   });
@@ -111,8 +116,7 @@ test("a step that ignores the interrupt is killed by a later stop, or after the 
     { graceMs: 1, sameStopMs: never },
   ]) {
     const runner = startRunner(t, [step("one", stubborn)], { options });
-    const lines = await linesUntilEnd(runner, (line) => {
-      if (line.startsWith("PID ")) t.after(() => killIfThere(Number(line.slice("PID ".length))));
+    const lines = await linesUntilEnd(t, runner, (line) => {
       if (line.startsWith("PID ") || line === "ignored") runner.kill("SIGTERM");
     });
     assert.deepEqual(outcomesIn(lines), ["one failed"]);
@@ -120,7 +124,7 @@ test("a step that ignores the interrupt is killed by a later stop, or after the 
 });
 
 test("a step that hangs is ended at its limit, and the next one runs", async (t) => {
-  const lines = await linesUntilEnd(startRunner(t, [step("one", "setInterval(() => {}, 1000)", 300), step("two", "")]));
+  const lines = await linesUntilEnd(t, startRunner(t, [step("one", HANGS, 300), step("two", "")]));
   assert.deepEqual(outcomesIn(lines), ["one failed", "two passed"]);
 });
 
@@ -128,7 +132,7 @@ test("a step that cannot be started failed, and says why", async (t) => {
   const runner = startRunner(t, [step("one", "")], { root: "/nowhere/at/all" });
   assert.ok(runner.stderr);
   const said = runner.stderr.toArray();
-  assert.deepEqual(outcomesIn(await linesUntilEnd(runner)), ["one failed"]);
+  assert.deepEqual(outcomesIn(await linesUntilEnd(t, runner)), ["one failed"]);
   assert.match(Buffer.concat(await said).toString(), /one: could not start: .*ENOENT/);
 });
 
