@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { checkAmbient } from "./tidy/ambient.ts";
 import { checkBarrels } from "./tidy/barrels.ts";
-import { checkDead, ENTRIES } from "./tidy/dead.ts";
+import { checkDead } from "./tidy/dead.ts";
 import { checkLinks } from "./tidy/links.ts";
 import { checkLock } from "./tidy/lock.ts";
 import { checkMachine } from "./tidy/machine.ts";
@@ -199,6 +199,15 @@ test("ambient: time, chance, environment and console stay in base and main", () 
   );
 });
 
+test("a port's conformance suite and bench may wire drivers and tell the time, as tests do", () => {
+  for (const name of ["conformance", "bench"]) {
+    const text = `${load("#drivers/store/memory/x.ts")}performance.now(); AbortSignal.timeout(5);\n`;
+    accepts(checkAmbient, `platform/src/ports/store/${name}.ts`, text);
+    accepts(checkWalls, `platform/src/ports/store/${name}.ts`, text);
+    refuses(checkWalls, `platform/src/ports/store/${name}s.ts`, text, /ports must not import drivers/);
+  }
+});
+
 test("ambient: no timers in tests of pure code", () => {
   refuses(checkAmbient, "platform/src/domain/a.test.ts", "setTimeout(f, 1);", /global timer/);
   refuses(checkAmbient, "platform/src/domain/a.test.ts", load("node:timers/promises"), /node:timers/);
@@ -303,21 +312,10 @@ test("dead: files nothing leads to, those that only keep each other included", (
     "cli/f.ts": "",
     "cli/f.test.ts": 'import "./f.ts";',
   });
-  const lasting = ENTRIES.filter(({ until }) => until === undefined);
   assert.deepEqual(
-    checkDead(files, lasting).map(({ path }) => path),
+    checkDead(files).map(({ path }) => path),
     ["cli/c.ts", "cli/d.ts", "cli/e.ts"],
   );
-});
-
-test("dead: a row that waits for a folder ends when the folder is there", () => {
-  const rows = [{ entry: /^contract\//, why: "a test", until: "cli/" }];
-  const check = (files: File[]): Finding[] => checkDead(files, rows);
-  accepts(check, "contract/a.ts", "");
-  const [row, dead, ...rest] = check(tree({ "contract/a.ts": "", "cli/a.js": "" }));
-  assert.match(row?.message ?? "", /cli\/ is there: drop the row/);
-  assert.equal(dead?.path, "contract/a.ts");
-  assert.deepEqual(rest, []);
 });
 
 test("links: files, folders and headings", () => {

@@ -25,7 +25,7 @@ export const CHECKS: Record<string, Check> = {
   size: checkSize,
   names: checkNames,
   marks: checkMarks,
-  dead: (files) => checkDead(files),
+  dead: checkDead,
   links: checkLinks,
   lock: checkLock,
   machine: (files) => checkMachine(files, checkoutsOf(ROOT)),

@@ -4,23 +4,20 @@ import { posix } from "node:path";
 import { resolveImport } from "./paths.ts";
 import { type File, type Finding, finding, importsOf, isFixture, isScript, type Source, scan } from "./source.ts";
 
-/** A row with `until` counts as long as no file lies in that folder; after that it is itself a finding. */
-export type EntryRow = { entry: RegExp; why: string; until?: string };
+type EntryRow = { entry: RegExp; why: string };
 
-export const ENTRIES: EntryRow[] = [
+const ENTRIES: EntryRow[] = [
   { entry: /^package\.json$/, why: "npm runs its scripts" },
   { entry: /^bin\//, why: "what npx and a shell start" },
   { entry: /\.test\.ts$/, why: "node --test finds them" },
   { entry: /^examples\//, why: "users' code, deployed by folder" },
   { entry: /^sdk\/[^/]+\/index\.ts$/, why: "what user code imports" },
-  { entry: /^(?:contract|platform)\//, why: "main leads to them, once it is there", until: "platform/src/main/" },
+  { entry: /^tools\/write-[^/]+\.ts$/, why: "run by hand, writes the pages that are generated" },
 ];
 
-export function checkDead(files: File[], rows: EntryRow[] = ENTRIES): Finding[] {
+export function checkDead(files: File[]): Finding[] {
   const byPath = new Map(files.map((file) => [file.path, file]));
-  const expired = rows.filter((row) => hasExpired(row, files));
-  const entries = rows.filter((row) => !expired.includes(row));
-  const waiting = files.filter((file) => entries.some((row) => row.entry.test(file.path)));
+  const waiting = files.filter((file) => ENTRIES.some(({ entry }) => entry.test(file.path)));
   const alive = new Set(waiting);
   for (let file = waiting.pop(); file; file = waiting.pop()) {
     for (const path of pathsNamedIn(file)) {
@@ -30,21 +27,11 @@ export function checkDead(files: File[], rows: EntryRow[] = ENTRIES): Finding[] 
       waiting.push(named);
     }
   }
-  const dead = files.filter((file) => isSource(file.path) && !alive.has(file));
-  return [
-    ...expired.map(({ until }) => ({
-      path: "tools/tidy/dead.ts",
-      line: 1,
-      message: `${until} is there: drop the row that waits for it`,
-    })),
-    ...dead.map((file) =>
+  return files
+    .filter((file) => isSource(file.path) && !alive.has(file))
+    .map((file) =>
       finding(file, 0, "nothing imports this file: remove it, or name its entry point in tools/tidy/dead.ts"),
-    ),
-  ];
-}
-
-function hasExpired({ until }: EntryRow, files: File[]): boolean {
-  return until !== undefined && files.some((file) => file.path.startsWith(until));
+    );
 }
 
 function isSource(path: string): boolean {

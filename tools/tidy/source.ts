@@ -29,8 +29,9 @@ export function isScript(path: string): boolean {
   return /\.[mc]?[jt]sx?$/.test(path) || path.startsWith("bin/");
 }
 
+/** A port's conformance suite and bench are run by tests and benches only, so they count as such. */
 export function isTest(path: string): boolean {
-  return path.endsWith(".test.ts");
+  return path.endsWith(".test.ts") || /^platform\/src\/ports\/[^/]+\/(?:conformance|bench)\.ts$/.test(path);
 }
 
 /** Input for tests, kept as it is whatever our rules say. */
