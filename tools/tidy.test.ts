@@ -166,7 +166,7 @@ test("packages: domain, dispatch and guest use none, and each row has a reason",
   for (const { name, folders, why } of PACKAGES) {
     assert.ok(why.length > 10, name);
     for (const folder of folders)
-      assert.doesNotMatch(folder, /^(?:guest|platform\/src\/(?:domain|dispatch))\/|^platform\/$/);
+      assert.doesNotMatch(folder, /^(?:guest\/(?:node|python)|platform\/src\/(?:domain|dispatch))\/|^platform\/$/);
   }
 });
 

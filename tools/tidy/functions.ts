@@ -1,12 +1,15 @@
 // Finds functions and their length without a parser: a body is a block after `=>`, or after `(…)` with an optional return type.
 import { type File, scan } from "./source.ts";
 
-/** `lines` leaves out the callbacks of `describe` and `suite` inside: those are lists of tests. */
+/**
+ * `lines` leaves out the named functions and methods inside, each of which is measured by itself, and the callbacks of
+ * `describe` and `suite`: those are lists of tests.
+ */
 export type FunctionSpan = { name: string; start: number; lines: number };
 
 /** Masked code, and for each opening bracket the offset of the one that closes it. */
 type Code = { text: string; ends: Map<number, number> };
-type Body = { start: number; open: number };
+type Body = { start: number; open: number; named: boolean };
 
 const PAIRS: Record<string, string> = { ")": "(", "]": "[", "}": "{" };
 const STATEMENTS = new Set(["if", "for", "while", "switch", "catch", "with", "await"]);
@@ -18,15 +21,28 @@ const TYPE_WORD = /[\w$.]+|["'`][^"'`]*["'`]/y;
 export function functionsOf(file: File): FunctionSpan[] {
   const code = withEnds(scan(file).code);
   const groups = new Set([...code.text.matchAll(GROUP)].map((match) => match.index + match[0].length - 1));
-  const groupLines = [...groups].map((open) => ({ open, lines: linesIn(code, open, open) }));
-  return bodiesOf(code)
+  const bodies = bodiesOf(code);
+  const apart = [...groups, ...bodies.filter(({ named }) => named).map(({ open }) => open)];
+  return bodies
     .filter(({ open }) => !groups.has(open))
-    .map(({ start, open }) => {
-      const end = code.ends.get(open) ?? open;
-      const inside = groupLines.filter((group) => group.open > open && group.open < end);
-      const lines = linesIn(code, start, open) + 1 - inside.reduce((sum, group) => sum + group.lines, 0);
-      return { name: nameBefore(code.text, start), start, lines };
-    });
+    .map(({ start, open }) => ({
+      name: nameBefore(code.text, start),
+      start,
+      lines: linesIn(code, start, open) + 1 - linesApart(code, open, apart),
+    }));
+}
+
+/** Lines of the outermost among `apart` that lie inside the block at `open`. */
+function linesApart(code: Code, open: number, apart: number[]): number {
+  const end = code.ends.get(open) ?? open;
+  let past = open;
+  let lines = 0;
+  for (const inner of apart.filter((at) => at > open && at < end).sort((a, b) => a - b)) {
+    if (inner < past) continue;
+    lines += linesIn(code, inner, inner);
+    past = code.ends.get(inner) ?? inner;
+  }
+  return lines;
 }
 
 export function pythonFunctionsOf(file: File): FunctionSpan[] {
@@ -54,14 +70,14 @@ function withEnds(text: string): Code {
 function bodiesOf(code: Code): Body[] {
   const bodies: Body[] = [];
   for (const { index, 0: arrow } of code.text.matchAll(/=>\s*\{/g)) {
-    bodies.push({ start: index, open: index + arrow.length - 1 });
+    bodies.push({ start: index, open: index + arrow.length - 1, named: false });
   }
   for (const [start, end] of code.ends) {
     const before = /([\w$]+)\s*$/.exec(code.text.slice(Math.max(0, start - 20), start))?.[1];
     if (code.text[start] !== "(" || STATEMENTS.has(before ?? "")) continue;
     let at = skipSpace(code.text, end + 1);
     if (code.text[at] === ":") at = skipType(code, at + 1);
-    if (code.text[at] === "{") bodies.push({ start, open: at });
+    if (code.text[at] === "{") bodies.push({ start, open: at, named: before !== undefined && before !== "function" });
   }
   return bodies;
 }

@@ -21,16 +21,16 @@ export const PACKAGES: PackageRow[] = [
   { name: "kysely", folders: ["platform/src/drivers/store/"], why: "one query layer over several databases" },
   {
     name: "esbuild",
-    folders: ["platform/src/builder/", "platform/src/agent/"],
+    folders: ["platform/src/builder/", "guest/bundle"],
     why: "bundles users' code and the guests",
   },
-  { name: "yaml", folders: ["contract/config/", "cli/"], why: "colibri.yaml, with line numbers for messages" },
+  { name: "yaml", folders: ["contract/config/"], why: "colibri.yaml, with line numbers for messages" },
   {
     name: "tar-stream",
-    folders: ["platform/src/builder/", "platform/src/agent/"],
+    folders: ["platform/src/builder/"],
     why: "bundles and uploads are tar archives",
   },
-  { name: "ignore", folders: ["platform/src/builder/", "cli/", "tools/"], why: "the rules of .gitignore files" },
+  { name: "ignore", folders: ["platform/src/builder/", "tools/"], why: "the rules of .gitignore files" },
   { name: "commander", folders: ["cli/"], why: "arguments, help and completion" },
 ];
 

@@ -24,27 +24,46 @@ const ZONES: Zone[] = [
   { name: "contract", folder: "contract/", may: [] },
   // Speaks the frames and messages of contract/link over sockets: the one part of base that knows contracts.
   { name: "link", folder: "platform/src/base/link/", may: ["base", "contract"] },
-  { name: "base", folder: "platform/src/base/", may: [] },
+  { name: "base", folder: "platform/src/base/", may: [], testsMay: ["contract"] },
   { name: "domain", folder: "platform/src/domain/", may: ["base", "contract"] },
-  { name: "ports", folder: "platform/src/ports/", may: ["base", "link", "contract", "domain"], testsMay: ["drivers"] },
-  { name: "drivers", folder: "platform/src/drivers/", may: LEFT_OF_SERVICES },
+  {
+    name: "ports",
+    folder: "platform/src/ports/",
+    may: ["base", "link", "contract", "domain"],
+    testsMay: ["drivers", "testing", "bundle"],
+  },
+  {
+    name: "drivers",
+    folder: "platform/src/drivers/",
+    may: LEFT_OF_SERVICES,
+    testsMay: [...SERVICES, "archive", "testing", "bundle"],
+  },
+  // Packs and unpacks; part of the builder, but the command line packs with it too.
+  { name: "archive", folder: "platform/src/builder/archive/", may: ["base", "contract"] },
   ...SERVICES.map((name) => ({
     name,
     folder: `platform/src/${name}/`,
-    may: LEFT_OF_SERVICES,
-    mayKnow: KNOWN_SERVICES,
-    testsMay: ["drivers", ...KNOWN_SERVICES],
+    may: name === "builder" ? [...LEFT_OF_SERVICES, "archive"] : LEFT_OF_SERVICES,
+    mayKnow: [...KNOWN_SERVICES, "archive"],
+    testsMay: ["drivers", "archive", "testing", "bundle", ...SERVICES],
   })),
-  { name: "main", folder: "platform/src/main/", may: [...LEFT_OF_SERVICES, "drivers", ...SERVICES, "package.json"] },
-  { name: "guest", folder: "guest/", may: [], testsMay: ["base", "link", "contract"] },
-  { name: "cli", folder: "cli/", may: ["contract", "package.json"] },
+  {
+    name: "main",
+    folder: "platform/src/main/",
+    may: [...LEFT_OF_SERVICES, "drivers", "archive", ...SERVICES, "bundle", "package.json"],
+  },
+  // Plays agent and gateway to a guest: for the tests of guests and of drivers.
+  { name: "testing", folder: "guest/testing/", may: ["base", "link", "contract"] },
+  { name: "bundle", folder: "guest/bundle", may: [] },
+  { name: "guest", folder: "guest/", may: [], testsMay: ["base", "link", "contract", "testing", "bundle"] },
+  { name: "cli", folder: "cli/", may: ["contract", "archive", "main", "package.json"] },
   { name: "sdk", folder: "sdk/", may: ["contract"] },
   { name: "console", folder: "console/", may: ["contract"] },
   { name: "tools", folder: "tools/", may: ["contract", "package.json"] },
 ];
 
-// A guest is shipped without the platform: of the contracts it may carry only its own link and the error catalogue.
-const GUEST_MAY = /^contract\/(guest\/|errors)/;
+// A guest is shipped without the platform: of the contracts it carries what its own link is made of.
+const GUEST_MAY = /^contract\/(guest\/|link\/|errors|names|shape)/;
 // Pure modules only: domain does no I/O.
 const DOMAIN_BUILTINS = ["node:assert", "node:assert/strict", "node:buffer", "node:crypto", "node:util"];
 
@@ -85,7 +104,7 @@ function refusal(file: File, zone: Zone, found: Import): string | undefined {
 function guestRefusal(file: File, found: Import, target: string): string | undefined {
   const own = file.path.split("/").slice(0, 2).join("/");
   if (target.startsWith(`${own}/`) || GUEST_MAY.test(target)) return undefined;
-  return `a guest must not import "${found.specifier}": it may import #contract/guest/*, #contract/errors*, ${own}/ and node: modules`;
+  return `a guest must not import "${found.specifier}": it may import #contract/guest/*, link/*, errors, names, shape, ${own}/ and node: modules`;
 }
 
 function builtinRefusal(file: File, zone: Zone, { specifier }: Import): string | undefined {

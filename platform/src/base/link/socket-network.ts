@@ -77,33 +77,42 @@ async function greet(
   handlers = accept(link, kind);
 }
 
-/** Reads exactly the preamble; what came behind it is `rest`. */
+/** Reads exactly the preamble; what came behind it is `rest`. The socket is left paused. */
 function readPreamble(socket: Socket, kinds: readonly LinkKind[]): Promise<{ kind: LinkKind; rest: Buffer }> {
   return new Promise((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0);
-    const finish = (settle: () => void) => {
+    const stop = () => {
       clearTimeout(timer);
       socket
-        .removeAllListeners("data")
-        .removeAllListeners("error")
-        .removeAllListeners("close")
+        .off("data", receive)
+        .off("error", fail)
+        .off("close", closed)
         .on("error", () => {});
-      settle();
     };
-    const fail = (error: Error) => finish(() => reject(error));
-    const timer = setTimeout(() => fail(new Error(`no preamble within ${HANDSHAKE_MS} ms`)), HANDSHAKE_MS);
-    socket.once("error", fail);
-    socket.once("close", () => fail(new Error("closed before the preamble")));
-    socket.on("data", (chunk) => {
+    const fail = (error: unknown) => {
+      stop();
+      reject(error);
+    };
+    const closed = () => fail(new Error("closed before the preamble"));
+    const receive = (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
       if (received.length < PREAMBLE_BYTES) return;
       socket.pause();
-      finish(() => {
-        const { kind, version } = decodePreamble(received);
-        if (!kinds.includes(kind)) return reject(new Error(`a ${kind} link is not served here`));
-        if (version < PROTOCOL_VERSION) return reject(new Error(`protocol version ${version} is not spoken here`));
-        resolve({ kind, rest: received.subarray(PREAMBLE_BYTES) });
-      });
-    });
+      stop();
+      try {
+        resolve({ kind: checkPreamble(received, kinds), rest: received.subarray(PREAMBLE_BYTES) });
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const timer = setTimeout(() => fail(new Error(`no preamble within ${HANDSHAKE_MS} ms`)), HANDSHAKE_MS);
+    socket.on("data", receive).once("error", fail).once("close", closed);
   });
+}
+
+function checkPreamble(bytes: Buffer, kinds: readonly LinkKind[]): LinkKind {
+  const { kind, version } = decodePreamble(bytes);
+  if (!kinds.includes(kind)) throw new Error(`a ${kind} link is not served here`);
+  if (version < PROTOCOL_VERSION) throw new Error(`protocol version ${version} is not spoken here`);
+  return kind;
 }
