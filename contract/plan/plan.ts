@@ -3,14 +3,14 @@
  * a gateway needs no environment and an agent no routes. Revisions never change; policy does, without a new revision.
  */
 import { EXECUTIONS } from "../guest/link.ts";
-import { isName, isRevision } from "../names.ts";
+import { functionKey, isName, isRevision, revisionKey } from "../names.ts";
 import {
+  anything,
   boolean,
   integer,
   list,
   map,
   matching,
-  number,
   object,
   oneOf,
   optional,
@@ -77,10 +77,44 @@ export type PlanChange = TypeOf<typeof change>;
 export const PLAN_TOPICS = ["routes", "launches"] as const;
 export type PlanTopic = (typeof PLAN_TOPICS)[number];
 
+export interface PlanOfTopic {
+  readonly routes: RoutePlan;
+  readonly launches: LaunchSpec;
+}
+
+/** What is wrong with an entry, or undefined: then `value` is a plan of the topic. Readers skip what is wrong. */
+export function planProblem(topic: PlanTopic, key: string, value: unknown): string | undefined {
+  return topic === "routes" ? routeProblem(key, value) : launchProblem(key, value);
+}
+
+function routeProblem(key: string, value: unknown): string | undefined {
+  const problem = routePlan.check(value, "");
+  if (problem !== undefined) return problem;
+  const plan = value as RoutePlan;
+  if (functionKey(plan) !== key) return `: a plan of ${functionKey(plan)} under this key`;
+  const unknown = plan.live.find((part) => !Object.hasOwn(plan.revisions, part.revision));
+  if (unknown !== undefined) return `.live: ${unknown.revision} is not among .revisions`;
+  const weight = plan.live.reduce((sum, part) => sum + part.weight, 0);
+  return weight === 100 ? undefined : `.live: weights add up to ${weight}, not 100`;
+}
+
+function launchProblem(key: string, value: unknown): string | undefined {
+  const problem = launchSpec.check(value, "");
+  if (problem !== undefined) return problem;
+  const found = revisionKey(value as LaunchSpec);
+  return found === key ? undefined : `: a spec of ${found} under this key`;
+}
+
+/** One entry is at most this many bytes of JSON: alone in an event it still fits a frame. */
+export const PLAN_BYTES = 1_000_000;
+/** Entries are put together up to this many bytes of JSON in one event. */
+export const PLAN_PART_BYTES = 512 * 1024;
+export const PLAN_PART_ENTRIES = 1_000;
+
 export const planRequests = Object.freeze({
   /**
-   * Start the stream. `after` is the last number the subscriber holds of this `store` (0: nothing). Control answers, then
-   * sends one `snapshot` when it can't resume from there, then every `changes`, without gaps.
+   * Start the stream, once per link. `after` is the last number the subscriber holds of this `store` (0: nothing). Control
+   * answers, then sends one `snapshot` when it can't resume from there, then every `changes`, without gaps.
    */
   subscribe: {
     request: object({
@@ -95,9 +129,21 @@ export const planRequests = Object.freeze({
   },
 });
 export const planEvents = Object.freeze({
-  /** Everything, as of `number`; sent in parts so that no frame is too large, the last with `done`. */
-  snapshot: object({ store: text(64), number: integer(), entries: list(change, 1_000), done: boolean }),
-  changes: object({ from: integer(), number: integer(), entries: list(change, 1_000) }),
+  /** Everything, as of `number`; sent in parts so that no frame is too large, the last with `done`. Takes effect with `done`. */
+  snapshot: object({ store: text(64), number: integer(), entries: list(change, PLAN_PART_ENTRIES), done: boolean }),
+  /**
+   * `from` is the number the subscriber holds, else there is a gap. Cut into parts, all but the last have `number` = `from`: a
+   * subscriber cut off between them asks for all of them again. Entries set state, so taking one twice does no harm.
+   */
+  changes: object({ from: integer(), number: integer(), entries: list(change, PLAN_PART_ENTRIES) }),
 });
-export type PlanStamp = { readonly store: string; readonly number: number };
-export const planStamp = object({ store: text(64), number: number() });
+
+/** A subscriber's copy on disk: it resumes from `number` of `store`. Entries are checked one by one, as those that arrive. */
+export const planCopy = object({
+  version: integer(1, 1),
+  topic: oneOf(...PLAN_TOPICS),
+  store: text(64),
+  number: integer(),
+  entries: map(anything, Number.MAX_SAFE_INTEGER),
+});
+export type PlanCopy = TypeOf<typeof planCopy>;

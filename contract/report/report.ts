@@ -6,7 +6,7 @@
 import type { ERRORS } from "../errors.ts";
 import { guestLog } from "../guest/link.ts";
 import { isId, isName } from "../names.ts";
-import { integer, list, matching, object, optional, type TypeOf, tagged, text } from "../shape.ts";
+import { anything, integer, list, matching, object, optional, type TypeOf, tagged, text } from "../shape.ts";
 
 const name = matching("a name", isName);
 const functionRef = { tenant: name, app: name, function: name };
@@ -63,14 +63,34 @@ const metersItem = object({ text: text(900_000) });
 export const reportItem = tagged("kind", { records: recordsItem, logs: logsItem, meters: metersItem });
 export type ReportItem = TypeOf<typeof reportItem>;
 
+export type RecordsItem = Extract<ReportItem, { kind: "records" }>;
+export type LogsItem = Extract<ReportItem, { kind: "logs" }>;
+
+export const BATCH_ITEMS = 1_000;
+/** Bytes of JSON in one batch at most, below a frame's limit. */
+export const BATCH_BYTES = 1_000_000;
+
+const hello = {
+  request: object({ role: text(32), instance: text(128), run: text(64), pid: integer(0) }),
+  /** The last batch of this run that is safe: the sender forgets up to here and sends the rest again, under their numbers. */
+  answer: object({ acknowledged: integer() }),
+};
+const numbered = {
+  /** Counts from 1 in each run. A number may be missing (the sender had to drop it), none comes out of order. */
+  number: integer(1),
+  /** Items this run had to drop so far. */
+  dropped: optional(integer()),
+};
+const acknowledged = object({ acknowledged: integer() });
+
+/** What a sender sends. */
 export const reportRequests = Object.freeze({
-  hello: {
-    request: object({ role: text(32), instance: text(128), run: text(64), pid: integer(0) }),
-    answer: object({ acknowledged: integer() }),
-  },
-  batch: {
-    request: object({ number: integer(1), items: list(reportItem, 1_000), dropped: optional(integer()) }),
-    answer: object({ acknowledged: integer() }),
-  },
+  hello,
+  batch: { request: object({ ...numbered, items: list(reportItem, BATCH_ITEMS) }), answer: acknowledged },
+});
+/** The same as control takes it: items are checked one by one, so that a malformed one harms no other. */
+export const reportServed = Object.freeze({
+  hello,
+  batch: { request: object({ ...numbered, items: list(anything, BATCH_ITEMS) }), answer: acknowledged },
 });
 export const reportEvents = Object.freeze({});

@@ -1,0 +1,345 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { createSystemClock } from "#base/clock.ts";
+import type { LinkHandlers, Network } from "#base/link/link.ts";
+import { MessageLink } from "#base/link/message-link.ts";
+import { createSimulatedNetwork } from "#base/link/simulated-network.ts";
+import { createSocketNetwork } from "#base/link/socket-network.ts";
+import { createLog, createSilentLog } from "#base/log.ts";
+import { createSeededRandom, createSystemRandom } from "#base/random.ts";
+import { SimulatedClock } from "#base/simulated-clock.ts";
+import { MESSAGE_FRAMES } from "#contract/link/message.ts";
+import { type PlanChange, planEvents, planRequests } from "#contract/plan/plan.ts";
+import type { TypeOf } from "#contract/shape.ts";
+import { createStreamPlans } from "#drivers/plans/stream/driver.ts";
+import { routePlanOf } from "#ports/plans/conformance.ts";
+import type { PlanFeed } from "./plan-feed.ts";
+import { createPlanServer } from "./plan-server.ts";
+
+const signal = new AbortController().signal;
+const keyOf = (name: string) => `acme/shop/${name}`;
+const SIDES = { asks: planRequests, hears: planEvents, serves: {}, emits: {} };
+
+/** A feed in memory that remembers as many changes as `history` says. */
+class MemoryFeed implements PlanFeed {
+  store = "store-1";
+  history = Number.POSITIVE_INFINITY;
+  readonly plans = new Map<string, PlanChange & { kind: "put" }>();
+  readonly #log: { number: number; key: string }[] = [];
+  readonly #listeners: (() => void)[] = [];
+  #number = 0;
+
+  put(name: string, concurrency: number, padding = ""): void {
+    const plan = { ...routePlanOf(name, concurrency), padding };
+    this.plans.set(keyOf(name), { kind: "put", key: keyOf(name), plan });
+    this.#changed(keyOf(name));
+  }
+
+  remove(name: string): void {
+    if (this.plans.delete(keyOf(name))) this.#changed(keyOf(name));
+  }
+
+  /** A change of the other topic. */
+  elsewhere(): void {
+    this.#changed("");
+  }
+
+  /** As after a restore from a backup: other numbers, other plans. */
+  restart(store: string): void {
+    this.store = store;
+    this.#log.length = 0;
+    this.#number = 3;
+    this.plans.clear();
+  }
+
+  number(): number {
+    return this.#number;
+  }
+
+  async snapshot() {
+    return { number: this.#number, entries: [...this.plans.values()] };
+  }
+
+  async changesSince(_topic: string, after: number) {
+    const oldest = this.#log[0]?.number ?? this.#number + 1;
+    if (after + 1 < oldest) return undefined;
+    const keys = new Set(this.#log.filter((row) => row.number > after && row.key !== "").map((row) => row.key));
+    const entries = [...keys].map((key): PlanChange => this.plans.get(key) ?? { kind: "remove", key });
+    return { number: this.#number, entries };
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  #changed(key: string): void {
+    this.#log.push({ number: ++this.#number, key });
+    while (this.#log.length > this.history) this.#log.shift();
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function temporary(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "colibri-plan-server-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+const subscriber = { address: "control", topic: "routes", role: "gateway", pid: 7 } as const;
+const held = (plans: { entries(): Iterable<[string, unknown]> }) => new Map(plans.entries());
+const wanted = (feed: MemoryFeed) => new Map([...feed.plans].map(([key, { plan }]) => [key, plan]));
+
+for (let seed = 1; seed <= 12; seed++) {
+  test(`whatever is cut, subscribers end up with the feed's plans and saw no step back (seed ${seed})`, async (t) => {
+    const folder = temporary(t);
+    const clock = new SimulatedClock();
+    const random = createSeededRandom(seed);
+    const network = createSimulatedNetwork(clock, random, { delayMs: [0, 30] });
+    const feed = new MemoryFeed();
+    feed.history = seed % 3 === 0 ? 8 : 500;
+    const deps = { network, clock, random, log: createSilentLog() };
+    let server = createPlanServer({ ...deps, feed }, { address: "control" });
+    await server.open(signal);
+    const highest = new Map<string, number>();
+    const stepsBack: string[] = [];
+    const all = [1, 2, 3].map((instance) => {
+      const plans = createStreamPlans(deps, {
+        ...subscriber,
+        folder: join(folder, `${instance}`),
+        instance: `g${instance}`,
+      });
+      // Values of a function only grow: hearing of a smaller one would be a step back.
+      plans.onChange((key, plan) => {
+        const value = plan?.revisions.r1?.concurrency;
+        if (value === undefined) return;
+        const mark = `${instance} ${feed.store} ${key}`;
+        if (value < (highest.get(mark) ?? 0)) stepsBack.push(mark);
+        highest.set(mark, value);
+      });
+      return plans;
+    });
+    const opening = Promise.all(all.map((plans) => plans.open(signal)));
+    for (let turn = 1; turn <= 300; turn++) {
+      const name = `f${random.below(12)}`;
+      const dice = random.below(100);
+      if (dice < 50) feed.put(name, turn, dice < 5 ? "x".repeat(300_000) : "");
+      else if (dice < 60) feed.remove(name);
+      else if (dice < 65) feed.elsewhere();
+      else if (dice < 75) network.cutOne();
+      else if (dice < 77) {
+        await server.close();
+        if (dice === 76) feed.restart(`store-${turn}`);
+        server = createPlanServer({ ...deps, feed }, { address: "control" });
+        await server.open(signal);
+      } else await clock.advance(random.below(60));
+    }
+    await clock.advance(5_000);
+    await opening;
+    for (const plans of all) assert.deepEqual(held(plans), wanted(feed));
+    assert.deepEqual(stepsBack, []);
+    assert.deepEqual(
+      server
+        .subscribers()
+        .map(({ instance }) => instance)
+        .sort(),
+      ["g1", "g2", "g3"],
+    );
+    await Promise.all(all.map((plans) => plans.close()));
+    await clock.advance(100);
+    assert.deepEqual(server.subscribers(), []);
+    await server.close();
+  });
+}
+
+/** Speaks to the server message by message. */
+async function connect(network: Network, clock: SimulatedClock) {
+  const events: TypeOf<typeof planEvents.changes | typeof planEvents.snapshot>[] = [];
+  const messages = new MessageLink({ clock }, SIDES, {
+    serve: {},
+    hear: { snapshot: (value) => events.push(value), changes: (value) => events.push(value) },
+    closed() {},
+  });
+  const dialing = network.dial("control", "plan", messages.handlers);
+  await clock.advance(10);
+  messages.attach(await dialing);
+  const subscribe = async (store: string, after: number) => {
+    const asked = messages.ask("subscribe", { ...subscriber, instance: "g1", store, after }, 1_000);
+    asked.catch(() => {});
+    await clock.advance(20);
+    return asked;
+  };
+  return { events, subscribe };
+}
+
+async function createStage() {
+  const clock = new SimulatedClock();
+  const network = createSimulatedNetwork(clock, createSeededRandom(1), { delayMs: [1, 1] });
+  const feed = new MemoryFeed();
+  const lines: { level: string; message: string; key?: string }[] = [];
+  const log = createLog({ clock, write: (line) => lines.push(JSON.parse(line)) }, { level: "info" });
+  const server = createPlanServer({ network, clock, log, feed }, { address: "control" });
+  await server.open(signal);
+  return { clock, network, feed, lines, server, connect: () => connect(network, clock) };
+}
+
+test("a subscriber gets a snapshot unless it can resume", async () => {
+  const stage = await createStage();
+  stage.feed.history = 2;
+  for (let value = 1; value <= 5; value++) stage.feed.put("a", value);
+  for (const [store, after, resumed] of [
+    ["", 0, false],
+    ["store-1", 0, false],
+    ["store-1", 2, false],
+    ["store-1", 3, true],
+    ["store-1", 5, true],
+    ["store-1", 6, false],
+    ["other", 4, false],
+  ] as const) {
+    const { subscribe, events } = await stage.connect();
+    assert.deepEqual(await subscribe(store, after), { store: "store-1", number: 5, resumed }, `${store} ${after}`);
+    const entries = [...stage.feed.plans.values()];
+    const snapshot = [{ store: "store-1", number: 5, entries, done: true }];
+    const changes = after === 5 ? [] : [{ from: after, number: 5, entries }];
+    assert.deepEqual(events, resumed ? changes : snapshot, `${store} ${after}`);
+  }
+});
+
+test("large snapshots and changes are cut into parts; only the last one counts on", async () => {
+  const stage = await createStage();
+  for (let index = 0; index < 2_500; index++) stage.feed.put(`f${index}`, 1);
+  for (let index = 0; index < 4; index++) stage.feed.put(`large${index}`, 1, "é".repeat(150_000));
+  const { subscribe, events } = await stage.connect();
+  await subscribe("", 0);
+  const snapshots = events.map((event) => ("done" in event ? [event.number, event.done] : []));
+  assert.deepEqual(snapshots, [...Array(events.length - 1).fill([2_504, false]), [2_504, true]]);
+  assert.equal(events.flatMap(({ entries }) => entries).length, 2_504);
+  assert.ok(events.length > 4);
+
+  const again = await stage.connect();
+  await again.subscribe("store-1", 10);
+  const changes = again.events.map((event) => ("from" in event ? [event.from, event.number] : []));
+  assert.deepEqual(changes, [...Array(changes.length - 1).fill([10, 10]), [10, 2_504]]);
+  assert.equal(again.events.flatMap(({ entries }) => entries).length, 2_494);
+});
+
+test("a plan that fits no frame is left out and named in the log", async () => {
+  const stage = await createStage();
+  stage.feed.put("huge", 1, "x".repeat(1_100_000));
+  stage.feed.put("large", 1, "x".repeat(900_000));
+  stage.feed.put("small", 1);
+  const { subscribe, events } = await stage.connect();
+  await subscribe("", 0);
+  const keys = events.flatMap(({ entries }) => entries).map(({ key }) => key);
+  assert.deepEqual(keys, [keyOf("large"), keyOf("small")]);
+  assert.deepEqual(
+    stage.lines.filter(({ level }) => level === "error").map(({ message, key }) => [message, key]),
+    [["plan left out: too large", keyOf("huge")]],
+  );
+});
+
+test("a second subscription on one link and an unknown topic are refused", async () => {
+  const stage = await createStage();
+  const { subscribe } = await stage.connect();
+  await subscribe("", 0);
+  await assert.rejects(subscribe("", 0), /subscribed already/);
+  assert.equal(stage.server.subscribers().length, 1);
+});
+
+test("a failing feed breaks the stream off, and the subscriber may come again", async () => {
+  const stage = await createStage();
+  const { snapshot } = stage.feed;
+  stage.feed.snapshot = () => Promise.reject(new Error("the disk is gone"));
+  const broken = await stage.connect();
+  await broken.subscribe("", 0);
+  await stage.clock.advance(10);
+  assert.deepEqual(stage.server.subscribers(), []);
+  assert.ok(stage.lines.some(({ message }) => message === "plan stream broken off"));
+  stage.feed.snapshot = snapshot;
+  const again = await stage.connect();
+  await again.subscribe("", 0);
+  assert.equal(again.events.length, 1);
+});
+
+test("a subscriber that takes nothing is not sent more than a bound, and cut off in the end", async () => {
+  const clock = new SimulatedClock();
+  const feed = new MemoryFeed();
+  for (let index = 0; index < 40; index++) feed.put(`f${index}`, 1, "x".repeat(100_000));
+  let handlers: LinkHandlers | undefined;
+  let reason: Error | undefined;
+  const stuck = {
+    buffered: 0,
+    closed: false as boolean,
+    send(_type: number, _flags: number, _stream: number, head: string) {
+      this.buffered += head.length;
+    },
+    flush() {},
+    close(error?: Error) {
+      if (this.closed) return;
+      this.closed = true;
+      reason = error;
+      handlers?.close(error);
+    },
+  };
+  const network: Network = {
+    dial: () => Promise.reject(new Error("not here")),
+    async listen(_address, _kinds, accept) {
+      handlers = accept(stuck, "plan");
+      return { close: async () => {} };
+    },
+  };
+  const server = createPlanServer({ network, clock, log: createSilentLog(), feed }, { address: "control" });
+  await server.open(signal);
+  const value = { ...subscriber, instance: "g1", store: "", after: 0 };
+  handlers?.frame({
+    type: MESSAGE_FRAMES.REQUEST,
+    stream: 1,
+    head: JSON.stringify({ name: "subscribe", value }),
+  } as never);
+  await clock.advance(5_000);
+  assert.ok(stuck.buffered > 1_000_000 && stuck.buffered < 2_200_000, `${stuck.buffered} bytes`);
+  const before = stuck.buffered;
+  stuck.buffered = 0;
+  await clock.advance(9_000);
+  assert.ok(stuck.buffered > 1_000_000, "it goes on when there is room");
+  assert.equal(stuck.closed, false);
+  await clock.advance(2_000);
+  assert.equal(stuck.closed, true, `${before}`);
+  assert.match(`${reason?.message}`, /nothing taken for 10000 ms/);
+  assert.deepEqual(server.subscribers(), []);
+});
+
+test("over a real socket: snapshot, change, control away and back", async (t) => {
+  const folder = temporary(t);
+  const deps = {
+    network: createSocketNetwork(),
+    clock: createSystemClock(),
+    random: createSystemRandom(),
+    log: createSilentLog(),
+  };
+  const feed = new MemoryFeed();
+  const address = join(folder, "plan.sock");
+  feed.put("a", 1, "x".repeat(600_000));
+  feed.put("b", 1, "x".repeat(600_000));
+  let server = createPlanServer({ ...deps, feed }, { address });
+  await server.open(signal);
+  const plans = createStreamPlans(deps, { ...subscriber, address, folder, instance: "g1" });
+  let heard = Promise.withResolvers<string>();
+  plans.onChange((key) => heard.resolve(key));
+  await plans.open(AbortSignal.timeout(5_000));
+  assert.deepEqual(held(plans), wanted(feed));
+  heard = Promise.withResolvers();
+  feed.put("c", 2);
+  assert.equal(await heard.promise, keyOf("c"));
+  await server.close();
+  heard = Promise.withResolvers();
+  feed.remove("a");
+  server = createPlanServer({ ...deps, feed }, { address });
+  await server.open(signal);
+  assert.equal(await heard.promise, keyOf("a"));
+  assert.deepEqual(held(plans), wanted(feed));
+  await plans.close();
+  await server.close();
+});
