@@ -11,8 +11,9 @@ const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const RESERVED_VARIABLE = /^COLIBRI_/;
 const MAXIMUM_HANDLER = 512;
 const MAXIMUM_VARIABLES = 1_000;
-/** What a plan carries for one function; execve allows no more in one string either. */
+/** execve allows no more in one string. */
 const MAXIMUM_VALUE_BYTES = 128 * 1_024 - 1;
+/** A LaunchSpec must fit one message of the plan stream. */
 const MAXIMUM_ENVIRONMENT_BYTES = 512 * 1_024;
 
 export function checkConfig(config: FunctionConfig): ConfigProblem[] {
@@ -45,8 +46,8 @@ function checkEnvironment(environment: Readonly<Record<string, string>>): Config
   const entries = Object.entries(environment);
   if (entries.length > MAXIMUM_VARIABLES)
     return [{ path: "environment", message: `has ${entries.length} variables; ${MAXIMUM_VARIABLES} is the most` }];
-  const bytes = entries.reduce((sum, [name, value]) => sum + name.length + Buffer.byteLength(value) + 2, 0);
-  const tooLarge = `has ${bytes} bytes; ${MAXIMUM_ENVIRONMENT_BYTES} is the most`;
+  const bytes = Buffer.byteLength(JSON.stringify(environment));
+  const tooLarge = `has ${bytes} bytes as JSON; ${MAXIMUM_ENVIRONMENT_BYTES} is the most`;
   return [
     ...(bytes > MAXIMUM_ENVIRONMENT_BYTES ? [{ path: "environment", message: tooLarge }] : []),
     ...entries.flatMap(([name, value]) => {

@@ -108,6 +108,9 @@ function deploying({ store, reopen }: Parts): void {
     assert.deepEqual([again.kind, again.kind === "repeated" && again.deployment.id], ["repeated", "D1"]);
     const other = await create(store(), "D3", { idempotency: { key: "k", request: "two" } });
     assert.deepEqual(other, { kind: "mismatch", id: "D1" });
+    assert.deepEqual(await store().knownDeployment("acme", { key: "k", request: "two" }), other);
+    assert.deepEqual(await store().knownDeployment("acme", idempotency), again);
+    assert.equal(await store().knownDeployment("acme", { key: "unused", request: "one" }), undefined);
     assert.equal((await create(store(), "D4", { tenant: "other", idempotency })).kind, "created");
     assert.deepEqual(
       (await store().deployments("acme", { limit: 9 })).map((one) => one.id),

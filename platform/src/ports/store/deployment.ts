@@ -22,9 +22,10 @@ export interface Idempotency {
   readonly request: string;
 }
 
-export type CreateOutcome =
-  | { readonly kind: "created" | "repeated"; readonly deployment: DeploymentState }
+export type KnownDeployment =
+  | { readonly kind: "repeated"; readonly deployment: DeploymentState }
   | { readonly kind: "mismatch"; readonly id: string };
+export type CreateOutcome = KnownDeployment | { readonly kind: "created"; readonly deployment: DeploymentState };
 
 export interface DeploymentState {
   readonly tenant: string;

@@ -6,6 +6,8 @@ import type {
   CreateOutcome,
   DeploymentState,
   HeldClaim,
+  Idempotency,
+  KnownDeployment,
   NewDeployment,
   Progress,
   Release,
@@ -70,6 +72,8 @@ export interface Store {
   /** Which of these claims are held by functions outside of `app`. Another tenant's holder is not named. */
   claimed(tenant: string, app: string, claims: readonly Claim[]): Promise<HeldClaim[]>;
 
+  /** What an idempotency key stands for, if it was used. */
+  knownDeployment(tenant: string, idempotency: Idempotency): Promise<KnownDeployment | undefined>;
   /** With an idempotency key that is known: the deployment it made, or `mismatch` if that was asked with another request. */
   createDeployment(tenant: string, deployment: NewDeployment): Promise<CreateOutcome>;
   deployment(tenant: string, id: string): Promise<DeploymentState | undefined>;
@@ -164,6 +168,7 @@ export const STORE_METHODS = [
   "revision",
   "revisions",
   "claimed",
+  "knownDeployment",
   "createDeployment",
   "deployment",
   "deployments",

@@ -1,6 +1,8 @@
 import {
   hasEnded,
+  type Idempotency,
   initialProgress,
+  type KnownDeployment,
   keptEvents,
   mergeProgress,
   type NewDeployment,
@@ -13,16 +15,21 @@ import { below, compare, type DeploymentRow, key, type Tables } from "./schema.t
 
 type Methods = Pick<
   Synchronous,
-  "createDeployment" | "deployment" | "deployments" | "unfinishedDeployments" | "progress" | "events"
+  | "knownDeployment"
+  | "createDeployment"
+  | "deployment"
+  | "deployments"
+  | "unfinishedDeployments"
+  | "progress"
+  | "events"
 >;
 
 export function createDeployments(tables: Tables, limits: StoreLimits): Methods {
   return {
+    knownDeployment: (tenant, idempotency) => knownDeployment(tables, tenant, idempotency),
     createDeployment(tenant, wanted) {
-      const known = sameKey(tables, tenant, wanted);
-      if (known !== undefined && known.idempotency?.request !== wanted.idempotency?.request)
-        return { kind: "mismatch", id: known.id };
-      if (known !== undefined) return { kind: "repeated", deployment: withoutKey(known) };
+      const known = wanted.idempotency && knownDeployment(tables, tenant, wanted.idempotency);
+      if (known !== undefined) return known;
       const row = newRow(tenant, wanted);
       tables.deployments.set(key(tenant, wanted.id), row);
       forgetEnded(tables, limits, tenant, wanted.app);
@@ -77,9 +84,11 @@ export function withoutKey({ idempotency: _, ...deployment }: DeploymentRow): Om
   return deployment;
 }
 
-function sameKey(tables: Tables, tenant: string, wanted: NewDeployment): DeploymentRow | undefined {
-  if (wanted.idempotency === undefined) return undefined;
-  return below(tables.deployments, tenant).find((row) => row.idempotency?.key === wanted.idempotency?.key);
+function knownDeployment(tables: Tables, tenant: string, asked: Idempotency): KnownDeployment | undefined {
+  const known = below(tables.deployments, tenant).find((row) => row.idempotency?.key === asked.key);
+  if (known === undefined) return undefined;
+  if (known.idempotency?.request !== asked.request) return { kind: "mismatch", id: known.id };
+  return { kind: "repeated", deployment: withoutKey(known) };
 }
 
 function newRow(tenant: string, wanted: NewDeployment): DeploymentRow {

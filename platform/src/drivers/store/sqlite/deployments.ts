@@ -2,7 +2,9 @@ import type { Kysely } from "kysely";
 import {
   type CreateOutcome,
   hasEnded,
+  type Idempotency,
   initialProgress,
+  type KnownDeployment,
   keptEvents,
   mergeProgress,
   type NewDeployment,
@@ -16,11 +18,18 @@ import type { Database, DeploymentRow } from "./schema.ts";
 
 type Methods = Pick<
   StoreMethods,
-  "createDeployment" | "deployment" | "deployments" | "unfinishedDeployments" | "progress" | "events"
+  | "knownDeployment"
+  | "createDeployment"
+  | "deployment"
+  | "deployments"
+  | "unfinishedDeployments"
+  | "progress"
+  | "events"
 >;
 
 export function createDeployments(db: Kysely<Database>, limits: StoreLimits): Methods {
   return {
+    knownDeployment: (tenant, idempotency) => knownDeployment(db, tenant, idempotency),
     createDeployment: (tenant, wanted) => db.transaction().execute((tx) => create(tx, limits, tenant, wanted)),
     async deployment(tenant, id) {
       const row = await rowOf(db, tenant, id);
@@ -82,10 +91,8 @@ async function create(
   tenant: string,
   wanted: NewDeployment,
 ): Promise<CreateOutcome> {
-  const known = await sameKey(tx, tenant, wanted);
-  if (known !== undefined && known.idempotency_request !== wanted.idempotency?.request)
-    return { kind: "mismatch", id: known.id };
-  if (known !== undefined) return { kind: "repeated", deployment: deploymentOf(known) };
+  const known = wanted.idempotency && (await knownDeployment(tx, tenant, wanted.idempotency));
+  if (known !== undefined) return known;
   const row = newRow(tenant, wanted);
   await tx.insertInto("deployments").values(row).execute();
   await forgetEnded(tx, limits, tenant, wanted.app);
@@ -93,17 +100,19 @@ async function create(
   return { kind: "created", deployment: deploymentOf(row) };
 }
 
-async function sameKey(
-  tx: Kysely<Database>,
+async function knownDeployment(
+  db: Kysely<Database>,
   tenant: string,
-  { idempotency }: NewDeployment,
-): Promise<DeploymentRow | undefined> {
-  if (idempotency === undefined) return undefined;
-  return tx
+  asked: Idempotency,
+): Promise<KnownDeployment | undefined> {
+  const row = await db
     .selectFrom("deployments")
     .selectAll()
-    .where((where) => where.and({ tenant, idempotency_key: idempotency.key }))
+    .where((where) => where.and({ tenant, idempotency_key: asked.key }))
     .executeTakeFirst();
+  if (row === undefined) return undefined;
+  if (row.idempotency_request !== asked.request) return { kind: "mismatch", id: row.id };
+  return { kind: "repeated", deployment: deploymentOf(row) };
 }
 
 function newRow(tenant: string, wanted: NewDeployment): DeploymentRow {
