@@ -67,6 +67,7 @@ export function createServer(deps: ServerDeps, options: ServerOptions): { server
   const names = new SchemaNames();
   server.register(swagger, {
     openapi: DOCUMENT,
+    exposeHeadRoutes: true,
     transform: ({ schema, url }) => ({ schema: names.mark(schema) as typeof schema, url }),
   });
   server.register(async (scope) => registerAll(scope, deps, (row) => row.body !== "stream"));
@@ -144,6 +145,7 @@ function fail(deps: ServerDeps, error: unknown, request: FastifyRequest, reply: 
   if (!request.raw.complete && request.raw.method === "PUT") reply.header("connection", "close");
   if (problem.code === "method-not-allowed") reply.header("allow", methodsAt(request.url).join(", "));
   if (problem.status === 503) reply.header("retry-after", "1");
+  reply.header("colibri-request-id", request.id);
   reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 
