@@ -244,6 +244,13 @@ export const ERRORS = Object.freeze({
     "The resource has changed since it was read.",
     "Read it again and repeat the change with the new ETag.",
   ),
+  "media-type-unsupported": define(
+    415,
+    "caller",
+    false,
+    "The body's content type is not one that this address takes.",
+    "Send the content type named in the message.",
+  ),
   "digest-mismatch": define(
     400,
     "caller",

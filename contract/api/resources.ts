@@ -86,7 +86,7 @@ export const DeploymentRequestSchema = Type.Object(
 export type DeploymentRequest = Static<typeof DeploymentRequestSchema>;
 
 export const DEPLOYMENT_STATES = ["queued", "building", "releasing", "done", "failed"] as const;
-const DeploymentStateSchema = Type.Union(DEPLOYMENT_STATES.map((state) => Type.Literal(state)));
+const DeploymentStateSchema = Type.Enum(DEPLOYMENT_STATES);
 
 export const DeploymentFunctionSchema = Type.Object({
   function: Name,
@@ -108,6 +108,8 @@ export const DeploymentFunctionSchema = Type.Object({
   error: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })),
 });
 
+export type DeploymentFunction = Static<typeof DeploymentFunctionSchema>;
+
 export const DeploymentSchema = Type.Object(
   {
     id: Type.String(),
@@ -123,14 +125,21 @@ export const DeploymentSchema = Type.Object(
 );
 export type Deployment = Static<typeof DeploymentSchema>;
 
-/** One line of a deployment's progress, as NDJSON. The last one has kind `end`. */
-export const DeploymentEventSchema = Type.Object({
-  number: Type.Integer(),
-  at: Time,
-  kind: Type.Union([Type.Literal("state"), Type.Literal("step"), Type.Literal("output"), Type.Literal("end")]),
-  function: Type.Optional(Name),
-  text: Type.String(),
-});
+/**
+ * One line of a deployment's progress, as NDJSON. Numbers grow, without gaps from 1 on. `state`: `text` is the deployment's new
+ * state. `step`: something begins; `output`: what a tool printed, bounded. The last line has kind `end`, and `text` is `done`, or
+ * `failed: ` and why.
+ */
+export const DeploymentEventSchema = Type.Object(
+  {
+    number: Type.Integer(),
+    at: Time,
+    kind: Type.Union([Type.Literal("state"), Type.Literal("step"), Type.Literal("output"), Type.Literal("end")]),
+    function: Type.Optional(Name),
+    text: Type.String(),
+  },
+  { $id: "DeploymentEvent" },
+);
 export type DeploymentEvent = Static<typeof DeploymentEventSchema>;
 
 export const AppSchema = Type.Object(

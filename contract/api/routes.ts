@@ -2,7 +2,7 @@
  * Every route of the control API, in one table: what it is called, what it takes and gives, and the permission it requires.
  * Control registers a handler for each `operation`; the OpenAPI document and the clients come from the same rows.
  */
-import Type, { type TSchema } from "typebox";
+import Type, { type TProperties, type TSchema } from "typebox";
 import {
   AppSchema,
   DeploymentRequestSchema,
@@ -39,6 +39,8 @@ export interface Route {
   readonly summary: string;
   readonly params?: TSchema;
   readonly query?: TSchema;
+  /** Headers with a meaning of their own, in lower case. */
+  readonly headers?: TSchema;
   /** Absent: no body. `stream`: raw bytes, not parsed. */
   readonly body?: TSchema | "stream";
   readonly status: number;
@@ -54,8 +56,16 @@ const page = {
   cursor: Type.Optional(Type.String({ maxLength: 256 })),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 100 })),
 };
-const listOf = (item: TSchema) => Type.Object({ items: Type.Array(item), next: Type.Optional(Type.String()) });
-const at = (fields: Record<string, TSchema>) => Type.Object(fields, strict);
+const listOf = <T extends TSchema>(item: T) =>
+  Type.Object({
+    items: Type.Array(item),
+    next: Type.Optional(Type.String({ description: "`cursor` of the next page; absent on the last." })),
+  });
+const at = <F extends TProperties>(fields: F) => Type.Object(fields, strict);
+
+const ifMatch = Type.Object({
+  "if-match": Type.Optional(Type.String({ description: "The ETag that the function must still have." })),
+});
 
 const TENANT = "/v1/tenants/:tenant";
 const APP = `${TENANT}/apps/:app`;
@@ -104,6 +114,15 @@ export const ROUTES = Object.freeze({
     permission: "functions.deploy",
     summary: "Build and release functions of an app",
     params: at(tenant),
+    headers: Type.Object({
+      "idempotency-key": Type.Optional(
+        Type.String({
+          minLength: 1,
+          maxLength: 255,
+          description: "The same key and body again give the same deployment; another body is a conflict.",
+        }),
+      ),
+    }),
     body: DeploymentRequestSchema,
     status: 202,
     answer: DeploymentSchema,
@@ -191,6 +210,7 @@ export const ROUTES = Object.freeze({
     permission: "functions.delete",
     summary: "Delete a function with its revisions",
     params: at(fn),
+    headers: ifMatch,
     status: 204,
   },
   listRevisions: {
@@ -236,6 +256,14 @@ export const ROUTES = Object.freeze({
     params: at({ ...fn, id: Type.String() }),
     status: 200,
     answer: InvocationSchema,
+  },
+  getOpenapi: {
+    method: "GET",
+    path: "/v1/openapi.json",
+    permission: "none",
+    summary: "This document: OpenAPI 3.1",
+    status: 200,
+    answer: Type.Record(Type.String(), Type.Unknown()),
   },
   getMetrics: {
     method: "GET",

@@ -1,0 +1,60 @@
+import type { Digest } from "#contract/digest.ts";
+import { PlatformError } from "#contract/errors.ts";
+import { isId } from "#contract/names.ts";
+import type { DeploymentState, Store } from "#ports/store/index.ts";
+import type { Deployments } from "../../deployments/deployments.ts";
+import type { Uploads } from "../../uploads.ts";
+import type { Handlers } from "../handler.ts";
+import { decodeCursor, PAGE_ITEMS, pageOf } from "../paging.ts";
+import { viewDeployment, viewEvent } from "../views.ts";
+
+export interface DeploymentHandlerDeps {
+  readonly store: Store;
+  readonly uploads: Uploads;
+  readonly deployments: Deployments;
+}
+
+type Deploying = Pick<
+  Handlers,
+  "checkUpload" | "putUpload" | "createDeployment" | "listDeployments" | "getDeployment" | "followDeployment"
+>;
+
+const ID = /^[0-9A-Z]{26}$/;
+
+export function createDeploymentHandlers({ store, uploads, deployments }: DeploymentHandlerDeps): Deploying {
+  const find = async (tenant: string, id: string): Promise<DeploymentState> => {
+    const found = isId(id) ? await store.deployment(tenant, id) : undefined;
+    if (found === undefined)
+      throw new PlatformError("not-found", `There is no deployment "${id}" of tenant "${tenant}".`);
+    return found;
+  };
+  return {
+    async checkUpload({ params: { tenant, digest } }) {
+      if (await uploads.has(tenant, digest as Digest)) return { body: undefined };
+      throw new PlatformError("not-found", `${digest} has not been uploaded.`);
+    },
+    async putUpload({ params: { tenant, digest }, body }) {
+      const stored = await uploads.put(tenant, digest as Digest, body);
+      return { body: undefined, status: stored ? 201 : 204 };
+    },
+    async createDeployment({ params: { tenant }, body, headers }) {
+      const key = headers["idempotency-key"] as string | undefined;
+      const state = await deployments.create(tenant, body, key);
+      return { body: viewDeployment(state), headers: { location: `/v1/tenants/${tenant}/deployments/${state.id}` } };
+    },
+    async listDeployments({ params: { tenant }, query: { app, cursor, limit = PAGE_ITEMS } }) {
+      const before = decodeCursor(cursor, ID);
+      const read = (limit: number) => store.deployments(tenant, { app, before, limit });
+      return { body: await pageOf(limit, read, (state) => state.id, viewDeployment) };
+    },
+    getDeployment: async ({ params: { tenant, id } }) => ({ body: viewDeployment(await find(tenant, id)) }),
+    async followDeployment({ params: { tenant, id }, query: { after = 0 }, signal }) {
+      await find(tenant, id);
+      return { body: viewed(deployments.follow(tenant, id, after, signal)) };
+    },
+  };
+}
+
+async function* viewed(events: ReturnType<Deployments["follow"]>) {
+  for await (const event of events) yield viewEvent(event);
+}

@@ -1,0 +1,117 @@
+import type { FunctionResource } from "#contract/api/resources.ts";
+import { PlatformError } from "#contract/errors.ts";
+import type { FunctionRef } from "#contract/names.ts";
+import { type FunctionState, mainRevision, revisionNumber } from "#domain/function/function.ts";
+import type { Store } from "#ports/store/index.ts";
+import { etagOf, expectedVersion, matches } from "../etag.ts";
+import type { Handlers } from "../handler.ts";
+import { decodeCursor, PAGE_ITEMS, pageOf } from "../paging.ts";
+import { viewApp, viewFunction, viewRevision } from "../views.ts";
+
+export interface FunctionHandlerDeps {
+  readonly store: Store;
+  /** To be called after what may have changed a plan. */
+  readonly plansChanged: () => Promise<void>;
+}
+
+type Functions = Pick<
+  Handlers,
+  "listApps" | "getApp" | "deleteApp" | "listFunctions" | "getFunction" | "deleteFunction" | "listRevisions"
+>;
+
+const NAME = /^[a-z0-9-]{1,63}$/;
+const NUMBER = /^[1-9][0-9]{0,8}$/;
+
+export function createFunctionHandlers({ store, plansChanged }: FunctionHandlerDeps): Functions {
+  return {
+    async listApps({ params: { tenant }, query: { cursor, limit = PAGE_ITEMS } }) {
+      const after = decodeCursor(cursor, NAME);
+      return {
+        body: await pageOf(
+          limit,
+          (limit) => store.apps(tenant, { after, limit }),
+          (state) => state.app,
+          viewApp,
+        ),
+      };
+    },
+    async getApp({ params: { tenant, app } }) {
+      const state = await store.app(tenant, app);
+      if (state === undefined) throw noApp(tenant, app);
+      return { body: viewApp(state) };
+    },
+    async deleteApp({ params: { tenant, app } }) {
+      if (!(await store.deleteApp(tenant, app))) throw noApp(tenant, app);
+      await plansChanged();
+      return { body: undefined };
+    },
+    async listFunctions({ params: { tenant, app }, query: { cursor, limit = PAGE_ITEMS } }) {
+      if ((await store.app(tenant, app)) === undefined) throw noApp(tenant, app);
+      const after = decodeCursor(cursor, NAME);
+      const read = (limit: number) => store.functions(tenant, app, { after, limit });
+      const { items, ...rest } = await pageOf(
+        limit,
+        read,
+        (state) => state.function,
+        (state) => shown(store, state),
+      );
+      return { body: { items: items.filter((item) => item !== undefined), ...rest } };
+    },
+    async getFunction({ params, headers }) {
+      const state = await functionAt(store, params);
+      const etag = etagOf(state.version);
+      const body = await shown(store, state);
+      if (body === undefined) throw noFunction(params);
+      if (matches(headers["if-none-match"], etag)) return { body, status: 304, headers: { etag } };
+      return { body, headers: { etag } };
+    },
+    async deleteFunction({ params, headers }) {
+      const { tenant, app, function: name } = params;
+      const state = await functionAt(store, params);
+      const expected = expectedVersion(headers["if-match"], state.version);
+      const outcome = await store.deleteFunction(tenant, app, name, expected);
+      if (outcome === "absent") throw noFunction(params);
+      if (outcome === "changed") throw changed(params);
+      await plansChanged();
+      return { body: undefined };
+    },
+    async listRevisions({ params, query: { cursor, limit = PAGE_ITEMS } }) {
+      const { tenant, app, function: name } = params;
+      await functionAt(store, params);
+      const before = Number(decodeCursor(cursor, NUMBER) ?? Number.MAX_SAFE_INTEGER);
+      const read = (limit: number) => store.revisions(tenant, app, name, { before, limit });
+      const positionOf = (state: { revision: string }) => String(revisionNumber(state.revision));
+      return { body: await pageOf(limit, read, positionOf, viewRevision) };
+    },
+  };
+}
+
+/** @throws PlatformError `not-found`. */
+export async function functionAt(store: Store, ref: FunctionRef): Promise<FunctionState> {
+  const state = await store.function(ref.tenant, ref.app, ref.function);
+  if (state === undefined) throw noFunction(ref);
+  return state;
+}
+
+/** Undefined when it was deleted meanwhile. */
+async function shown(store: Store, state: FunctionState): Promise<FunctionResource | undefined> {
+  const { tenant, app, function: name, live } = state;
+  const main = await store.revision(tenant, app, name, mainRevision(live));
+  return main && viewFunction(state, main);
+}
+
+function noApp(tenant: string, app: string): PlatformError {
+  return new PlatformError(
+    "not-found",
+    `There is no app "${app}" of tenant "${tenant}": \`colibri list\` shows what is there.`,
+  );
+}
+
+function noFunction({ app, function: name }: FunctionRef): PlatformError {
+  return new PlatformError("not-found", `There is no function "${app}/${name}": \`colibri list\` shows what is there.`);
+}
+
+function changed({ app, function: name }: FunctionRef): PlatformError {
+  const message = `"${app}/${name}" has changed since it was read: read it again and repeat with the new ETag.`;
+  return new PlatformError("precondition-failed", message);
+}

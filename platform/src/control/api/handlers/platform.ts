@@ -1,0 +1,35 @@
+import type { Health, Runtime } from "#contract/api/resources.ts";
+import type { Handlers } from "../handler.ts";
+
+export interface PlatformHandlerDeps {
+  readonly runtimes: () => readonly Runtime[] | Promise<readonly Runtime[]>;
+  readonly roles: () => Health["roles"];
+  readonly dropped: () => Health["dropped"];
+  readonly metrics: () => string | Promise<string>;
+  readonly openapi: () => Record<string, unknown>;
+}
+
+export interface PlatformHandlerOptions {
+  readonly version: string;
+  readonly sandbox: Health["sandbox"];
+}
+
+type Platform = Pick<Handlers, "getHealth" | "listRuntimes" | "getMetrics" | "getLiveness" | "getOpenapi">;
+
+export function createPlatformHandlers(deps: PlatformHandlerDeps, options: PlatformHandlerOptions): Platform {
+  return {
+    async getHealth() {
+      const roles = deps.roles();
+      const status = roles.every((role) => role.state === "up") ? "ok" : "degraded";
+      const { version, sandbox } = options;
+      return { body: { version, status, sandbox, roles, dropped: deps.dropped() } };
+    },
+    listRuntimes: async () => ({ body: { items: [...(await deps.runtimes())] } }),
+    getMetrics: async () => ({
+      body: await deps.metrics(),
+      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+    }),
+    getLiveness: async () => ({ body: "ok\n" }),
+    getOpenapi: async () => ({ body: deps.openapi() }),
+  };
+}

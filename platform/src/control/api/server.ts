@@ -1,0 +1,199 @@
+import type { ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import swagger from "@fastify/swagger";
+import type { TypeBoxTypeProvider } from "@fastify/type-provider-typebox";
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from "fastify";
+import type { Ids } from "#base/ids.ts";
+import type { Log } from "#base/log.ts";
+import { type Operation, ROUTES, type Route } from "#contract/api/routes.ts";
+import { ERRORS, type ErrorCode, PlatformError } from "#contract/errors.ts";
+import { checkAccess, type Tokens } from "../access.ts";
+import type { Handler, Handlers } from "./handler.ts";
+import { createHostCheck } from "./hosts.ts";
+import { sendLines } from "./ndjson.ts";
+import { DOCUMENT, SchemaNames, schemaOf } from "./openapi.ts";
+import { PROBLEM_TYPE, problemOf, problemOfError } from "./problem.ts";
+import { compileValidator } from "./validation.ts";
+
+/**
+ * The HTTP side of the API: every row of the route table, and what is the same for all of them. Requests pass, in this order:
+ * Host header, permission, shape, handler. Whatever goes wrong is answered as problem+json.
+ */
+export interface ServerDeps {
+  readonly tokens: Tokens;
+  readonly handlers: Handlers;
+  readonly ids: Ids;
+  readonly log: Log;
+  /** Aborts when control closes: streams end. */
+  readonly closing: AbortSignal;
+}
+
+export interface ServerOptions {
+  readonly bind: string;
+  readonly bodyBytes: number;
+}
+
+type Server = FastifyInstance;
+/** OpenAPI, of what was registered; for when the server is ready. */
+type Document = Record<string, unknown>;
+
+export function createServer(deps: ServerDeps, options: ServerOptions): { server: Server; document: () => Document } {
+  const server = fastify({
+    logger: false,
+    bodyLimit: options.bodyBytes,
+    // Uploads may take long; what is slow before a token was seen is cut off by headersTimeout.
+    requestTimeout: 0,
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    requestIdHeader: false,
+    genReqId: () => deps.ids.next(),
+    routerOptions: { maxParamLength: 512 },
+    frameworkErrors: (error, request, reply) => fail(deps, error, request, reply),
+    clientErrorHandler: refuseMalformed,
+  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as Server;
+  server.setValidatorCompiler(compileValidator as never);
+  server.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  server.setErrorHandler((error, request, reply) => fail(deps, error, request, reply));
+  server.setNotFoundHandler((request, reply) => fail(deps, unknownAddress(request), request, reply));
+  const allowsHost = createHostCheck(options.bind);
+  server.addHook("onRequest", async (request, reply) => {
+    reply.headers({
+      "x-content-type-options": "nosniff",
+      "cache-control": "no-store",
+      "colibri-request-id": request.id,
+    });
+    if (!allowsHost(request.headers.host)) throw wrongHost(request.headers.host);
+  });
+  const names = new SchemaNames();
+  server.register(swagger, {
+    openapi: DOCUMENT,
+    exposeHeadRoutes: true,
+    transform: ({ schema, url }) => ({ schema: names.mark(schema) as typeof schema, url }),
+  });
+  server.register(async (scope) => registerAll(scope, deps, (row) => row.body !== "stream"));
+  server.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
+    registerAll(scope, deps, (row) => row.body === "stream");
+  });
+  return { server, document: () => names.finish(server.swagger() as unknown as Document) };
+}
+
+function registerAll(scope: Server, deps: ServerDeps, wanted: (row: Route) => boolean): void {
+  for (const operation of Object.keys(ROUTES) as Operation[]) {
+    const row: Route = ROUTES[operation];
+    if (wanted(row)) register(scope, deps, operation, row);
+  }
+}
+
+function register(scope: Server, deps: ServerDeps, operation: Operation, row: Route): void {
+  const handler = deps.handlers[operation] as unknown as Handler<"followDeployment">;
+  scope.route({
+    method: row.method,
+    url: row.path,
+    schema: schemaOf(operation, row),
+    onRequest: async (request, reply) => authorize(deps, row, request, reply),
+    handler: async (request, reply) => {
+      const { params, query, body, headers } = request;
+      const signal = AbortSignal.any([deps.closing, leaving(reply.raw)]);
+      const call = { params, query, body: row.body === "stream" ? (body ?? request.raw) : body, headers, signal };
+      const answer = await handler(call as never);
+      reply.code(answer.status ?? row.status).headers(answer.headers ?? {});
+      if (row.answer === "application/x-ndjson") return stream(deps, request, reply, answer.body);
+      if (row.answer === "text/plain" && answer.headers?.["content-type"] === undefined) reply.type("text/plain");
+      return reply.send(reply.statusCode === 304 ? undefined : (answer.body as unknown));
+    },
+  });
+}
+
+function authorize(deps: ServerDeps, row: Route, request: FastifyRequest, reply: FastifyReply): void {
+  const { tenant } = request.params as { tenant?: string };
+  const access = checkAccess(deps.tokens, request.headers.authorization, { permission: row.permission, tenant });
+  if (access.kind === "allowed") return;
+  if (access.kind === "unauthorized") reply.header("www-authenticate", 'Bearer realm="colibri"');
+  throw new PlatformError(access.kind, access.message);
+}
+
+async function stream(
+  { log }: ServerDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  values: AsyncIterable<unknown>,
+): Promise<void> {
+  reply.hijack();
+  // Found out whether the follower's machine is still there.
+  request.raw.socket.setKeepAlive(true, 30_000);
+  const { "content-type": _, ...headers } = reply.getHeaders() as Record<string, string>;
+  try {
+    await sendLines(reply.raw, values, headers);
+  } catch (error) {
+    const left = (error as NodeJS.ErrnoException).code === "ERR_STREAM_PREMATURE_CLOSE";
+    if (!left) log.warn("stream broken off", { requestId: request.id, path: request.url, error });
+    reply.raw.destroy();
+  }
+}
+
+function leaving(response: ServerResponse): AbortSignal {
+  const left = new AbortController();
+  response.once("close", () => left.abort());
+  return left.signal;
+}
+
+function fail(deps: ServerDeps, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOfError(error, request.id) ?? unexpected(deps, error, request);
+  // What is left of the body will not be read, so no further request can come behind it.
+  if (!request.raw.complete && request.raw.method === "PUT") reply.header("connection", "close");
+  if (problem.code === "method-not-allowed") reply.header("allow", methodsAt(request.url).join(", "));
+  if (problem.status === 503) reply.header("retry-after", "1");
+  reply.header("colibri-request-id", request.id);
+  reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+}
+
+function unexpected({ log }: ServerDeps, error: unknown, request: FastifyRequest) {
+  log.error("request failed", { requestId: request.id, method: request.method, path: request.url, error });
+  return problemOf("internal", `The platform's log says more, under request ${request.id}.`, request.id);
+}
+
+function wrongHost(host: string | undefined): PlatformError {
+  const message = `Control is bound to this machine and does not answer to the name "${host ?? ""}": use localhost or 127.0.0.1.`;
+  return new PlatformError("forbidden", message);
+}
+
+function unknownAddress({ method, url }: FastifyRequest): PlatformError {
+  const methods = methodsAt(url);
+  const path = url.split("?")[0];
+  if (methods.length > 0)
+    return new PlatformError("method-not-allowed", `${path} takes ${methods.join(", ")}, not ${method}.`);
+  return new PlatformError("not-found", `There is nothing at ${path}: /v1/openapi.json lists what there is.`);
+}
+
+const PATTERNS = Object.values(ROUTES).map((row: Route) => ({
+  method: row.method,
+  matches: new RegExp(`^${row.path.replace(/:[a-z]+/g, "[^/]+")}$`),
+}));
+
+function methodsAt(url: string): string[] {
+  const path = url.split("?")[0]!;
+  return PATTERNS.filter((pattern) => pattern.matches.test(path)).map((pattern) => pattern.method);
+}
+
+const MALFORMED: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: "headers-too-large",
+  ERR_HTTP_REQUEST_TIMEOUT: "request-timeout",
+};
+
+/** What is no HTTP has no request to answer to: the problem is written as it is, and the connection ends. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const code = MALFORMED[error.code ?? ""] ?? "bad-request";
+  const { meaning, status } = ERRORS[code];
+  const { requestId: _, ...problem } = problemOf(code, meaning, "");
+  const body = JSON.stringify(problem);
+  const head = [
+    `HTTP/1.1 ${status} ${code}`,
+    `content-type: ${PROBLEM_TYPE}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    "connection: close",
+  ];
+  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+}

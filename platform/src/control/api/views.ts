@@ -1,0 +1,66 @@
+import type { App, Deployment, DeploymentEvent, FunctionResource, Revision } from "#contract/api/resources.ts";
+import { functionPath } from "#contract/names.ts";
+import type { FunctionState, RevisionState } from "#domain/function/function.ts";
+import type { AppState, DeploymentState, StoredEvent } from "#ports/store/index.ts";
+
+/** What the store holds, as the API shows it. */
+
+export function viewApp(state: AppState): App {
+  const { tenant, app, functions } = state;
+  return { tenant, app, functions, createdAt: timeOf(state.createdAtMs), updatedAt: timeOf(state.updatedAtMs) };
+}
+
+/** `main`: the revision whose settings are shown. */
+export function viewFunction(state: FunctionState, main: RevisionState): FunctionResource {
+  return {
+    tenant: state.tenant,
+    app: state.app,
+    function: state.function,
+    url: functionPath(state),
+    live: state.live.map(({ revision, weight }) => ({ revision, weight })),
+    source: main.source,
+    config: { ...main.config, policy: state.policy },
+    createdAt: timeOf(state.createdAtMs),
+    updatedAt: timeOf(state.updatedAtMs),
+  };
+}
+
+export function viewRevision(state: RevisionState): Revision {
+  const { runtime, handler, memoryMiB, timeoutMs, concurrency, execution, environment } = state.config;
+  return {
+    revision: state.revision,
+    bundle: state.bundle,
+    source: state.source,
+    runtime,
+    handler,
+    memoryMiB,
+    timeoutMs,
+    concurrency,
+    execution,
+    environment,
+    createdAt: timeOf(state.createdAtMs),
+  };
+}
+
+export function viewDeployment(state: DeploymentState): Deployment {
+  const { tenant, id, app } = state;
+  const finished = state.finishedAtMs === undefined ? {} : { finishedAt: timeOf(state.finishedAtMs) };
+  const functions = state.functions.map((entry) => {
+    const answers = entry.state === "done" && entry.change !== "removed";
+    return answers ? { ...entry, url: functionPath({ tenant, app, function: entry.function }) } : entry;
+  });
+  return {
+    ...{ id, tenant, app, state: state.state, createdAt: timeOf(state.createdAtMs) },
+    ...finished,
+    functions,
+    warnings: [...state.warnings],
+  };
+}
+
+export function viewEvent({ number, atMs, kind, function: name, text }: StoredEvent): DeploymentEvent {
+  return { number, at: timeOf(atMs), kind, ...(name === undefined ? {} : { function: name }), text };
+}
+
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}

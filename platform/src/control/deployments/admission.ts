@@ -1,0 +1,103 @@
+import type { DeploymentRequest, Runtime } from "#contract/api/resources.ts";
+import type { Digest } from "#contract/digest.ts";
+import { PlatformError } from "#contract/errors.ts";
+import { isName, NAME_RULE } from "#contract/names.ts";
+import { type ConfigProblem, checkConfig } from "#domain/function/check.ts";
+import { splitConfig } from "#domain/function/function.ts";
+import { runtimeProblem } from "#domain/function/runtime.ts";
+import { type Claim, claimKey, claimsOf } from "#domain/function/triggers.ts";
+import type { HeldClaim, Store } from "#ports/store/index.ts";
+import type { Uploads } from "../uploads.ts";
+
+export interface AdmissionDeps {
+  readonly store: Store;
+  readonly uploads: Uploads;
+  readonly runtimes: () => readonly Runtime[] | Promise<readonly Runtime[]>;
+}
+
+const MAXIMUM_FUNCTIONS = 500;
+
+/** Judges a request whose shape is right, before it becomes a job. Answers its warnings. @throws PlatformError saying all that is wrong. */
+export async function admit(deps: AdmissionDeps, tenant: string, request: DeploymentRequest): Promise<string[]> {
+  const known = await deps.runtimes();
+  refuse("request-invalid", [...checkNames(request), ...checkConfigs(request)]);
+  refuse("runtime-unknown", checkRuntimes(request, known));
+  refuse("request-invalid", await checkSources(deps.uploads, tenant, request));
+  await checkClaims(deps.store, tenant, request);
+  return warningsOf(request);
+}
+
+function refuse(code: "request-invalid" | "runtime-unknown", problems: readonly ConfigProblem[]): void {
+  if (problems.length === 0) return;
+  const message = problems.map(({ path, message }) => `${path}: ${message}`).join("; ");
+  throw new PlatformError(code, message, { details: { errors: problems } });
+}
+
+function checkNames({ functions, prune }: DeploymentRequest): ConfigProblem[] {
+  const names = Object.keys(functions);
+  if (names.length === 0 && prune !== true)
+    return [{ path: "functions", message: "names no function; with `prune` that would remove all of the app" }];
+  if (names.length > MAXIMUM_FUNCTIONS)
+    return [{ path: "functions", message: `has ${names.length} entries; ${MAXIMUM_FUNCTIONS} is the most` }];
+  const wrong = names.filter((name: unknown) => !isName(name));
+  return wrong.map((name) => ({
+    path: `functions.${name.slice(0, 80)}`,
+    message: `is not a function's name: ${NAME_RULE}`,
+  }));
+}
+
+function checkConfigs({ functions }: DeploymentRequest): ConfigProblem[] {
+  return Object.entries(functions).flatMap(([name, { config }]) =>
+    checkConfig(config).map(({ path, message }) => ({ path: `functions.${name}.config.${path}`, message })),
+  );
+}
+
+function checkRuntimes({ functions }: DeploymentRequest, known: readonly Runtime[]): ConfigProblem[] {
+  return Object.entries(functions).flatMap(([name, { config }]) => {
+    const message = runtimeProblem(config.runtime, known);
+    return message === undefined ? [] : [{ path: `functions.${name}.config.runtime`, message }];
+  });
+}
+
+async function checkSources(
+  uploads: Uploads,
+  tenant: string,
+  { functions }: DeploymentRequest,
+): Promise<ConfigProblem[]> {
+  const problems: ConfigProblem[] = [];
+  for (const [name, { source }] of Object.entries(functions)) {
+    if (await uploads.has(tenant, source as Digest)) continue;
+    const message = `has not been uploaded: PUT its archive to /v1/tenants/${tenant}/uploads/${source} first`;
+    problems.push({ path: `functions.${name}.source`, message });
+  }
+  return problems;
+}
+
+/** Claims may change hands inside the app, so only those of one request and those of other apps are in the way. */
+async function checkClaims(store: Store, tenant: string, request: DeploymentRequest): Promise<void> {
+  const wanted = new Map<string, { claim: Claim; name: string }>();
+  for (const [name, { config }] of Object.entries(request.functions)) {
+    for (const claim of claimsOf(splitConfig(config).policy)) {
+      const other = wanted.get(claimKey(claim));
+      if (other !== undefined) throw conflict(name, { claim, holder: { app: request.app, function: other.name } });
+      wanted.set(claimKey(claim), { claim, name });
+    }
+  }
+  const claims = [...wanted.values()].map(({ claim }) => claim);
+  const held = (await store.claimed(tenant, request.app, claims))[0];
+  if (held !== undefined) throw conflict(wanted.get(claimKey(held.claim))!.name, held);
+}
+
+export function conflict(name: string, { claim, holder }: HeldClaim): PlatformError {
+  const by = holder === undefined ? "a function of another tenant" : `${holder.app}/${holder.function}`;
+  const at = `${claim.method} ${claim.host}${claim.path}`;
+  const message = `${name}: the HTTP trigger "${at}" is claimed by ${by}: choose another path or host, or change that function first.`;
+  return new PlatformError("conflict", message, { details: { function: name, claim, ...(holder && { holder }) } });
+}
+
+function warningsOf({ functions }: DeploymentRequest): string[] {
+  return Object.entries(functions).flatMap(([name, { config }]) => {
+    const timers = config.policy.triggers.some((trigger) => "timer" in trigger);
+    return timers ? [`${name}: timer triggers are kept, but this version does not fire them.`] : [];
+  });
+}

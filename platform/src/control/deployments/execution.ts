@@ -1,0 +1,209 @@
+import type { Clock } from "#base/clock.ts";
+import type { Digest } from "#contract/digest.ts";
+import { type ErrorCode, type Failure, PlatformError, toFailure } from "#contract/errors.ts";
+import { type Change, changeOf } from "#domain/function/change.ts";
+import { type BundleRef, mainRevision, type RevisionState, splitConfig } from "#domain/function/function.ts";
+import type { DeploymentState, FunctionProgress, FunctionRelease, Store } from "#ports/store/index.ts";
+import type { Uploads } from "../uploads.ts";
+import { conflict } from "./admission.ts";
+import type { Builder } from "./builder.ts";
+import { EventWriter } from "./event-writer.ts";
+import { type Notices, noticeKey } from "./notices.ts";
+
+export interface ExecutionDeps {
+  readonly store: Store;
+  readonly uploads: Uploads;
+  readonly builder: Builder;
+  readonly notices: Notices;
+  readonly clock: Clock;
+}
+
+/** A deployment that was begun so often and never ended is not tried again: perhaps it is what ends the process. */
+const MAXIMUM_ATTEMPTS = 5;
+/** What it was decided on may change while it builds, but not for ever. */
+const MAXIMUM_DECISIONS = 5;
+const TRANSIENT: readonly ErrorCode[] = ["store-unavailable", "unavailable"];
+
+/**
+ * Carries out one deployment from wherever it stands: decide for each function what changes, build what needs it, release all
+ * at once. Whatever of it was done before is found in the store and not done again:
+ *
+ *   queued ──▶ building ──▶ releasing ──▶ done      (release and `done` are one transaction)
+ *      └───────────┴────────────┴───────▶ failed
+ *
+ * Resolves when it has ended. Rejects, leaving it to be carried out again, when aborted or when the store is away.
+ */
+export async function execute(deps: ExecutionDeps, tenant: string, id: string, signal: AbortSignal): Promise<void> {
+  const job = await deps.store.deployment(tenant, id);
+  if (job === undefined || job.finishedAtMs !== undefined) return;
+  const execution = new Execution(deps, job, signal);
+  try {
+    await execution.run();
+  } catch (error) {
+    if (signal.aborted || isTransient(error)) throw error;
+    await execution.fail(error);
+  }
+}
+
+function isTransient(error: unknown): boolean {
+  return error instanceof PlatformError && TRANSIENT.includes(error.code);
+}
+
+/** Says which function an error is about. */
+class FunctionFailed extends Error {
+  readonly function: string;
+
+  constructor(name: string, cause: unknown) {
+    super(`${name} failed`, { cause });
+    this.function = name;
+  }
+}
+
+interface Decision {
+  readonly name: string;
+  readonly change: Change;
+  /** Main revision that it was decided on. */
+  readonly current: RevisionState | undefined;
+}
+
+class Execution {
+  readonly #deps: ExecutionDeps;
+  readonly #job: DeploymentState;
+  readonly #signal: AbortSignal;
+  readonly #events: EventWriter;
+  /** What was built, by this attempt or one before. */
+  readonly #bundles = new Map<string, BundleRef>();
+
+  constructor(deps: ExecutionDeps, job: DeploymentState, signal: AbortSignal) {
+    this.#deps = deps;
+    this.#job = job;
+    this.#signal = signal;
+    this.#events = new EventWriter(deps, job.tenant, job.id);
+    for (const { function: name, bundle } of job.functions)
+      if (bundle !== undefined) this.#bundles.set(name, bundle as BundleRef);
+  }
+
+  async run(): Promise<void> {
+    const { attempts } = this.#job;
+    if (attempts >= MAXIMUM_ATTEMPTS)
+      throw new PlatformError(
+        "internal",
+        `It was begun ${attempts} times and never ended: the platform's log says more.`,
+      );
+    await this.#enter("building", { attempts: attempts + 1 });
+    if (attempts > 0) this.#events.add("step", "Taken up again after a restart.");
+    for (let round = 0; round < MAXIMUM_DECISIONS; round++) if (await this.#attempt()) return;
+    throw new PlatformError("conflict", "Its functions kept changing while it was under way: deploy again.");
+  }
+
+  /** False when what it was decided on is no longer so. */
+  async #attempt(): Promise<boolean> {
+    const decisions: Decision[] = [];
+    for (const name of Object.keys(this.#job.request.functions)) decisions.push(await this.#decide(name));
+    for (const decision of decisions) if (decision.change === "build") await this.#build(decision.name);
+    await this.#events.written();
+    await this.#enter("releasing");
+    const { tenant, id, app, request } = this.#job;
+    const functions = decisions.map((decision) => this.#releaseOf(decision));
+    this.#signal.throwIfAborted();
+    const release = { deployment: id, app, atMs: this.#deps.clock.now(), prune: request.prune === true, functions };
+    const outcome = await this.#deps.store.release(tenant, release);
+    if (outcome.kind === "claimed")
+      throw new FunctionFailed(outcome.function, conflict(outcome.function, outcome.held));
+    if (outcome.kind === "changed") return false;
+    this.#deps.notices.tell(noticeKey(tenant, id));
+    return true;
+  }
+
+  async #decide(name: string): Promise<Decision> {
+    const { store } = this.#deps;
+    const { tenant, app, request } = this.#job;
+    const state = await store.function(tenant, app, name);
+    const current = state && (await store.revision(tenant, app, name, mainRevision(state.live)));
+    if (state === undefined || current === undefined) return { name, change: "build", current: undefined };
+    const live = { policy: state.policy, revision: current, whole: state.live.length === 1 };
+    const { source, config } = request.functions[name]!;
+    return { name, change: changeOf(live, { source: source as Digest, config }), current };
+  }
+
+  async #build(name: string): Promise<void> {
+    const { tenant, request } = this.#job;
+    const built = this.#bundles.get(name);
+    if (built !== undefined && (await this.#deps.uploads.has(tenant, built.digest))) return;
+    const { source, config } = request.functions[name]!;
+    await this.#report({ function: name, state: "building" });
+    const bundle = await this.#deps.builder
+      .build(
+        {
+          tenant,
+          source: source as Digest,
+          config,
+          onStep: (text) => this.#events.add("step", text, name),
+          onOutput: (text) => this.#events.add("output", text, name),
+        },
+        this.#signal,
+      )
+      .catch((error) => {
+        throw this.#signal.aborted || isTransient(error) ? error : new FunctionFailed(name, error);
+      });
+    this.#signal.throwIfAborted();
+    await this.#deps.uploads.touch(tenant, bundle.digest);
+    this.#bundles.set(name, bundle);
+    await this.#report({ function: name, state: "releasing", bundle });
+  }
+
+  #releaseOf({ name, change, current }: Decision): FunctionRelease {
+    const { source, config } = this.#job.request.functions[name]!;
+    const { revision, policy } = splitConfig(config);
+    const from = current?.revision;
+    if (change === "build" || current === undefined) {
+      const content = { source: source as Digest, bundle: this.#bundles.get(name)!, config: revision };
+      return { kind: "revision", function: name, from, change: current ? "updated" : "created", content, policy };
+    }
+    if (change === "configured") {
+      const content = { source: current.source, bundle: current.bundle, config: revision };
+      return { kind: "revision", function: name, from, change: "configured", content, policy };
+    }
+    const of = { function: name, from: current.revision };
+    return change === "policy" ? { kind: "policy", ...of, policy } : { kind: "unchanged", ...of };
+  }
+
+  async fail(error: unknown): Promise<void> {
+    const about = error instanceof FunctionFailed ? error.function : undefined;
+    const failure = failureOf(error instanceof FunctionFailed ? error.cause : error);
+    const functions = Object.keys(this.#job.request.functions).map((name): FunctionProgress => {
+      const own = about === undefined || about === name;
+      const message = own ? failure.message : `Not released, because ${about} failed.`;
+      return { function: name, state: "failed", error: { code: failure.code, message } };
+    });
+    await this.#events.written();
+    const atMs = this.#deps.clock.now();
+    const text = `failed: ${about === undefined ? "" : `${about}: `}${failure.message}`;
+    const events = [
+      { atMs, kind: "state" as const, text: "failed" },
+      { atMs, kind: "end" as const, text },
+    ];
+    const { tenant, id } = this.#job;
+    await this.#deps.store.progress(tenant, id, { atMs, state: "failed", functions, events });
+    this.#deps.notices.tell(noticeKey(tenant, id));
+  }
+
+  async #enter(state: "building" | "releasing", changed: { attempts?: number } = {}): Promise<void> {
+    this.#signal.throwIfAborted();
+    const { tenant, id } = this.#job;
+    const atMs = this.#deps.clock.now();
+    const events = [{ atMs, kind: "state" as const, text: state }];
+    await this.#deps.store.progress(tenant, id, { atMs, state, ...changed, events });
+    this.#deps.notices.tell(noticeKey(tenant, id));
+  }
+
+  async #report(progress: FunctionProgress): Promise<void> {
+    const { tenant, id } = this.#job;
+    await this.#deps.store.progress(tenant, id, { atMs: this.#deps.clock.now(), functions: [progress] });
+  }
+}
+
+function failureOf(error: unknown): Failure {
+  if (error instanceof PlatformError) return toFailure(error);
+  return { code: "internal", message: `Something unexpected happened: ${toFailure(error).message}` };
+}

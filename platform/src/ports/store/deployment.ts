@@ -1,0 +1,93 @@
+import type { Deployment, DeploymentEvent, DeploymentFunction, DeploymentRequest } from "#contract/api/resources.ts";
+import type { FunctionPolicy, RevisionContent } from "#domain/function/function.ts";
+import type { Claim } from "#domain/function/triggers.ts";
+
+/** `queued`, `building` and `releasing` deployments are jobs; `done` and `failed` ones have ended and never change again. */
+export type DeploymentPhase = Deployment["state"];
+/** What became of one function; its address is not kept, since it follows from its name. */
+export type FunctionProgress = Omit<DeploymentFunction, "url">;
+
+export interface NewDeployment {
+  readonly id: string;
+  readonly app: string;
+  readonly request: DeploymentRequest;
+  readonly warnings: readonly string[];
+  readonly createdAtMs: number;
+  readonly idempotency?: Idempotency | undefined;
+}
+
+/** `request` is a digest of what was asked. */
+export interface Idempotency {
+  readonly key: string;
+  readonly request: string;
+}
+
+export type KnownDeployment =
+  | { readonly kind: "repeated"; readonly deployment: DeploymentState }
+  | { readonly kind: "mismatch"; readonly id: string };
+export type CreateOutcome = KnownDeployment | { readonly kind: "created"; readonly deployment: DeploymentState };
+
+export interface DeploymentState {
+  readonly tenant: string;
+  readonly id: string;
+  readonly app: string;
+  readonly state: DeploymentPhase;
+  /** How often somebody began to execute it: more than once after crashes. */
+  readonly attempts: number;
+  readonly request: DeploymentRequest;
+  readonly functions: readonly FunctionProgress[];
+  readonly warnings: readonly string[];
+  readonly createdAtMs: number;
+  readonly finishedAtMs?: number;
+}
+
+export type NewEvent = Pick<DeploymentEvent, "kind" | "function" | "text"> & { readonly atMs: number };
+export type StoredEvent = NewEvent & { readonly number: number };
+
+/** What changed; the rest stays. With `done` or `failed` the deployment has ended, at `atMs`. */
+export interface Progress {
+  readonly atMs: number;
+  readonly state?: Exclude<DeploymentPhase, "done"> | undefined;
+  readonly attempts?: number | undefined;
+  /** Replaced by name. */
+  readonly functions?: readonly FunctionProgress[] | undefined;
+  readonly events?: readonly NewEvent[] | undefined;
+}
+
+export interface Release {
+  readonly deployment: string;
+  readonly app: string;
+  readonly atMs: number;
+  /** Removes the app's functions that are not named here. */
+  readonly prune: boolean;
+  readonly functions: readonly FunctionRelease[];
+}
+
+/** `from`: the main revision of `live` that this was decided on; absent when there was no such function. */
+export type FunctionRelease =
+  | {
+      readonly kind: "revision";
+      readonly function: string;
+      readonly from?: string | undefined;
+      readonly change: "created" | "updated" | "configured";
+      readonly content: RevisionContent;
+      readonly policy: FunctionPolicy;
+    }
+  | { readonly kind: "policy"; readonly function: string; readonly from: string; readonly policy: FunctionPolicy }
+  | { readonly kind: "unchanged"; readonly function: string; readonly from: string };
+
+/**
+ * `ended`: it had ended before, so nothing was done. `changed`: this function is not what the release was decided on: decide
+ * again. `claimed`: another function answers there already.
+ */
+export type ReleaseOutcome =
+  | { readonly kind: "released" | "ended"; readonly deployment: DeploymentState }
+  | { readonly kind: "changed"; readonly function: string }
+  | { readonly kind: "claimed"; readonly function: string; readonly held: HeldClaim }
+  | { readonly kind: "absent" };
+
+export interface HeldClaim {
+  readonly claim: Claim;
+  /** Absent: another tenant's. */
+  readonly holder?: { readonly app: string; readonly function: string };
+}

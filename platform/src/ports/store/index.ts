@@ -1,0 +1,4 @@
+export * from "./deployment.ts";
+export * from "./limits.ts";
+export * from "./progress.ts";
+export * from "./store.ts";
