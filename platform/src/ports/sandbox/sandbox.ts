@@ -99,7 +99,7 @@ export interface Sandbox {
   readonly handle: SandboxHandle;
   /** Where the guest listens. */
   readonly address: string;
-  /** Once only. What LOAD is to say about the code. */
+  /** One bundle only; asked again with the same one, as after `recover`, it answers the same. What LOAD is to say about the code. */
   deliver(bundle: Bundle): Promise<GuestLoad["code"]>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;
