@@ -29,7 +29,10 @@ export interface SandboxDriver {
   start(spec: SandboxSpec): Promise<Sandbox>;
   /** The same sandbox again, or undefined when it is gone. Removes what is left of it then. */
   recover(handle: SandboxHandle): Promise<Sandbox | undefined>;
-  /** Removes every sandbox of this home that is not in `keep`; answers how many there were. */
+  /**
+   * Removes every sandbox of this home that is not in `keep`; answers how many there were. Once, after what is to be kept has
+   * been recovered and before anything is started.
+   */
   reap(keep: readonly SandboxHandle[]): Promise<number>;
 }
 
@@ -87,6 +90,8 @@ export interface Bundle {
   readonly bytes: number;
   /** Its unpacked, read-only copy on this host. */
   readonly folder: string;
+  /** Its bytes, a plain tar, verified: for those who deliver bytes. @throws when they are not to be had any more. */
+  read(): AsyncIterable<Uint8Array>;
 }
 
 export interface Sandbox {
@@ -94,7 +99,7 @@ export interface Sandbox {
   readonly handle: SandboxHandle;
   /** Where the guest listens. */
   readonly address: string;
-  /** Once only. What LOAD is to say about the code. */
+  /** One bundle only; asked again with the same one, as after `recover`, it answers the same. What LOAD is to say about the code. */
   deliver(bundle: Bundle): Promise<GuestLoad["code"]>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;

@@ -1,0 +1,5 @@
+export * from "./agent.ts";
+export * from "./bundle-cache.ts";
+export * from "./bundles.ts";
+export * from "./handles.ts";
+export * from "./runtimes.ts";

@@ -1,0 +1,82 @@
+import { execFile } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
+import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
+
+/** The runtimes of this host. */
+export interface Runtimes {
+  get(name: string): RuntimeLaunch | undefined;
+  list(): readonly FoundRuntime[];
+}
+
+export interface FoundRuntime extends RuntimeLaunch {
+  /** Of the language, such as 24.21.0. */
+  readonly version: string;
+}
+
+export interface RuntimesOptions {
+  /** The bundled guests, one file each. */
+  readonly guests: { readonly nodejs: string; readonly python: string };
+  /** The Node that runs guests, and its version. */
+  readonly node: { readonly path: string; readonly version: string };
+  /** Folders in which Python is looked for, as in PATH. */
+  readonly searchPath: string;
+}
+
+const OLDEST_PYTHON = [3, 9] as const;
+const PYTHON_ANSWERS_MS = 10_000;
+const PYTHON_TELLS = "import sys; print(sys.executable); print('%d.%d.%d' % sys.version_info[:3])";
+
+/** Looks once, when the agent opens. Python is optional: without a fitting one it is not in the list. */
+export async function findRuntimes(options: RuntimesOptions): Promise<Runtimes> {
+  const { guests, node } = options;
+  const found: FoundRuntime[] = [
+    {
+      name: "nodejs",
+      version: node.version,
+      command: [node.path, "--max-old-space-size={memoryMiB}", guests.nodejs],
+      environment: {},
+    },
+  ];
+  const python = await findPython(options.searchPath);
+  if (python !== undefined) {
+    const command = [python.path, "-E", "-s", guests.python];
+    found.push({ name: "python", version: python.version, command, environment: {} });
+  }
+  return createRuntimes(found);
+}
+
+export function createRuntimes(found: readonly FoundRuntime[]): Runtimes {
+  return { get: (name) => found.find((runtime) => runtime.name === name), list: () => found };
+}
+
+/** The first new enough python3 in the path, by its real location: a shim would not work in a guest's bare environment. */
+async function findPython(searchPath: string): Promise<{ path: string; version: string } | undefined> {
+  for (const folder of searchPath.split(delimiter)) {
+    const path = join(folder, "python3");
+    if (folder === "" || !isExecutable(path)) continue;
+    try {
+      const { stdout } = await promisify(execFile)(path, ["-c", PYTHON_TELLS], { timeout: PYTHON_ANSWERS_MS });
+      const [executable = "", version = ""] = stdout.trim().split("\n");
+      if (executable !== "" && isNewEnough(version)) return { path: executable, version };
+    } catch {
+      // Not a Python that runs: the next one may.
+    }
+  }
+  return undefined;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function isNewEnough(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major > OLDEST_PYTHON[0] || (major === OLDEST_PYTHON[0] && minor >= OLDEST_PYTHON[1]);
+}

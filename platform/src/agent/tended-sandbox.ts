@@ -1,0 +1,338 @@
+import { assertNever } from "#base/assert.ts";
+import { type Clock, sleep, type Timer } from "#base/clock.ts";
+import type { Network } from "#base/link/link.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import type { AgentEvents, SandboxView } from "#contract/agent/link.ts";
+import type { Digest } from "#contract/digest.ts";
+import { PlatformError, toFailure } from "#contract/errors.ts";
+import type { GuestFailed, GuestLoad } from "#contract/guest/link.ts";
+import { type RevisionRef, revisionKey } from "#contract/names.ts";
+import type { LaunchSpec } from "#contract/plan/plan.ts";
+import { boundOf, deadline, type LifeEffect, type LifeEvent, type SandboxLife, stateOf } from "#domain/sandbox/life.ts";
+import { recordOf } from "#domain/sandbox/record.ts";
+import { step } from "#domain/sandbox/step.ts";
+import type { RuntimeLaunch, Sandbox, SandboxDriver, SandboxExit } from "#ports/sandbox/index.ts";
+import type { Telemetry } from "#ports/telemetry/telemetry.ts";
+import type { Bundles, HeldBundle } from "./bundles.ts";
+import { failureOf } from "./failure.ts";
+import { GuestControl } from "./guest-control.ts";
+import { GuestLogs } from "./guest-logs.ts";
+import type { Handles } from "./handles.ts";
+import type { Launches } from "./launches.ts";
+
+export interface TendedSandboxDeps {
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly random: Random;
+  readonly log: Log;
+  readonly driver: SandboxDriver;
+  readonly launches: Launches;
+  readonly bundles: Bundles;
+  readonly telemetry: Telemetry;
+  readonly handles: Handles;
+  readonly tell: <K extends keyof AgentEvents>(owner: string, name: K, event: AgentEvents[K]) => void;
+  /** Nothing of it is left. */
+  readonly left: (sandbox: TendedSandbox) => void;
+}
+
+export interface TendedSandboxOptions {
+  readonly id: string;
+  readonly runtime: string;
+  readonly memoryMiB: number;
+  readonly slots: number;
+  readonly pingMs: number;
+  readonly logBytesPerSecond: number;
+  readonly logEntriesPerSecond: number;
+}
+
+/** What a dead guest had sent is heard for at most this long before its end is told. */
+const LAST_WORDS_MS = 250;
+const STDERR_TAIL = 4 * 1024;
+/** Beyond the function's own init timeout, for the code to be read and its top level to run. */
+const LOAD_EXTRA_MS = 5_000;
+
+/**
+ * One sandbox and everything the agent does for it: the one place where its life (domain/sandbox) is stepped and the effects
+ * are performed.
+ *
+ * Owns: the life, the driver's sandbox, the control stream, the bundle it holds, its logs. Does not own: who may ask (agent.ts).
+ * Invariants: 1. `send` is the only writer of `life`, and effects are performed in order; 2. `left` is called once, after the
+ * driver says that nothing is left; 3. after `leave` (the agent closes) nothing more is done to the sandbox.
+ */
+export class TendedSandbox {
+  readonly options: TendedSandboxOptions;
+  readonly #deps: TendedSandboxDeps;
+  readonly #log: Log;
+  readonly #started = Promise.withResolvers<void>();
+  #life: SandboxLife;
+  #sandbox: Sandbox | undefined;
+  #control: GuestControl | undefined;
+  #bundle: HeldBundle | undefined;
+  #logs: GuestLogs | undefined;
+  #slots: number;
+  #events: LifeEvent[] = [];
+  #stepping = false;
+  #timer: { readonly at: number; readonly timer: Timer } | undefined;
+  /** Counts loads begun: an older one that is still fetching must not send. */
+  #loads = 0;
+  #stderr = "";
+  #left = false;
+
+  constructor(deps: TendedSandboxDeps, options: TendedSandboxOptions, life: SandboxLife) {
+    this.#deps = deps;
+    this.options = options;
+    this.#life = life;
+    this.#slots = options.slots;
+    this.#log = deps.log.with({ sandbox: options.id });
+    this.#started.promise.catch(() => {});
+  }
+
+  get id(): string {
+    return this.options.id;
+  }
+  get life(): SandboxLife {
+    return this.#life;
+  }
+  get address(): string {
+    return this.#sandbox?.address ?? "";
+  }
+  get view(): SandboxView {
+    const { id, runtime, memoryMiB } = this.options;
+    const { phase, grant } = this.#life;
+    const bound = boundOf(phase);
+    const view = { sandbox: id, address: this.address, state: stateOf(phase), runtime, memoryMiB, slots: this.#slots };
+    return { ...view, epoch: grant?.epoch ?? 0, ...(bound !== undefined && { bound }) };
+  }
+
+  /** Resolves when the guest has answered. @throws PlatformError with the reason when it will not. */
+  async start(runtime: RuntimeLaunch): Promise<void> {
+    const { id, memoryMiB } = this.options;
+    this.#arm();
+    this.#deps.driver.start({ id, runtime, memoryMiB }).then(
+      (sandbox) => this.attach(sandbox),
+      (error) => this.send({ kind: "exited", cause: "start-failed", failure: toFailure(error) }),
+    );
+    await this.#started.promise;
+  }
+
+  /** From here on it is tended; also when it comes from an earlier agent. */
+  attach(sandbox: Sandbox): void {
+    if (this.#left) return;
+    this.#sandbox = sandbox;
+    void sandbox.gone.then((exit) => this.#exited(exit));
+    sandbox.onOutput((stream, text) => this.#output(stream, text));
+    const { phase } = this.#life;
+    if (phase.name === "ending") return void this.#perform({ kind: "kill", cause: phase.cause });
+    this.#openLogs();
+    this.#perform({ kind: "persist" });
+    this.#control = this.#makeControl(sandbox.address);
+    this.#control.pause(phase.name === "frozen");
+    this.#control.open();
+    this.#arm();
+    this.#holdAgain(phase);
+  }
+
+  send(event: LifeEvent): void {
+    this.#events.push(event);
+    if (this.#stepping) return;
+    this.#stepping = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+        if (this.#left) continue;
+        const { state, effects } = step(this.#life, next, this.#deps.clock.monotonic());
+        this.#life = state;
+        for (const effect of effects) this.#perform(effect);
+      }
+    } finally {
+      this.#stepping = false;
+    }
+    this.#arm();
+  }
+
+  /** The agent closes; the sandbox stays. */
+  async leave(): Promise<void> {
+    this.#left = true;
+    this.#disarm();
+    this.#started.reject(new PlatformError("unavailable", "the agent is closing"));
+    this.#bundle?.release();
+    await this.#control?.close();
+  }
+
+  #perform(effect: LifeEffect): void {
+    switch (effect.kind) {
+      case "persist":
+        return this.#persist();
+      case "started":
+        return this.#started.resolve();
+      case "load":
+        return void this.#load(effect.revision);
+      case "init":
+        return this.#control?.init(effect.budgetMs);
+      case "freeze":
+        this.#control?.pause(true);
+        return this.#drive((sandbox) => sandbox.freeze());
+      case "thaw":
+        this.#control?.pause(false);
+        return this.#drive((sandbox) => sandbox.thaw());
+      case "drain":
+        return this.#control?.drain(effect.graceMs);
+      case "kill":
+        return this.#drive((sandbox) => sandbox.kill(effect.cause));
+      case "tell-ready":
+        return this.#tell("ready", { sandbox: this.id, ...effect.steps });
+      case "tell-failed":
+        return this.#tell("failed", { sandbox: this.id, failure: effect.failure });
+      case "tell-gone":
+        return this.#gone(effect);
+      default:
+        return assertNever(effect, "effect on a sandbox");
+    }
+  }
+
+  #tell<K extends "ready" | "failed" | "gone" | "health">(name: K, event: AgentEvents[K]): void {
+    const owner = this.#life.grant?.owner;
+    if (owner !== undefined) this.#deps.tell(owner, name, event);
+  }
+
+  #drive(action: (sandbox: Sandbox) => Promise<void>): void {
+    if (this.#sandbox === undefined) return;
+    action(this.#sandbox).catch((error) => {
+      this.#log.error("the driver failed", { error });
+      const failure = {
+        code: "sandbox-lost",
+        message: `the host could not control it: ${toFailure(error).message}`,
+      } as const;
+      this.send({ kind: "remove", cause: "host", failure });
+    });
+  }
+
+  #persist(): void {
+    const life = recordOf(this.#life);
+    if (this.#sandbox === undefined || life === undefined) return;
+    this.#deps.handles.save({ version: 1, handle: this.#sandbox.handle, slots: this.#slots, life });
+  }
+
+  #gone({ cause, failure }: Extract<LifeEffect, { kind: "tell-gone" }>): void {
+    this.#log.info("sandbox is gone", {
+      cause,
+      ...(failure !== undefined && { code: failure.code, reason: failure.message }),
+    });
+    this.#left = true;
+    this.#disarm();
+    const { code, message } = failure ?? { code: "start-failed", message: `the sandbox was removed: ${cause}` };
+    this.#started.reject(new PlatformError(code, message));
+    this.#logs?.close();
+    this.#bundle?.release();
+    this.#deps.handles.remove(this.id);
+    void this.#control?.close();
+    this.#tell("gone", { sandbox: this.id, cause, ...(failure !== undefined && { failure }) });
+    this.#deps.left(this);
+  }
+
+  async #exited(exit: SandboxExit): Promise<void> {
+    await Promise.race([this.#control?.ended, sleep(this.#deps.clock, LAST_WORDS_MS)]);
+    const failure = failureOf(exit, boundOf(this.#life.phase) !== undefined, this.#stderr);
+    this.send({ kind: "exited", cause: exit.cause, failure });
+  }
+
+  async #load(revision: RevisionRef): Promise<void> {
+    const load = ++this.#loads;
+    try {
+      const spec = await this.#deps.launches.get(revision);
+      const bundle = await this.#holdBundle(revision, spec);
+      const code = await this.#sandbox!.deliver(bundle);
+      if (load !== this.#loads || this.#left) return;
+      this.#slots = spec.concurrency;
+      this.#openLogs(revision);
+      const initBudgetMs = spec.initTimeoutMs;
+      this.send({ kind: "sent", loadBudgetMs: initBudgetMs + LOAD_EXTRA_MS, initBudgetMs });
+      await this.#control!.load(loadOf(revision, spec, code), code.kind === "bytes" ? bundle.read() : undefined);
+    } catch (error) {
+      if (load !== this.#loads) return;
+      this.#log.warn("loading failed", { revision: revisionKey(revision), error });
+      this.send({ kind: "load-failed", failure: toFailure(error) });
+    }
+  }
+
+  /** Of an earlier agent: what it reads must stay, and is here still. */
+  #holdAgain(phase: SandboxLife["phase"]): void {
+    const revision = boundOf(phase);
+    if (revision === undefined || phase.name === "loading") return;
+    this.#holdBundle(revision).catch((error) => this.#log.warn("its bundle could not be held again", { error }));
+  }
+
+  /** So that it stays on this host for as long as the sandbox may read it. */
+  async #holdBundle(revision: RevisionRef, known?: LaunchSpec): Promise<HeldBundle> {
+    const spec = known ?? (await this.#deps.launches.get(revision));
+    if (spec.sealedSecrets.length > 0)
+      throw new PlatformError(
+        "load-failed",
+        "sealed secrets can't be opened by this version: remove them and deploy again",
+      );
+    if (this.#bundle !== undefined) return this.#bundle;
+    const bundle = await this.#deps.bundles.hold(revision.tenant, spec.bundle.digest as Digest);
+    // Meanwhile it may have gone, or another load may have been faster.
+    if (this.#left || this.#bundle !== undefined) bundle.release();
+    this.#bundle ??= bundle;
+    return this.#bundle;
+  }
+
+  #makeControl(address: string): GuestControl {
+    const deps = { ...this.#deps, log: this.#log };
+    return new GuestControl(
+      deps,
+      { address, pingMs: this.options.pingMs },
+      {
+        hello: ({ state, bound }) => this.send({ kind: "hello", state, bound }),
+        loaded: (durationMs) => this.send({ kind: "loaded", durationMs }),
+        initialised: (durationMs) => this.send({ kind: "initialised", durationMs }),
+        failed: (failed) => this.#failed(failed),
+        log: (log) => this.#logs?.take(log),
+        health: (state) => this.#tell("health", { sandbox: this.id, state }),
+        violation: (message) => this.send({ kind: "violation", message: `the guest broke its protocol: ${message}` }),
+      },
+    );
+  }
+
+  #failed({ phase, code, error }: GuestFailed): void {
+    if (error.stack !== undefined) this.#logs?.output("stderr", `${error.stack}\n`);
+    const message = error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
+    this.send({ kind: phase === "load" ? "load-failed" : "init-failed", failure: { code, message } });
+  }
+
+  #openLogs(revision = boundOf(this.#life.phase)): void {
+    if (revision === undefined || this.#logs !== undefined) return;
+    const { logBytesPerSecond: bytesPerSecond, logEntriesPerSecond: entriesPerSecond } = this.options;
+    this.#logs = new GuestLogs(this.#deps, revision, { sandbox: this.id, bytesPerSecond, entriesPerSecond });
+  }
+
+  #output(stream: "stdout" | "stderr", text: string): void {
+    if (stream === "stderr") this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
+    if (this.#logs !== undefined) this.#logs.output(stream, text);
+    else this.#log.warn("output of a guest without code", { stream, text: text.slice(0, STDERR_TAIL) });
+  }
+
+  /** A timer that is early is left: ticks are harmless, and renewed grants would otherwise move it all the time. */
+  #arm(): void {
+    const dueMs = this.#left ? undefined : deadline(this.#life);
+    if (dueMs === undefined || (this.#timer !== undefined && this.#timer.at <= dueMs)) return;
+    this.#disarm();
+    const { clock } = this.#deps;
+    const timer = clock.after(dueMs - clock.monotonic(), () => {
+      this.#timer = undefined;
+      this.send({ kind: "tick" });
+    });
+    this.#timer = { at: dueMs, timer };
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) this.#deps.clock.cancel(this.#timer.timer);
+    this.#timer = undefined;
+  }
+}
+
+function loadOf(revision: RevisionRef, spec: LaunchSpec, code: GuestLoad["code"]): GuestLoad {
+  const { handler, environment, concurrency, execution, memoryMiB, timeoutMs } = spec;
+  return { ...revision, code, handler, environment, concurrency, execution, memoryMiB, timeoutMs };
+}

@@ -1,0 +1,170 @@
+import { existsSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { type Clock, sleep } from "#base/clock.ts";
+import type { Network } from "#base/link/link.ts";
+import type { Log } from "#base/log.ts";
+import { groupMembers, signalGroup } from "#base/process-group.ts";
+import type { Random } from "#base/random.ts";
+import { PlatformError } from "#contract/errors.ts";
+import { integer, object, parse, text } from "#contract/shape.ts";
+import type {
+  Probe,
+  Sandbox,
+  SandboxCapabilities,
+  SandboxDriver,
+  SandboxHandle,
+  SandboxSpec,
+} from "#ports/sandbox/index.ts";
+import { findLeftovers } from "./leftovers.ts";
+import { MemorySampler } from "./sampler.ts";
+import { ProcessSandbox } from "./sandbox.ts";
+import { type ProcessName, SpawnerClient } from "./spawner-client.ts";
+
+export interface ProcessDriverDeps {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+export interface ProcessDriverOptions {
+  /** Where sandboxes have their folders, `<folder>/<id>`; nothing else is in it. */
+  readonly folder: string;
+  /** Where the spawner listens. */
+  readonly spawner: string;
+  /** For a guest to listen. */
+  readonly startMs?: number;
+  readonly sampleMs?: number;
+}
+
+const CAPABILITIES: SandboxCapabilities = Object.freeze({
+  isolation: "none",
+  deliver: "mount",
+  freeze: true,
+  limits: Object.freeze({ memory: "watched", cpu: "none", processes: "none" }),
+});
+const LISTEN_POLL_MS = 2;
+const REAP_POLL_MS = 5;
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const processState = object({ pid: integer(2), startTime: text(32) });
+
+/**
+ * Sandboxes as plain processes, started by the spawner: for development, and where nothing better works. There is no isolation:
+ * a function can do what the platform's user can do.
+ *
+ * Owns: the folders `<folder>/<id>` and the processes in them. Does not own: handles on disk.
+ * Invariants: 1. whatever ends a start leaves no process and no folder; 2. every sandbox that is not gone is in `active`.
+ */
+export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDriverOptions): SandboxDriver {
+  const spawner = new SpawnerClient(deps, { address: options.spawner });
+  const sampler = new MemorySampler(deps, { everyMs: options.sampleMs ?? 250 });
+  const active = new Map<string, ProcessSandbox>();
+  const sandboxDeps = { spawner, sampler, left: (sandbox: ProcessSandbox) => void active.delete(sandbox.id) };
+  const folderOf = (id: string) => join(options.folder, id);
+
+  function follow(handle: SandboxHandle, name: ProcessName): ProcessSandbox {
+    const sandbox = new ProcessSandbox(sandboxDeps, folderOf(handle.id), handle, name);
+    active.set(handle.id, sandbox);
+    return sandbox.follow();
+  }
+
+  async function start(spec: SandboxSpec): Promise<Sandbox> {
+    const folder = folderOf(spec.id);
+    let name: ProcessName;
+    try {
+      await mkdir(join(folder, "tmp"), { recursive: true, mode: 0o700 });
+      name = await spawner.spawn(spec.id, commandOf(spec, folder));
+    } catch (error) {
+      await rm(folder, { recursive: true, force: true });
+      throw startFailed(spec, error instanceof Error ? error.message : String(error), error);
+    }
+    const state = { pid: name.pid, startTime: name.startTime };
+    const { id, memoryMiB, runtime } = spec;
+    const sandbox = follow({ version: 1, technology: "process", id, runtime: runtime.name, memoryMiB, state }, name);
+    await untilListening(spec, sandbox);
+    return sandbox;
+  }
+
+  async function untilListening(spec: SandboxSpec, sandbox: ProcessSandbox): Promise<void> {
+    const startMs = options.startMs ?? 30_000;
+    const untilMs = deps.clock.monotonic() + startMs;
+    let exit: string | undefined;
+    void sandbox.gone.then(({ detail }) => {
+      exit = sandbox.lastWords === "" ? detail : `${detail}: ${sandbox.lastWords}`;
+    });
+    while (exit === undefined && !existsSync(sandbox.address)) {
+      if (deps.clock.monotonic() >= untilMs) {
+        await sandbox.kill("start-failed");
+        await sandbox.gone;
+        throw startFailed(spec, `does not listen after ${startMs} ms`);
+      }
+      await sleep(deps.clock, LISTEN_POLL_MS);
+    }
+    if (exit !== undefined) throw startFailed(spec, exit);
+  }
+
+  async function recover(handle: SandboxHandle): Promise<Sandbox | undefined> {
+    const state = parse(processState, handle.state, `state of sandbox ${handle.id}`);
+    const child = spawner.children.get(handle.id);
+    const alive = child !== undefined ? child.startTime === state.startTime : await spawner.adopt(handle.id, state);
+    if (alive) return follow(handle, state);
+    await remove(handle.id, undefined);
+    return undefined;
+  }
+
+  async function reap(keep: readonly SandboxHandle[]): Promise<number> {
+    const kept = new Set(keep.map((handle) => handle.id));
+    const groups = findLeftovers(resolve(options.folder));
+    for (const [id, { pid }] of spawner.children) groups.set(id, pid);
+    const ids = new Set([...groups.keys(), ...(await readdir(options.folder))]);
+    const rest = [...ids].filter((id) => !kept.has(id));
+    await Promise.all(rest.map((id) => remove(id, groups.get(id))));
+    spawner.becomeStrict();
+    return rest.length;
+  }
+
+  async function remove(id: string, group: number | undefined): Promise<void> {
+    if (spawner.children.has(id)) await spawner.signal(id, "SIGKILL");
+    while (group !== undefined && signalGroup(group, "SIGKILL") && groupMembers(group).length > 0) {
+      await sleep(deps.clock, REAP_POLL_MS);
+    }
+    spawner.forget(id);
+    await rm(folderOf(id), { recursive: true, force: true });
+  }
+
+  return {
+    technology: "process",
+    capabilities: CAPABILITIES,
+    probe,
+    async open(signal) {
+      await mkdir(options.folder, { recursive: true, mode: 0o700 });
+      await spawner.open(signal);
+    },
+    async close() {
+      sampler.close();
+      await spawner.close();
+    },
+    start,
+    recover,
+    reap,
+  };
+}
+
+async function probe(): Promise<Probe> {
+  if (existsSync("/proc/self/smaps_rollup")) return { works: true, detail: "plain processes, without isolation" };
+  const remedy = "Use Linux with /proc mounted.";
+  return { works: false, reason: "/proc/self/smaps_rollup is not there to tell memory by", remedy };
+}
+
+/** Nothing of the platform's environment reaches a guest. */
+function commandOf(spec: SandboxSpec, folder: string) {
+  const tmp = join(folder, "tmp");
+  const command = spec.runtime.command.map((part) => part.replaceAll("{memoryMiB}", String(spec.memoryMiB)));
+  const environment = { PATH, HOME: tmp, TMPDIR: tmp, LANG: "C.UTF-8", ...spec.runtime.environment };
+  return { command, cwd: folder, environment };
+}
+
+function startFailed(spec: SandboxSpec, why: string, cause?: unknown): PlatformError {
+  return new PlatformError("start-failed", `the ${spec.runtime.name} guest could not be started: ${why}`, { cause });
+}

@@ -1,0 +1,159 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { groupMembers, isRunning, signalGroup } from "#base/process-group.ts";
+import type { GoneCause } from "#contract/agent/link.ts";
+import type { SpawnerSignal } from "#contract/spawner/link.ts";
+import type { Bundle, Sandbox, SandboxExit, SandboxHandle } from "#ports/sandbox/index.ts";
+import { type MemorySampler, proportionalMiB, type Watched } from "./sampler.ts";
+import type { OutputStream, ProcessExit, ProcessName, SpawnerClient } from "./spawner-client.ts";
+
+export interface ProcessSandboxDeps {
+  readonly spawner: SpawnerClient;
+  readonly sampler: MemorySampler;
+  /** Called once, when nothing of it is left. */
+  readonly left: (sandbox: ProcessSandbox) => void;
+}
+
+/** The end of stderr that is kept to tell why a process ended. */
+const STDERR_TAIL = 4 * 1024;
+/** Output that waits for a listener. */
+const UNHEARD_OUTPUT = 16 * 1024;
+/** A dead leader whose spawner is away this many samples long will not be told of by anybody. */
+const ENDED_SAMPLES = 8;
+
+/**
+ * A guest as a plain process group. Owns: its folder and its end. Invariants: 1. `gone` settles after nothing of the group runs and
+ * the folder is removed; 2. signals go through the spawner, which knows whether the pid is still the child's; while the
+ * spawner is away only a process with the right start time is signalled.
+ */
+export class ProcessSandbox implements Sandbox, Watched {
+  readonly handle: SandboxHandle;
+  readonly folder: string;
+  readonly gone: Promise<SandboxExit>;
+  readonly #deps: ProcessSandboxDeps;
+  readonly #name: ProcessName;
+  readonly #settle: (exit: SandboxExit) => void;
+  #killedFor: GoneCause | undefined;
+  #listener: ((stream: OutputStream, text: string) => void) | undefined;
+  #unheard: { stream: OutputStream; text: string }[] = [];
+  #stderr = "";
+  #endedSamples = 0;
+  #ending = false;
+
+  constructor(deps: ProcessSandboxDeps, folder: string, handle: SandboxHandle, name: ProcessName) {
+    this.#deps = deps;
+    this.folder = folder;
+    this.handle = handle;
+    this.#name = name;
+    const gone = Promise.withResolvers<SandboxExit>();
+    this.gone = gone.promise;
+    this.#settle = gone.resolve;
+  }
+
+  /** From here on its output, its memory and its end are followed. */
+  follow(): this {
+    this.#deps.sampler.watch(this);
+    this.#deps.spawner.listen(this.id, this.#name, {
+      output: (stream, text) => this.#output(stream, text),
+      exited: (exit) => void this.#exited(exit),
+    });
+    return this;
+  }
+
+  get id(): string {
+    return this.handle.id;
+  }
+  get address(): string {
+    return join(this.folder, "guest.sock");
+  }
+  get pid(): number {
+    return this.#name.pid;
+  }
+  get limitMiB(): number {
+    return this.handle.memoryMiB;
+  }
+  /** The last line that looks like a reason, for messages. */
+  get lastWords(): string {
+    return this.#stderr.trimEnd().split("\n").at(-1)?.trim() ?? "";
+  }
+
+  async deliver(bundle: Bundle): Promise<{ kind: "mount"; path: string }> {
+    return { kind: "mount", path: bundle.folder };
+  }
+
+  freeze(): Promise<void> {
+    return this.#signal("SIGSTOP");
+  }
+
+  thaw(): Promise<void> {
+    return this.#signal("SIGCONT");
+  }
+
+  async kill(cause: GoneCause): Promise<void> {
+    this.#killedFor ??= cause;
+    await this.#signal("SIGKILL");
+  }
+
+  onOutput(listener: (stream: OutputStream, text: string) => void): void {
+    this.#listener = listener;
+    const unheard = this.#unheard;
+    this.#unheard = [];
+    for (const { stream, text } of unheard) listener(stream, text);
+  }
+
+  async memoryMiB(): Promise<number | undefined> {
+    const members = groupMembers(this.pid);
+    return members.length === 0 ? undefined : proportionalMiB(members);
+  }
+
+  exceeded(): void {
+    void this.kill("out-of-memory");
+  }
+
+  ended(): void {
+    if (this.#deps.spawner.connected) this.#endedSamples = 0;
+    else if (++this.#endedSamples >= ENDED_SAMPLES) void this.#exited({ code: null, signal: null });
+  }
+
+  async #signal(signal: SpawnerSignal): Promise<void> {
+    if (this.#ending) return;
+    try {
+      await this.#deps.spawner.signal(this.id, signal);
+    } catch {
+      if (isRunning(this.#name.pid, this.#name.startTime)) signalGroup(this.#name.pid, signal);
+    }
+  }
+
+  #output(stream: OutputStream, text: string): void {
+    if (stream === "stderr") this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
+    if (this.#listener !== undefined) {
+      this.#listener(stream, text);
+      return;
+    }
+    this.#unheard.push({ stream, text });
+    let length = this.#unheard.reduce((sum, piece) => sum + piece.text.length, 0);
+    while (length > UNHEARD_OUTPUT && this.#unheard.length > 1) length -= this.#unheard.shift()!.text.length;
+  }
+
+  async #exited(exit: ProcessExit): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.#deps.sampler.unwatch(this);
+    this.#deps.spawner.forget(this.id);
+    await rm(this.folder, { recursive: true, force: true }).catch(() => {});
+    this.#deps.left(this);
+    this.#settle(this.#explain(exit));
+  }
+
+  #explain({ code, signal }: ProcessExit): SandboxExit {
+    const limit = `out of memory at ${this.limitMiB} MiB`;
+    if (this.#killedFor === "out-of-memory") return { cause: "out-of-memory", detail: limit };
+    if (this.#killedFor !== undefined) return { cause: this.#killedFor, detail: "killed by SIGKILL" };
+    // V8 ends a process whose heap is full by aborting it; where it was told how large that may be, the limit is the same.
+    const aborted = signal === "SIGABRT" || signal === "SIGTRAP" || signal === "SIGILL" || code === 134;
+    if (aborted && this.#stderr.includes("heap out of memory")) return { cause: "out-of-memory", detail: limit };
+    if (signal !== null) return { cause: "killed", detail: `was killed by ${signal}` };
+    if (code !== null) return { cause: "exited", detail: `exited with code ${code}` };
+    return { cause: "exited", detail: "ended; how is not known, because the spawner that started it was gone" };
+  }
+}
