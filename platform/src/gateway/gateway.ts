@@ -112,6 +112,7 @@ export class Gateway {
       this.#known.delete(key);
       this.#routes.remove(before);
       this.#deps.dispatch.removePlan(before);
+      this.#deps.meters.forget(before);
     }
   }
 

@@ -1,9 +1,9 @@
 import { createIds } from "#base/ids.ts";
-import type { RoutePlan } from "#contract/plan/plan.ts";
+import { createMetrics } from "#base/metrics.ts";
 import { Dispatcher } from "#platform/dispatch/dispatcher.ts";
 import { AsyncClient } from "#platform/gateway/async-client.ts";
 import { Gateway } from "#platform/gateway/gateway.ts";
-import { createMeters } from "#platform/gateway/meters.ts";
+import { Meters } from "#platform/gateway/meters.ts";
 import { Settle } from "#platform/gateway/settle.ts";
 import { createPlans, createTelemetry } from "../drivers.ts";
 import { nextEpoch } from "../home.ts";
@@ -14,9 +14,14 @@ const CONCURRENT_STARTS = 4;
 
 export const open: OpenRole = async (context) => {
   const { clock, random, network, log, paths, instance, config, signal } = context;
-  const plans = createPlans<RoutePlan>(context, "routes", paths.gateway.plans);
+  const plans = createPlans(context, "routes", paths.gateway.plans);
   const telemetry = createTelemetry(context);
-  const meters = createMeters({ dispatch: { revisions: () => dispatch.revisions() }, telemetry });
+  const meters = new Meters({
+    metrics: createMetrics(),
+    telemetry,
+    inFlight: () => settle.inFlight,
+    revisions: () => dispatch.revisions(),
+  });
   const settle = new Settle({ clock, telemetry, meters });
   const dispatch = new Dispatcher(
     { clock, random, network, log, settle: (invocation) => settle.settle(invocation) },
