@@ -262,19 +262,23 @@ export class Dispatcher {
   /** After every (re)connect: take over what is bound to what we own, let go of the rest. */
   #listed(views: readonly SandboxView[]): void {
     const present = new Set(views.map((view) => view.sandbox));
-    for (const id of this.#held.keys()) {
-      if (!present.has(id)) this.#gone({ sandbox: id, cause: "host" });
-    }
+    for (const id of [...this.#held.keys()]) if (!present.has(id)) this.#gone({ sandbox: id, cause: "host" });
     for (const view of views) {
-      if (this.#held.get(view.sandbox)?.sandbox.state === "ready") continue;
-      const bound = view.bound;
-      const revision =
-        bound === undefined ? undefined : this.#functions.get(functionKey(bound))?.revisions.get(bound.revision);
-      const usable = view.state === "ready" || view.state === "loading" || view.state === "initialising";
-      if (revision !== undefined && usable) this.#starts.adopt(revision, view);
-      else this.#agent.release(view.sandbox, "stopped", "nobody needs it");
+      const known = this.#held.get(view.sandbox)?.sandbox.state;
+      if (known !== undefined && known !== "gone") continue;
+      const revision = known === undefined ? this.#adopterOf(view) : undefined;
+      if (revision === undefined) this.#agent.release(view.sandbox, "stopped", "nobody needs it");
+      else this.#starts.adopt(revision, view);
     }
     for (const revision of this.#all()) this.#starts.scale(revision);
+  }
+
+  /** The revision that can use a sandbox which an earlier run, or an earlier link, left. */
+  #adopterOf({ bound, state }: SandboxView): RevisionDispatch | undefined {
+    if (bound === undefined || (state !== "ready" && state !== "loading" && state !== "initialising")) return undefined;
+    const revision = this.#functions.get(functionKey(bound))?.revisions.get(bound.revision);
+    if (revision === undefined) return undefined;
+    return revision.ready + revision.starting < revision.policy.scaling.max ? revision : undefined;
   }
 
   #retire(owned: OwnedFunction): void {
@@ -295,10 +299,10 @@ export class Dispatcher {
   #sweepIdle(): void {
     const now = this.#deps.clock.monotonic();
     for (const owned of this.#functions.values()) {
-      const { min, keepAliveMs } = owned.plan.policy.scaling;
+      const { min, max, keepAliveMs } = owned.plan.policy.scaling;
       for (const revision of owned.revisions.values()) {
         const ready = [...revision.sandboxes.values()].filter((sandbox) => sandbox.state === "ready");
-        for (const sandbox of expired(ready, { live: revision.live, keepAliveMs, min }, now))
+        for (const sandbox of expired(ready, { live: revision.live, keepAliveMs, min, max }, now))
           this.#remove(revision, sandbox, "idle", "idle");
       }
       this.#retire(owned);

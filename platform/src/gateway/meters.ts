@@ -20,15 +20,51 @@ export class Meters {
   readonly #metrics: Metrics;
   readonly #series = new WeakMap<RevisionDispatch, RevisionSeries>();
 
-  constructor(deps: { metrics: Metrics; inFlight: () => number; revisions: () => Iterable<RevisionDispatch>; telemetry: Telemetry }) {
+  constructor(deps: {
+    metrics: Metrics;
+    inFlight: () => number;
+    revisions: () => Iterable<RevisionDispatch>;
+    telemetry: Telemetry;
+  }) {
     this.#metrics = deps.metrics;
-    const sum = (of: (revision: RevisionDispatch) => number) => () => [...deps.revisions()].reduce((total, revision) => total + of(revision), 0);
-    this.#metrics.read("colibri_invocations_in_flight", "Invocations whose caller waits for the answer.", {}, deps.inFlight);
-    this.#metrics.read("colibri_invocations_queued", "Invocations that wait for a slot.", {}, sum((revision) => revision.waiting.length));
-    this.#metrics.read("colibri_sandboxes", "Sandboxes by state.", { state: "ready" }, sum((revision) => revision.ready));
-    this.#metrics.read("colibri_sandboxes", "Sandboxes by state.", { state: "starting" }, sum((revision) => revision.starting));
-    this.#metrics.read("colibri_slots_used", "Slots in use.", {}, sum((revision) => revision.running));
-    this.#metrics.read("colibri_reports_dropped", "Report items that could not be kept.", {}, () => deps.telemetry.dropped);
+    const sum = (of: (revision: RevisionDispatch) => number) => () =>
+      [...deps.revisions()].reduce((total, revision) => total + of(revision), 0);
+    this.#metrics.read(
+      "colibri_invocations_in_flight",
+      "Invocations whose caller waits for the answer.",
+      {},
+      deps.inFlight,
+    );
+    this.#metrics.read(
+      "colibri_invocations_queued",
+      "Invocations that wait for a slot.",
+      {},
+      sum((revision) => revision.waiting.length),
+    );
+    this.#metrics.read(
+      "colibri_sandboxes",
+      "Sandboxes by state.",
+      { state: "ready" },
+      sum((revision) => revision.ready),
+    );
+    this.#metrics.read(
+      "colibri_sandboxes",
+      "Sandboxes by state.",
+      { state: "starting" },
+      sum((revision) => revision.starting),
+    );
+    this.#metrics.read(
+      "colibri_slots_used",
+      "Slots in use.",
+      {},
+      sum((revision) => revision.running),
+    );
+    this.#metrics.read(
+      "colibri_reports_dropped",
+      "Report items that could not be kept.",
+      {},
+      () => deps.telemetry.dropped,
+    );
   }
 
   count(invocation: Invocation, waitMs: number, runMs: number): void {
@@ -57,9 +93,23 @@ export class Meters {
     const labels = { tenant, app, function: name };
     const series: RevisionSeries = {
       ok: this.#outcome(revision, "ok"),
-      wait: this.#metrics.histogram("colibri_invocation_wait_seconds", "From the request to the slot.", SECONDS, labels),
-      run: this.#metrics.histogram("colibri_invocation_run_seconds", "From the slot to the end of the answer.", SECONDS, labels),
-      cold: this.#metrics.counter("colibri_invocations_cold_total", "Invocations that waited for a sandbox to start.", labels),
+      wait: this.#metrics.histogram(
+        "colibri_invocation_wait_seconds",
+        "From the request to the slot.",
+        SECONDS,
+        labels,
+      ),
+      run: this.#metrics.histogram(
+        "colibri_invocation_run_seconds",
+        "From the slot to the end of the answer.",
+        SECONDS,
+        labels,
+      ),
+      cold: this.#metrics.counter(
+        "colibri_invocations_cold_total",
+        "Invocations that waited for a sandbox to start.",
+        labels,
+      ),
       bodyBytes: this.#metrics.counter("colibri_body_bytes_total", "Bytes of request bodies.", labels),
       answerBytes: this.#metrics.counter("colibri_answer_bytes_total", "Bytes of answers.", labels),
       failed: new Map(),
@@ -79,6 +129,11 @@ export class Meters {
 
   #outcome(revision: RevisionDispatch, outcome: string): Counter {
     const { tenant, app, function: name } = revision.ref;
-    return this.#metrics.counter("colibri_invocations_total", "Invocations by outcome.", { tenant, app, function: name, outcome });
+    return this.#metrics.counter("colibri_invocations_total", "Invocations by outcome.", {
+      tenant,
+      app,
+      function: name,
+      outcome,
+    });
   }
 }

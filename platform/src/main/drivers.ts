@@ -3,8 +3,8 @@ import { PlatformError } from "#contract/errors.ts";
 import type { PlanTopic } from "#contract/plan/plan.ts";
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
 import { createStreamPlans } from "#drivers/plans/stream/driver.ts";
-import { createStreamTelemetry } from "#drivers/telemetry/stream/driver.ts";
 import { createProcessDriver } from "#drivers/sandbox/process/driver.ts";
+import { createStreamTelemetry } from "#drivers/telemetry/stream/driver.ts";
 import type { Blobs } from "#ports/blobs/index.ts";
 import type { SandboxDriver } from "#ports/sandbox/index.ts";
 import type { Telemetry } from "#ports/telemetry/index.ts";
@@ -13,12 +13,24 @@ import type { RoleContext } from "./roles/context.ts";
 
 export function createPlans<T extends PlanTopic>(context: RoleContext, topic: T, folder: string) {
   const { paths, instance } = context;
-  return createStreamPlans(context, { address: paths.sockets.plan, topic, folder, role: instance.replace(/-\d+$/, ""), instance, pid: process.pid });
+  return createStreamPlans(context, {
+    address: paths.sockets.plan,
+    topic,
+    folder,
+    role: instance.replace(/-\d+$/, ""),
+    instance,
+    pid: process.pid,
+  });
 }
 
 export function createTelemetry(context: RoleContext): Telemetry {
   const { paths, instance } = context;
-  return createStreamTelemetry(context, { address: paths.sockets.report, role: instance.replace(/-\d+$/, ""), instance, pid: process.pid });
+  return createStreamTelemetry(context, {
+    address: paths.sockets.report,
+    role: instance.replace(/-\d+$/, ""),
+    instance,
+    pid: process.pid,
+  });
 }
 
 /** Control writes; agents read. */
@@ -36,11 +48,17 @@ export function createSandboxDriver(context: RoleContext): SandboxDriver {
   const technology = chooseSandbox(context.config.sandbox);
   switch (technology) {
     case "process":
-      return createProcessDriver(context, { folder: `${context.paths.agent.home}/sandboxes`, spawner: context.paths.sockets.spawner });
+      return createProcessDriver(context, {
+        folder: `${context.paths.agent.home}/sandboxes`,
+        spawner: context.paths.sockets.spawner,
+      });
   }
 }
 
 export function chooseSandbox(choice: SandboxChoice): keyof typeof SANDBOX_TECHNOLOGIES {
   if (choice === "auto" || choice === "process") return "process";
-  throw new PlatformError("unavailable", `COLIBRI_SANDBOX=${choice}: ${choice} sandboxes are not part of this version; use process (no isolation) or leave it out`);
+  throw new PlatformError(
+    "unavailable",
+    `COLIBRI_SANDBOX=${choice}: ${choice} sandboxes are not part of this version; use process (no isolation) or leave it out`,
+  );
 }

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { expired } from "./keep-alive.ts";
 
 const idle = (name: string, idleSinceMs: number | undefined) => ({ name, idleSinceMs });
-const rule = { live: true, keepAliveMs: 100, min: 0 };
+const rule = { live: true, keepAliveMs: 100, min: 0, max: 10 };
 const names = (sandboxes: { name: string }[]) => sandboxes.map((sandbox) => sandbox.name);
 
 test("a sandbox goes when it was idle for its keep-alive, not before and never while used", () => {
@@ -20,5 +20,10 @@ test("the minimum stays, and those idle longest go first", () => {
 
 test("a revision without traffic keeps nothing idle, whatever the minimum", () => {
   const sandboxes = [idle("idle", 999), idle("used", undefined)];
-  assert.deepEqual(names(expired(sandboxes, { live: false, keepAliveMs: 100, min: 5 }, 1_000)), ["idle"]);
+  assert.deepEqual(names(expired(sandboxes, { live: false, keepAliveMs: 100, min: 5, max: 10 }, 1_000)), ["idle"]);
+});
+
+test("what is above a lowered maximum goes as soon as it is idle", () => {
+  const sandboxes = [idle("a", 999), idle("b", 998), idle("used", undefined)];
+  assert.deepEqual(names(expired(sandboxes, { ...rule, max: 2 }, 1_000)), ["b"]);
 });

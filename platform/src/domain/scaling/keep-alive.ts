@@ -4,18 +4,19 @@ export interface IdleSandbox {
 }
 
 /**
- * Which sandboxes have outlived their keep-alive, longest idle first, leaving at least `min` of the function. Those of a revision
- * that gets no traffic any more (`live` false) go as soon as they are idle, and do not count towards the minimum.
+ * Which sandboxes have outlived their keep-alive, longest idle first, leaving at least `min` of the function. Those above `max`,
+ * and those of a revision that gets no traffic any more (`live` false), go as soon as they are idle.
  */
 export function expired<S extends IdleSandbox>(
   sandboxes: readonly S[],
-  rule: { readonly live: boolean; readonly keepAliveMs: number; readonly min: number },
+  rule: { readonly live: boolean; readonly keepAliveMs: number; readonly min: number; readonly max: number },
   now: number,
 ): S[] {
-  const keepAliveMs = rule.live ? rule.keepAliveMs : 0;
   const spare = rule.live ? Math.max(0, sandboxes.length - rule.min) : sandboxes.length;
+  const surplus = rule.live ? Math.max(0, sandboxes.length - rule.max) : sandboxes.length;
   return sandboxes
-    .filter((sandbox) => sandbox.idleSinceMs !== undefined && now - sandbox.idleSinceMs >= keepAliveMs)
+    .filter((sandbox) => sandbox.idleSinceMs !== undefined)
     .sort((a, b) => a.idleSinceMs! - b.idleSinceMs!)
-    .slice(0, spare);
+    .slice(0, spare)
+    .filter((sandbox, index) => index < surplus || now - sandbox.idleSinceMs! >= rule.keepAliveMs);
 }

@@ -4,7 +4,14 @@ import { createIds } from "#base/ids.ts";
 import { bundleGuests } from "#guest/bundle.ts";
 import { createAgent, createBundleCache, createDiskHandles, findRuntimes } from "#platform/agent/index.ts";
 import { unpackArchive } from "#platform/builder/archive/unpack.ts";
-import { chooseSandbox, createBlobs, createPlans, createSandboxDriver, createTelemetry, SANDBOX_TECHNOLOGIES } from "../drivers.ts";
+import {
+  chooseSandbox,
+  createBlobs,
+  createPlans,
+  createSandboxDriver,
+  createTelemetry,
+  SANDBOX_TECHNOLOGIES,
+} from "../drivers.ts";
 import type { OpenRole } from "./context.ts";
 
 const MIB = 1024 * 1024;
@@ -56,7 +63,10 @@ export const open: OpenRole = async (context) => {
   await agent.open(signal);
   const technology = chooseSandbox(config.sandbox);
   return {
-    facts: { isolation: `${technology}: ${SANDBOX_TECHNOLOGIES[technology].summary}`, runtimes: runtimes.list().map(({ name, version }) => `${name} ${version}`) },
+    facts: {
+      isolation: `${technology}: ${SANDBOX_TECHNOLOGIES[technology].summary}`,
+      runtimes: runtimes.list().map(({ name, version }) => `${name} ${version}`),
+    },
     async close() {
       await agent.close();
       await launches.close();

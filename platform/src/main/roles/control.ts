@@ -14,6 +14,10 @@ import packageJson from "../../../../package.json" with { type: "json" };
 import { chooseSandbox, createBlobs, SANDBOX_TECHNOLOGIES } from "../drivers.ts";
 import type { OpenRole } from "./context.ts";
 
+const MIB = 1024 * 1024;
+/** Of one function's log on disk. */
+const LOG_LIMITS = { maximumFileBytes: 8 * MIB, maximumFiles: 8, maximumFunctionBytes: 64 * MIB } as const;
+
 export const open: OpenRole = async (context) => {
   const { clock, random, network, log, paths, config, signal } = context;
   const ids = createIds(clock, random);
@@ -23,15 +27,40 @@ export const open: OpenRole = async (context) => {
   };
   const store = createSqliteStore({ onLost: crash }, { path: paths.control.store, id: ids.next() });
   const blobs = createBlobs(context, "write");
-  const runtimes = await findRuntimes({ guests: { nodejs: "", python: "" }, node: { path: process.execPath, version: process.versions.node }, searchPath: process.env.PATH ?? "" });
-  const logs = createFunctionLogs({ clock, log }, { folder: paths.control.logs });
+  const runtimes = await findRuntimes({
+    guests: { nodejs: "", python: "" },
+    node: { path: process.execPath, version: process.versions.node },
+    searchPath: process.env.PATH ?? "",
+  });
+  const logs = createFunctionLogs({ clock, log }, { folder: paths.control.logs, ...LOG_LIMITS });
   const records = createRecords({ clock, log, onLost: crash }, { path: paths.control.records });
   const metrics = createReportedMetrics({ clock });
   const reports = createReportServer(
-    { network, clock, log, sinks: { records: (items) => records.add(items), logs: (items) => logs.add(items), meters: (reporter, text) => metrics.add(reporter, text) } },
+    {
+      network,
+      clock,
+      log,
+      sinks: {
+        records: (items) => records.append(items),
+        logs: (items) => logs.append(items),
+        meters: (reporter, text) => metrics.put(reporter, text),
+      },
+    },
     { address: paths.sockets.report },
   );
-  const builder = createBuilder({ blobs, random, log }, { folder: paths.build });
+  const builder = createBuilder(
+    { blobs, clock, ids, log },
+    {
+      folder: paths.build,
+      environment: process.env,
+      node: { program: process.execPath, version: `${process.version} ${process.platform} ${process.arch}` },
+      npm: ["npm"],
+      python: {
+        command: runtimes.get("python")?.command.slice(0, 1) ?? ["python3"],
+        version: runtimes.list().find(({ name }) => name === "python")?.version ?? "",
+      },
+    },
+  );
   const technology = chooseSandbox(config.sandbox);
   const control = createControl(
     {
@@ -50,11 +79,24 @@ export const open: OpenRole = async (context) => {
       ids,
       log,
     },
-    { bind: config.bind, port: config.controlPort, version: packageJson.version, sandbox: { technology, isolation: SANDBOX_TECHNOLOGIES[technology].isolation } },
+    {
+      bind: config.bind,
+      port: config.controlPort,
+      version: packageJson.version,
+      sandbox: { technology, isolation: SANDBOX_TECHNOLOGIES[technology].isolation },
+    },
   );
   const plans = createPlanServer({ network, clock, log, feed: control.feed }, { address: paths.sockets.plan });
-  const roles = () => [...reports.reporters()].map(({ role, instance, pid, since }) => ({ role, instance, pid, since, state: "up" as const }));
+  const roles = () =>
+    [...reports.reporters()].map(({ role, instance, pid, since }) => ({
+      role,
+      instance,
+      pid,
+      since,
+      state: "up" as const,
+    }));
   await records.open(signal);
+  await builder.open(signal);
   await reports.open(signal);
   const port = await control.open(signal);
   await plans.open(signal);
@@ -62,6 +104,7 @@ export const open: OpenRole = async (context) => {
     facts: { port },
     async close() {
       await control.close();
+      await builder.close();
       await plans.close();
       await reports.close();
       await records.close();

@@ -1,0 +1,20 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { runRandom } from "./scenarios/random.ts";
+
+const STEPS = 250;
+
+for (let seed = 1; seed <= 12; seed++) {
+  test(`random faults: invariants hold; again with: npm run sim -- random --seed ${seed} --steps ${STEPS}`, {
+    timeout: 60_000,
+  }, async () => {
+    const { submitted, ran, outcomes } = await runRandom({ seed, steps: STEPS });
+    assert.ok(submitted > 100 && ran > 50, `too little happened: ${submitted} submitted, ${ran} ran`);
+    assert.ok((outcomes.answer ?? 0) > ran / 3, `too few answers: ${JSON.stringify(outcomes)}`);
+  });
+}
+
+test("the same seed gives the same run", { timeout: 60_000 }, async () => {
+  const first = await runRandom({ seed: 77, steps: 120 });
+  assert.deepEqual(await runRandom({ seed: 77, steps: 120 }), first);
+});
