@@ -70,13 +70,14 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
   }
 
   async function start(spec: SandboxSpec): Promise<Sandbox> {
-    const folder = folderOf(spec.id);
     let name: ProcessName;
     try {
-      await mkdir(join(folder, "tmp"), { recursive: true, mode: 0o700 });
-      name = await spawner.spawn(spec.id, commandOf(spec, folder));
+      name = await spawn(spec).catch((error) => {
+        // The spawner went away: nothing was lost but time, and the next one is on its way.
+        if (error instanceof PlatformError && error.code === "unavailable") return spawn(spec);
+        throw error;
+      });
     } catch (error) {
-      await rm(folder, { recursive: true, force: true });
       throw startFailed(spec, error instanceof Error ? error.message : String(error), error);
     }
     const state = { pid: name.pid, startTime: name.startTime };
@@ -84,6 +85,18 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
     const sandbox = follow({ version: 1, technology: "process", id, runtime: runtime.name, memoryMiB, state }, name);
     await untilListening(spec, sandbox);
     return sandbox;
+  }
+
+  async function spawn(spec: SandboxSpec): Promise<ProcessName> {
+    const folder = folderOf(spec.id);
+    try {
+      await mkdir(join(folder, "tmp"), { recursive: true, mode: 0o700 });
+      return await spawner.spawn(spec.id, commandOf(spec, folder));
+    } catch (error) {
+      // It may run all the same: a spawner that dies leaves what it started, and its answer may be what was lost.
+      await remove(spec.id, findLeftovers(resolve(options.folder)).get(spec.id));
+      throw error;
+    }
   }
 
   async function untilListening(spec: SandboxSpec, sandbox: ProcessSandbox): Promise<void> {
@@ -125,10 +138,12 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
   }
 
   async function remove(id: string, group: number | undefined): Promise<void> {
-    if (spawner.children.has(id)) await spawner.signal(id, "SIGKILL");
+    if (spawner.connected && spawner.children.has(id)) await spawner.signal(id, "SIGKILL");
     while (group !== undefined && signalGroup(group, "SIGKILL") && groupMembers(group).length > 0) {
       await sleep(deps.clock, REAP_POLL_MS);
     }
+    // Until it is told as exited the spawner has it, and would name it to whoever recovers.
+    while (spawner.connected && spawner.children.has(id)) await sleep(deps.clock, REAP_POLL_MS);
     spawner.forget(id);
     await rm(folderOf(id), { recursive: true, force: true });
   }

@@ -16,6 +16,8 @@ export interface ProcessSandboxDeps {
 
 /** The end of stderr that is kept to tell why a process ended. */
 const STDERR_TAIL = 4 * 1024;
+/** What V8 says before it aborts; a long trace follows. */
+const HEAP_FULL = "heap out of memory";
 /** Output that waits for a listener. */
 const UNHEARD_OUTPUT = 16 * 1024;
 /** A dead leader whose spawner is away this many samples long will not be told of by anybody. */
@@ -37,6 +39,7 @@ export class ProcessSandbox implements Sandbox, Watched {
   #listener: ((stream: OutputStream, text: string) => void) | undefined;
   #unheard: { stream: OutputStream; text: string }[] = [];
   #stderr = "";
+  #heapFull = false;
   #endedSamples = 0;
   #ending = false;
 
@@ -125,7 +128,11 @@ export class ProcessSandbox implements Sandbox, Watched {
   }
 
   #output(stream: OutputStream, text: string): void {
-    if (stream === "stderr") this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
+    if (stream === "stderr") {
+      const stderr = this.#stderr + text;
+      this.#heapFull ||= stderr.includes(HEAP_FULL);
+      this.#stderr = stderr.slice(-STDERR_TAIL);
+    }
     if (this.#listener !== undefined) {
       this.#listener(stream, text);
       return;
@@ -151,7 +158,7 @@ export class ProcessSandbox implements Sandbox, Watched {
     if (this.#killedFor !== undefined) return { cause: this.#killedFor, detail: "killed by SIGKILL" };
     // V8 ends a process whose heap is full by aborting it; where it was told how large that may be, the limit is the same.
     const aborted = signal === "SIGABRT" || signal === "SIGTRAP" || signal === "SIGILL" || code === 134;
-    if (aborted && this.#stderr.includes("heap out of memory")) return { cause: "out-of-memory", detail: limit };
+    if (aborted && this.#heapFull) return { cause: "out-of-memory", detail: limit };
     if (signal !== null) return { cause: "killed", detail: `was killed by ${signal}` };
     if (code !== null) return { cause: "exited", detail: `exited with code ${code}` };
     return { cause: "exited", detail: "ended; how is not known, because the spawner that started it was gone" };

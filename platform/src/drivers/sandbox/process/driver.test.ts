@@ -1,0 +1,181 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { createSystemClock } from "#base/clock.ts";
+import { createSocketNetwork } from "#base/link/socket-network.ts";
+import { createSilentLog } from "#base/log.ts";
+import { readStat } from "#base/process-group.ts";
+import { createSystemRandom } from "#base/random.ts";
+import { type SandboxFixture, testSandboxDriver } from "#ports/sandbox/conformance.ts";
+import type { Sandbox, SandboxDriver, SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
+import { GuestSession } from "#ports/sandbox/testing/guest-session.ts";
+import { createProcessDriver } from "./driver.ts";
+import { findLeftovers } from "./leftovers.ts";
+
+const clock = createSystemClock();
+const network = createSocketNetwork();
+const deps = { network, clock, random: createSystemRandom(), log: createSilentLog() };
+const path = (url: string) => fileURLToPath(new URL(url, import.meta.url));
+const holder = path("./holder.fixture.ts");
+const guest = path("../../../ports/sandbox/testing/fixture-guest.ts");
+const functions = path("../../../ports/sandbox/testing/functions");
+
+interface ProcessFixture extends SandboxFixture {
+  /** The spawner's children stay, unwatched. */
+  killSpawner(): Promise<void>;
+  startSpawner(): Promise<void>;
+}
+
+async function make(): Promise<ProcessFixture> {
+  const home = mkdtempSync(join(tmpdir(), "colibri-process-"));
+  const options = { folder: join(home, "sandboxes"), spawner: join(home, "spawner.sock"), sampleMs: 50 };
+  let spawner = await openSpawner(options.spawner);
+
+  async function startAndDie(spec: SandboxSpec): Promise<SandboxHandle> {
+    const child = spawn(process.execPath, [holder, JSON.stringify({ spec, options })], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const exited = once(child, "exit");
+    const [line] = (await once(createInterface({ input: child.stdout! }), "line")) as [string];
+    child.kill("SIGKILL");
+    await exited;
+    return JSON.parse(line);
+  }
+
+  return {
+    driver: createProcessDriver(deps, options),
+    network,
+    runtime: {
+      name: "nodejs",
+      command: [process.execPath, "--max-old-space-size={memoryMiB}", guest],
+      environment: {},
+    },
+    bundle: { digest: `sha256:${"0".repeat(64)}`, bytes: 0, folder: functions, async *read() {} },
+    broken: (spec) => ({
+      ...spec,
+      runtime: { ...spec.runtime, command: [process.execPath, "-e", "throw Error('no')"] },
+    }),
+    again: () => createProcessDriver(deps, options),
+    startAndDie,
+    settle: (promise) => promise,
+    killSpawner: () => spawner.kill(),
+    async startSpawner() {
+      spawner = await openSpawner(options.spawner);
+    },
+    isRunning(pid) {
+      const stat = readStat(pid);
+      return stat !== undefined && stat.state !== "Z";
+    },
+    leftovers: async () => [
+      ...readdirSync(options.folder),
+      ...[...findLeftovers(options.folder)].map(([id, group]) => `${id}: processes of group ${group}`),
+    ],
+    async remove() {
+      await spawner.close();
+      rmSync(home, { recursive: true });
+    },
+  };
+}
+
+testSandboxDriver({
+  name: "process",
+  capabilities: {
+    isolation: "none",
+    deliver: "mount",
+    freeze: true,
+    limits: { memory: "watched", cpu: "none", processes: "none" },
+  },
+  make,
+});
+
+/** In a process of its own, so that it can be killed. */
+async function openSpawner(address: string) {
+  const child = spawn(process.execPath, [path("./spawner.fixture.ts"), address], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const exited = once(child, "exit");
+  await once(child.stdout!, "data");
+  return {
+    async kill() {
+      child.kill("SIGKILL");
+      await exited;
+    },
+    async close() {
+      child.stdin!.end();
+      await exited;
+    },
+  };
+}
+
+async function withDriver(run: (fixture: ProcessFixture, driver: SandboxDriver) => Promise<void>): Promise<void> {
+  const fixture = await make();
+  try {
+    await fixture.driver.open(AbortSignal.timeout(5_000));
+    await run(fixture, fixture.driver);
+  } finally {
+    await fixture.driver.close();
+    await fixture.remove();
+  }
+}
+
+async function ready(fixture: ProcessFixture, sandbox: Sandbox, handler: string): Promise<GuestSession> {
+  const session = new GuestSession(network, sandbox.address);
+  await session.greet();
+  await session.load(await sandbox.deliver(fixture.bundle), fixture.bundle.read, handler, sandbox.handle.memoryMiB);
+  return session;
+}
+
+test("process: a heap that V8 gives up on is out of memory too", () =>
+  withDriver(async (fixture, driver) => {
+    const runtime = {
+      ...fixture.runtime,
+      command: fixture.runtime.command.map((part) => part.replace("{memoryMiB}", "24")),
+    };
+    const sandbox = await driver.start({ id: "a", runtime, memoryMiB: 512 });
+    void (await ready(fixture, sandbox, "heap.mjs")).invoke("");
+    assert.deepEqual(await sandbox.gone, { cause: "out-of-memory", detail: "out of memory at 512 MiB" });
+  }));
+
+test("process: a guest sees its own folder and environment, and nothing of the platform's", () =>
+  withDriver(async (fixture, driver) => {
+    const sandbox = await driver.start({ id: "a", runtime: fixture.runtime, memoryMiB: 128 });
+    const answer = await (await ready(fixture, sandbox, "environment.mjs")).invoke("");
+    assert.equal(answer.kind, "answer");
+    const { environment, folder } = JSON.parse(answer.kind === "answer" ? answer.text : "");
+    assert.deepEqual(environment, ["HOME", "LANG", "PATH", "TMPDIR"]);
+    assert.equal(join(folder, "guest.sock"), sandbox.address);
+  }));
+
+test("process: sandboxes outlive their spawner too; the next one adopts them, and what died meanwhile is told", () =>
+  withDriver(async (fixture, driver) => {
+    const [stays, dies] = await Promise.all(
+      ["stays", "dies"].map((id) => driver.start({ id, runtime: fixture.runtime, memoryMiB: 128 })),
+    );
+    const session = await ready(fixture, stays!, "echo.mjs");
+    await fixture.killSpawner();
+    process.kill(Number(dies!.handle.state.pid), "SIGKILL");
+    await fixture.startSpawner();
+    assert.match((await dies!.gone).detail, /how is not known/);
+    assert.deepEqual(await session.invoke("here"), { kind: "answer", text: "here" });
+    await stays!.kill("idle");
+    assert.equal((await stays!.gone).cause, "idle");
+    assert.deepEqual(await fixture.leftovers(), []);
+  }));
+
+test("process: a start goes through although its spawner is killed under it", () =>
+  withDriver(async (fixture, driver) => {
+    const starting = driver.start({ id: "a", runtime: fixture.runtime, memoryMiB: 128 });
+    await fixture.killSpawner();
+    await fixture.startSpawner();
+    const sandbox = await starting;
+    assert.deepEqual(await (await ready(fixture, sandbox, "echo.mjs")).invoke("up"), { kind: "answer", text: "up" });
+    await sandbox.kill("stopped");
+    await sandbox.gone;
+    assert.deepEqual(await fixture.leftovers(), []);
+  }));
