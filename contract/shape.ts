@@ -68,7 +68,7 @@ export function text(maximum = 65_536): Shape<string> {
   );
 }
 
-export function matching(what: string, accepts: (value: unknown) => value is string): Shape<string> {
+export function matching<T extends string>(what: string, accepts: (value: unknown) => value is T): Shape<T> {
   return leaf(what, accepts);
 }
 
