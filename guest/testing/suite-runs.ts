@@ -138,6 +138,7 @@ export function runTests(suite: GuestSuite): void {
     assert.equal((await data.json({ marker: "piped", ms: 0 })).body.toString(), "logged");
     await control.log((entry) => entry.text === "out piped", "through the control stream");
     control.close();
+    await control.closed;
     assert.equal((await data.json({ marker: "unheard", ms: 0 })).body.toString(), "logged");
     const again = await guest.control();
     await until(() => again.logs.some((entry) => entry.text === "out unheard"), "entry kept until the agent came back");
