@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { registerHooks } from "node:module";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -41,6 +40,8 @@ async function lastFileOf(url: string): Promise<string> {
 
 function checkFile(path: string): RegExpExecArray | null {
   if (path === "") return null;
+  // Rarely needed, and loading it costs each idle guest memory.
+  const { spawnSync } = process.getBuiltinModule("node:child_process");
   const check = spawnSync(process.execPath, ["--check", path], { timeout: CHECK_MS, encoding: "utf8" });
   return PLACE.exec(check.stderr ?? "");
 }
