@@ -67,6 +67,7 @@ export class TarReader {
   #open(block: Buffer): void {
     const type = String.fromCharCode(block[156]!).replace("\0", FILE);
     const size = Number.parseInt(text(block, 124, 12), 8) || 0;
+    if (size < 0) throw new TarError("a size in the bundle is negative");
     const padding = (BLOCK - (size % BLOCK)) % BLOCK;
     if (type === PAX || type === PAX_GLOBAL) {
       if (size > MAXIMUM_PAX) throw new TarError("a pax header in the bundle is too large");
