@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { LoadOptions } from "./driven-control.ts";
+import type { DrivenFunction } from "./guest-driver.ts";
+import type { GuestSuite } from "./guest-suite.ts";
+import { packTar } from "./pack-tar.ts";
+
+/** Loading: by mount and by bytes, the environment, and each way it fails. */
+export function loadTests(suite: GuestSuite): void {
+  const { functions, execution } = suite;
+
+  async function failLoad(t: Parameters<GuestSuite["start"]>[0], given: DrivenFunction, options: LoadOptions = {}) {
+    const guest = await suite.start(t);
+    const control = await guest.control();
+    const loaded = await control.load(given.handler, guest.writeFiles(given.files), { execution, ...options });
+    assert.ok(loaded.kind === "failed", "it must not load");
+    assert.equal(loaded.failed.phase, "load");
+    assert.equal(loaded.failed.code, "load-failed");
+    assert.equal((await guest.control()).hello.state, "failed");
+    return loaded.failed.error;
+  }
+
+  test("a missing file is named, with what there is", async (t) => {
+    const error = await failLoad(t, { handler: "absent.txt", files: { "present.txt": "x" } });
+    assert.match(error.message, /absent\.txt/);
+    assert.match(error.message, /present\.txt/);
+  });
+
+  test("a missing export is named, with what there is", async (t) => {
+    const error = await failLoad(t, functions.missingExport);
+    assert.match(error.message, functions.missingExport.expected);
+  });
+
+  test("a syntax error names file and line", async (t) => {
+    const error = await failLoad(t, functions.syntaxError);
+    assert.equal(error.name, "SyntaxError");
+    assert.match(error.message, functions.syntaxError.place);
+  });
+
+  test("an exception at load keeps its name and message", async (t) => {
+    const error = await failLoad(t, functions.throwsAtLoad);
+    assert.equal(error.name, "TypeError");
+    assert.match(error.message, /broken at load/);
+    assert.ok(error.stack);
+  });
+
+  test("a handler outside of the bundle is refused", async (t) => {
+    const error = await failLoad(t, { handler: "../secret.mjs", files: functions.echo.files });
+    assert.match(error.message, /\.\.\/secret\.mjs/);
+  });
+
+  test("a way of execution it has not is refused with a message that says which it has", async (t) => {
+    const error = await failLoad(t, functions.echo, { execution: "process" });
+    assert.match(error.message, /process/);
+    assert.match(error.message, new RegExp(execution));
+  });
+
+  test("sees the environment of LOAD and nothing of the guest's own but PATH, HOME, TMPDIR and the locale", async (t) => {
+    const { guest, data } = await suite.ready(t, functions.environment, {
+      environment: { GREETING: "grüße", EMPTY: "" },
+    });
+    const seen = JSON.parse((await data.json({})).body.toString());
+    assert.equal(seen.GREETING, "grüße");
+    assert.equal(seen.EMPTY, "");
+    assert.equal(seen.HOME, join(guest.folder, "tmp"));
+    for (const name of Object.keys(seen))
+      assert.match(name, /^(GREETING|EMPTY|PATH|HOME|TMPDIR|TZ|LANG|LC_[A-Z]+)$/, `${name} must not be there`);
+  });
+
+  test("the bundle's bytes over the link: unpacked, verified, loaded", async (t) => {
+    const guest = await suite.start(t);
+    const control = await guest.control();
+    const tar = packTar({
+      ...functions.echo.files,
+      [`deep/${"d".repeat(90)}/${"f".repeat(120)}.txt`]: "x".repeat(200_000),
+    });
+    const digest = `sha256:${createHash("sha256").update(tar).digest("hex")}`;
+    const code = { kind: "bytes", bytes: tar.length, digest } as const;
+    control.sendLoad(functions.echo.handler, "", { execution, code });
+    control.sendCode(tar);
+    assert.equal((await control.loaded()).kind, "loaded");
+    await control.init();
+    assert.equal((await (await guest.data()).json("from bytes")).body.toString(), "from bytes");
+    assert.ok(existsSync(join(guest.folder, "code", "deep", "d".repeat(90), `${"f".repeat(120)}.txt`)));
+  });
+
+  test("bytes with another digest, or that lead out of the folder, are not loaded and leave nothing", async (t) => {
+    const digestOf = (tar: Buffer) => `sha256:${createHash("sha256").update(tar).digest("hex")}`;
+    const good = packTar(functions.echo.files);
+    const escaping = packTar({ ...functions.echo.files, "../escaped.txt": "x" });
+    const link = packTar(functions.echo.files, [{ path: "link", type: "2", link: "/etc/passwd" }]);
+    const cases = [
+      { tar: good, digest: `sha256:${"0".repeat(64)}`, bytes: good.length, says: /digest/ },
+      { tar: escaping, digest: digestOf(escaping), bytes: escaping.length, says: /escaped\.txt/ },
+      { tar: link, digest: digestOf(link), bytes: link.length, says: /link/ },
+      { tar: good, digest: digestOf(good), bytes: good.length - 512, says: /bytes/ },
+      { tar: good.subarray(0, 700), digest: digestOf(good.subarray(0, 700)), bytes: 700, says: /end|cut|short/i },
+    ];
+    for (const { tar, digest, bytes, says } of cases) {
+      const guest = await suite.start(t);
+      const control = await guest.control();
+      control.sendLoad(functions.echo.handler, "", { execution, code: { kind: "bytes", bytes, digest } });
+      control.sendCode(tar);
+      const loaded = await control.loaded();
+      assert.ok(loaded.kind === "failed", `${says} must not load`);
+      assert.equal(loaded.failed.code, "load-failed");
+      assert.match(loaded.failed.error.message, says);
+      assert.ok(!existsSync(join(guest.folder, "code")), "nothing half-unpacked is left");
+      assert.ok(!existsSync(join(guest.folder, "escaped.txt")));
+    }
+  });
+}
