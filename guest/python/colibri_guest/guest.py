@@ -329,6 +329,7 @@ class Guest:
 
 
 def handle_signals(guest: Guest) -> None:
-    guest.loop.add_signal_handler(signal.SIGTERM, guest.terminate)
+    # Not the loop's add_signal_handler: it imports `inspect`, which an idle guest does without.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: guest.loop.call_soon_threadsafe(guest.terminate))
     # Ctrl-C reaches the whole terminal group; what runs here ends when the platform says so. Not SIG_IGN: children inherit that.
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
