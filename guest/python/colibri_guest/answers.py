@@ -168,14 +168,14 @@ def _check_headers(headers: Any) -> tuple[str, ...]:
     flat: list[str] = []
     try:
         for name, value in pairs:
-            flat += _check_header(name, value)
+            flat += check_header(name, value)
     except (TypeError, ValueError):
         message = f"the Response's headers are {_a(headers)}; use a dict or a list of (name, value)"
         raise Failure("answer-invalid", message, "TypeError") from None
     return tuple(flat)
 
 
-def _check_header(name: Any, value: Any) -> tuple[str, str]:
+def check_header(name: Any, value: Any) -> tuple[str, str]:
     value = str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
     if not isinstance(name, str) or not name or not all(_is_token(character) for character in name):
         raise Failure("answer-invalid", f"the Response has a header named {name!r}, which HTTP does not allow", "ValueError")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 
-from .frames import Violation
 from .thrown import Failure
 
 TYPE_CHECKING = False
@@ -34,7 +33,7 @@ class BundleWriter:
     def write(self, data: bytes) -> None:
         self._received += len(data)
         if self._received > self._length:
-            raise Violation(f"CODE: more than the {self._length} bytes that LOAD told of")
+            return  # Too long: told when all has come.
         self._hash.update(data)
         self._file.write(data)
 
@@ -43,7 +42,7 @@ class BundleWriter:
         try:
             self._file.close()
             self._verify()
-            unpack(self._archive, folder)
+            _unpack_whole(self._archive, folder)
         finally:
             self.discard()
 
@@ -60,10 +59,24 @@ class BundleWriter:
             raise _failure(f"it has the digest {digest}, {self._digest} was expected")
 
 
+def _unpack_whole(archive: str, folder: str) -> None:
+    """All of it or nothing is left in `folder`."""
+    from shutil import rmtree
+
+    partial = f"{folder}.partial"
+    rmtree(partial, ignore_errors=True)
+    try:
+        unpack(archive, partial)
+        os.rename(partial, folder)
+    finally:
+        rmtree(partial, ignore_errors=True)
+
+
 def unpack(archive: str, folder: str) -> None:
+    """Raises Failure (load-failed) at the first entry that must not be unpacked."""
     import tarfile
 
-    os.makedirs(folder, exist_ok=True)
+    os.makedirs(folder)
     try:
         with tarfile.open(archive, "r:") as tar:
             for entry in tar:

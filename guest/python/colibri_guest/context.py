@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
     from threading import Event
-    from typing import Any, Mapping, Optional
+    from typing import Any, Mapping, Optional, Union
 
 _logger = logging.getLogger(FUNCTION_LOGGER)
 
@@ -51,7 +51,7 @@ class Cancellation:
 class Request:
     """The HTTP request behind an invocation."""
 
-    __slots__ = ("method", "path", "query_string", "params", "_flat", "_headers", "_query")
+    __slots__ = ("method", "path", "query_string", "params", "flat_headers", "_headers", "_query")
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.method: str = given["method"]
@@ -60,16 +60,17 @@ class Request:
         """As it was sent, without the question mark."""
         self.params: dict[str, str] = given.get("params") or {}
         """Parts of the path that its trigger names."""
-        self._flat: list[str] = given["headers"]
+        self.flat_headers: list[str] = given["headers"]
+        """As they were sent: name, value, name, value."""
         self._headers: Optional[dict[str, str]] = None
-        self._query: Optional[dict[str, str]] = None
+        self._query: Optional[dict[str, Union[str, list[str]]]] = None
 
     @property
     def headers(self) -> dict[str, str]:
         """By lower-case name; what was sent several times is joined by a comma, cookies by a semicolon."""
         if self._headers is None:
             headers: dict[str, str] = {}
-            for name, value in zip(self._flat[::2], self._flat[1::2]):
+            for name, value in zip(self.flat_headers[::2], self.flat_headers[1::2]):
                 name = name.lower()
                 if name in headers:
                     value = f"{headers[name]}{'; ' if name == 'cookie' else ', '}{value}"
@@ -78,17 +79,18 @@ class Request:
         return self._headers
 
     @property
-    def query(self) -> dict[str, str]:
-        """By name; of what was sent several times the last. `query_string` has all."""
+    def query(self) -> dict[str, Union[str, list[str]]]:
+        """By name; what was sent several times is a list."""
         if self._query is None:
-            from urllib.parse import parse_qsl
+            from urllib.parse import parse_qs
 
-            self._query = dict(parse_qsl(self.query_string.removeprefix("?"), keep_blank_values=True))
+            lists = parse_qs(self.query_string, keep_blank_values=True)
+            self._query = {name: values[0] if len(values) == 1 else values for name, values in lists.items()}
         return self._query
 
     @property
     def content_type(self) -> Optional[str]:
-        flat = self._flat
+        flat = self.flat_headers
         for index in range(0, len(flat), 2):
             if flat[index] == "content-type" or flat[index].lower() == "content-type":
                 return flat[index + 1]

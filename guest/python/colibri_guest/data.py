@@ -34,6 +34,7 @@ class DataStream:
         self._highest = 0
         self._accepted = 0
         """The highest stream accepted in this turn, 0 for none."""
+        self._retired = False
         self._starting: list[Invocation] = []
         self._over: deque[Invocation] = deque()
 
@@ -75,16 +76,26 @@ class DataStream:
             invocation = over.popleft()
             if self._running.pop(invocation.stream, None) is not None:
                 self._guest.release()
+        if self._retired and not self._running:
+            # Not within the flush: what is being flushed goes first.
+            self._guest.loop.call_soon(self.link.close)
 
     def finished(self, invocation: Invocation) -> None:
         """From any thread, before its last frame is appended."""
         self._over.append(invocation)
 
-    def refuse(self, reason: str, stream: int = 0) -> None:
-        """On stream 0 the whole data stream is refused, and closed."""
-        self.link.append(encode(MISROUTED, 0, stream, encode_head({"reason": reason})))
-        if stream == 0:
+    def retire(self) -> None:
+        """A newer owner is here: nothing more is taken; what was accepted is answered, then the stream closes."""
+        if self._retired:
+            return
+        self._retired = True
+        self._refuse("epoch", 0)
+        if not self._running:
             self.link.close()
+
+    def _refuse(self, reason: str, stream: int) -> None:
+        """On stream 0: the whole data stream."""
+        self.link.append(encode(MISROUTED, 0, stream, encode_head({"reason": reason})))
 
     def cancel_all(self) -> None:
         for invocation in list(self._running.values()):
@@ -99,7 +110,7 @@ class DataStream:
         hello = decode_head(head, "HELLO", messages.DATA_HELLO)
         self.owner, self.epoch = hello["owner"], hello["epoch"]
         if not self._guest.admit(self):
-            self.refuse("epoch")
+            self.retire()
             return
         self.link.append(encode(HELLO, 0, 0, encode_head(self._guest.welcome())))
 
@@ -110,9 +121,9 @@ class DataStream:
             raise Violation(f"INVOKE on stream {stream}, which is not above the {self._highest} of the one before")
         given = decode_head(head, "INVOKE", messages.INVOKE)
         self._highest = stream
-        refusal = self._guest.take(given)
+        refusal = "epoch" if self._retired else self._guest.take(given)
         if refusal is not None:
-            self.refuse(refusal, stream)
+            self._refuse(refusal, stream)
             return
         invocation = self._running[stream] = Invocation(self._guest, self, stream, given)
         self._accepted = stream
@@ -121,10 +132,8 @@ class DataStream:
     def _receive(self, flags: int, invocation: Invocation | None, body: bytes) -> None:
         if invocation is None or invocation.outgoing.over:
             return
-        credit = invocation.receive(body, flags & FIN != 0)
-        if credit > 0:
-            self.link.append(encode(WINDOW, 0, invocation.stream, encode_head({"credit": credit})))
-        if invocation.complete:
+        invocation.incoming.add(body, flags & FIN != 0)
+        if invocation.can_start:
             self._starting.append(invocation)
 
     def _find(self, stream: int, what: str) -> Invocation | None:

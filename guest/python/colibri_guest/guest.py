@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 TERMINATE_GRACE_MS = 30_000
 EXIT_WAIT_S = 1.0
+CANCEL_WAIT_S = 1.0
 
 
 class Guest:
@@ -101,7 +102,7 @@ class Guest:
         self._epoch = data.epoch
         for other in list(self._data):
             if 0 <= other.epoch < self._epoch:
-                other.refuse("epoch")
+                other.retire()
         return True
 
     def take(self, given: dict[str, Any]) -> Optional[str]:
@@ -181,6 +182,9 @@ class Guest:
     # Initialising.
 
     def init(self, timeout_ms: int) -> None:
+        if self.state == "ready":
+            self._say(lambda control: control.ready(0))  # Once is enough.
+            return
         if self.state != "loaded":
             raise Violation(f"INIT for a guest that is {self.state}; it must be loaded")
         self.state = "initialising"
@@ -267,8 +271,14 @@ class Guest:
         if self.state == "draining":
             return
         self.state = "draining"
-        self.loop.call_later(grace_ms / 1000, self._leave)
+        self.loop.call_later(grace_ms / 1000, self._cut_short)
         self.settle()
+
+    def _cut_short(self) -> None:
+        """The grace is over: what listens to its being cancelled has another moment to say so."""
+        for data in list(self._data):
+            data.cancel_all()
+        self.loop.call_later(CANCEL_WAIT_S, self._leave)
 
     def terminate(self) -> None:
         """The process was told to go."""
@@ -292,8 +302,8 @@ class Guest:
     def exit_for_user(self, error: SystemExit) -> None:
         """From any thread: user code called sys.exit. The platform tells its callers; here is told where it was."""
         stack = " | ".join(line.strip() for line in stack_of(error).splitlines())
-        complain(f"the function called sys.exit({error.code!r}): {stack}")
         status = exit_status(error)
+        complain(f"exit({status}) called by the function: {stack}")
         self.loop.call_soon_threadsafe(self._exit, status)
         if get_ident() != self._thread:
             # The loop says what waits and ends the process; it may be held up by other user code.

@@ -21,37 +21,37 @@ def decode_input(content_type: Optional[str], body: bytes) -> Any:
     if content_type is None:
         return body
     if content_type == "application/json":
-        return _decode_json(body, "utf-8")
+        return _decode_json(body, "utf-8", content_type)
     media_type, _, parameters = content_type.partition(";")
     media_type = media_type.strip().lower()
     if media_type == "application/json" or media_type.endswith("+json"):
-        return _decode_json(body, _charset(parameters) or "utf-8")
+        return _decode_json(body, _charset(parameters) or "utf-8", media_type)
     if media_type.startswith("text/"):
         return _decode_text(body, _charset(parameters) or "utf-8", media_type)
     return body
 
 
-def _decode_json(body: bytes, charset: str) -> Any:
-    text = _decode_text(body, charset, "JSON").removeprefix("\ufeff")
+def _decode_json(body: bytes, charset: str, media_type: str) -> Any:
+    text = _decode_text(body, charset, media_type).removeprefix("\ufeff")
     try:
         return _parse_json(text)
     except json.JSONDecodeError as error:
-        what = f"the body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        what = f"the body is not valid {media_type}: {error.msg} at line {error.lineno}, column {error.colno}"
     except RecursionError:
-        what = "the body is not acceptable JSON: it is nested too deeply"
+        what = f"the body is not acceptable as {media_type}: it is nested too deeply"
     except ValueError as error:
-        what = f"the body is not acceptable JSON: {error}"
+        what = f"the body is not acceptable as {media_type}: {error}"
     raise Failure("bad-input", what, "SyntaxError")
 
 
-def _decode_text(body: bytes, charset: str, what: str) -> str:
+def _decode_text(body: bytes, charset: str, media_type: str) -> str:
     try:
         return body.decode(charset)
     except UnicodeDecodeError as error:
-        message = f"the body is not {what} in {charset}: byte {error.start} (0x{body[error.start]:02x}): {error.reason}"
+        message = f"the body is not {media_type} in {charset}: byte {error.start} (0x{body[error.start]:02x}): {error.reason}"
         raise Failure("bad-input", message, "UnicodeDecodeError") from None
     except (LookupError, ValueError):
-        message = f"the content type names the charset {charset!r}, which is not known; use utf-8"
+        message = f"the content type {media_type} names the charset {charset!r}, which is not known; use utf-8"
         raise Failure("bad-input", message, "LookupError") from None
 
 

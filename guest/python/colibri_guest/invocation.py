@@ -2,7 +2,7 @@
 One invocation, from its first frame to its last.
 
     arriving ─body complete→ waiting ─ACCEPTED has left→ running → over
-        └──────── CANCEL ───────┴──→ over
+        └──────── CANCEL ───────┴──→ over           (an ASGI application runs before its body is complete)
 
 Owns: its body until it is complete, its context, its way out. Does not own: its slot (the guest counts) and its thread or task.
 
@@ -16,9 +16,11 @@ from asyncio import CancelledError
 
 from .answers import to_answer, to_chunk
 from .context import Context
-from .frames import INITIAL_WINDOW, MAXIMUM_CHUNK, Violation
+from .frames import WINDOW, encode
+from .incoming import Incoming
 from .inputs import decode_input
 from .logs import invocation_id
+from .messages import encode_head
 from .outgoing import CANCELLED, Cancelled, Outgoing, encode_failure
 from .thrown import Failure, stack_of, thrown
 
@@ -36,62 +38,44 @@ class Invocation:
     __slots__ = (
         "id",
         "stream",
-        "complete",
         "running",
+        "incoming",
         "outgoing",
         "_guest",
         "_data",
         "_context",
         "_content_type",
-        "_pieces",
-        "_window",
-        "_uncredited",
         "_task",
+        "_interruptible",
     )
 
     def __init__(self, guest: Guest, data: DataStream, stream: int, given: dict[str, Any]) -> None:
         self.id: str = given["id"]
         self.stream = stream
-        self.complete = False
-        """All of the body has come."""
         self.running = False
         append = data.link.append if guest.function.on_loop else data.link.append_threadsafe
         self.outgoing = Outgoing(stream, append, self._finished)
+        self.incoming = Incoming(guest.function.is_app, self._give_credit)
         self._guest = guest
         self._data = data
         self._context = Context(given, given["budgetMs"])
         request = self._context.request
         self._content_type: Optional[str] = given.get("contentType") if request is None else request.content_type
-        self._pieces: list[bytes] = []
-        self._window = INITIAL_WINDOW
-        self._uncredited = 0
         self._task: Optional[Task[None]] = None
+        # The task has begun: one that is cancelled before would never run, and never end the invocation.
+        self._interruptible = False
 
     # From the loop.
 
-    def receive(self, body: bytes, fin: bool) -> int:
-        """A part of the body. Returns the credit to give, usually 0. Raises Violation when the window is passed."""
-        if self.complete:
-            raise Violation(f"a body on stream {self.stream} after its end")
-        self.complete = fin
-        size = len(body)
-        if size == 0:
-            return 0
-        self._window -= size
-        if self._window < 0:
-            raise Violation(f"the body on stream {self.stream} passed its window by {-self._window} bytes")
-        self._pieces.append(body)
-        self._uncredited += size
-        if fin or self._uncredited < MAXIMUM_CHUNK:
-            return 0
-        credit, self._uncredited = self._uncredited, 0
-        self._window += credit
-        return credit
+    @property
+    def can_start(self) -> bool:
+        """But for ACCEPTED, which must leave first."""
+        return not self.running and (self.incoming.complete or self._guest.function.is_app)
 
     def start(self) -> None:
-        """The body is complete and ACCEPTED has left."""
+        """ACCEPTED has left."""
         guest = self._guest
-        if self.outgoing.over:
+        if self.outgoing.over or self.running:
             return
         self.running = True
         if not guest.function.on_loop:
@@ -109,20 +93,19 @@ class Invocation:
         self.outgoing.cancel()
         if not self.running:
             self.outgoing.end(CANCELLED)
-        elif self._task is not None:
+        elif self._interruptible and self._task is not None:
             self._task.cancel()
+
+    def _give_credit(self, credit: int) -> None:
+        if not self.outgoing.over:
+            self._data.link.append(encode(WINDOW, 0, self.stream, encode_head({"credit": credit})))
 
     def _finished(self) -> None:
         self._guest.logs.end(self.id)
         self._data.finished(self)
 
     def _take_input(self) -> Any:
-        if self._context.cancelled.reason is not None:
-            raise Cancelled
-        pieces = self._pieces
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._pieces = []
-        return decode_input(self._content_type, body)
+        return decode_input(self._content_type, self.incoming.take_all())
 
     # On a worker's thread.
 
@@ -154,7 +137,8 @@ class Invocation:
             return
         outgoing.send_head(answer.status, _with_length(answer))
         outgoing.write(answer.body)
-        outgoing.end_body()
+        outgoing.finish_body()
+        outgoing.end_ok()
 
     def _stream(self, answer: Answer) -> None:
         source = answer.source
@@ -180,6 +164,10 @@ class Invocation:
 
     async def _run_on_loop(self) -> None:
         try:
+            self._begin()
+            if self._guest.function.is_app:
+                await self._run_app()
+                return
             value = self._take_input()
             result = self._guest.function.handler(value, self._context)
             if hasattr(result, "__await__"):
@@ -188,10 +176,21 @@ class Invocation:
         except BaseException as error:
             self._fail(error)
 
+    def _begin(self) -> None:
+        self._interruptible = True
+        if self._context.cancelled.reason is not None:
+            raise Cancelled
+
+    async def _run_app(self) -> None:
+        from .asgi import run_app
+
+        guest = self._guest
+        app = guest.function.handler
+        await run_app(app, self._context, self._content_type, self.incoming, self.outgoing, guest.loop)
+
     async def _finish_on_loop(self, rest: Any) -> None:
         try:
-            if self._context.cancelled.reason is not None:
-                raise Cancelled
+            self._begin()
             await self._deliver_on_loop(to_answer(await rest) if hasattr(rest, "__await__") else rest)
         except BaseException as error:
             self._fail(error)
@@ -204,7 +203,8 @@ class Invocation:
         elif not self.outgoing.send_whole(answer):
             self.outgoing.send_head(answer.status, _with_length(answer))
             await self.outgoing.write_on_loop(answer.body, self._guest.loop)
-            self.outgoing.end_body()
+            self.outgoing.finish_body()
+            self.outgoing.end_ok()
 
     async def _stream_on_loop(self, answer: Answer) -> None:
         source = answer.source
@@ -241,7 +241,8 @@ class Invocation:
     def _end_stream(self, answer: Answer) -> None:
         if not self.outgoing.headed:
             self.outgoing.send_head(answer.status, answer.streamed_headers(b""))
-        self.outgoing.end_body()
+        self.outgoing.finish_body()
+        self.outgoing.end_ok()
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, SystemExit):

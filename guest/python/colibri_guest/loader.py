@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
 DEFAULT_EXPORT = "handler"
+APP = "app"
+"""Name of an export that is an ASGI application; taken where there is no `handler`."""
 PACKAGES = "_packages"
 """Folder of a bundle that holds its dependencies."""
 COROUTINE = 0x80 | 0x100 | 0x200
@@ -23,13 +25,15 @@ SHOWN_NAMES = 20
 class Function:
     """What was loaded."""
 
-    __slots__ = ("handler", "init", "on_loop")
+    __slots__ = ("handler", "init", "is_app", "on_loop")
 
-    def __init__(self, handler: Callable[..., Any], init: Optional[Callable[..., Any]]) -> None:
+    def __init__(self, handler: Callable[..., Any], init: Optional[Callable[..., Any]], is_app: bool) -> None:
         self.handler = handler
         self.init = init
         self.on_loop = runs_on_loop(handler)
         """Whether the handler is a coroutine function or an async generator; plain ones run in threads."""
+        self.is_app = is_app
+        """Whether the handler is an ASGI application."""
 
 
 class LoadFailure(Failure):
@@ -47,7 +51,9 @@ def load_function(root: str, handler: str) -> Function:
     for folder in (os.path.join(root, PACKAGES), root):
         sys.path.insert(0, folder)
     module = _run_file(root, path)
-    return _take_exports(module, os.path.relpath(path, root), export or DEFAULT_EXPORT)
+    if not export:
+        export = APP if hasattr(module, APP) and not hasattr(module, DEFAULT_EXPORT) else DEFAULT_EXPORT
+    return _take_exports(module, os.path.relpath(path, root), export)
 
 
 def runs_on_loop(function: Callable[..., Any]) -> bool:
@@ -66,14 +72,14 @@ def _find_file(root: str, file: str) -> str:
             raise LoadFailure(f"the handler's file {file!r} is outside the bundle")
         if os.path.isfile(path):
             return path
-    raise LoadFailure(f"there is no file {file!r}; the bundle has {_shown(_python_files(root))}")
+    raise LoadFailure(f"there is no file {file!r}; the bundle has {_shown(_files(root))}")
 
 
-def _python_files(root: str) -> list[str]:
+def _files(root: str) -> list[str]:
     found: list[str] = []
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name != PACKAGES and not name.startswith("."))
-        found += sorted(os.path.relpath(os.path.join(folder, name), root) for name in files if name.endswith(".py"))
+        found += sorted(os.path.relpath(os.path.join(folder, name), root) for name in files)
         if len(found) > SHOWN_NAMES:
             break
     return found
@@ -131,7 +137,11 @@ def _take_exports(module: ModuleType, file: str, export: str) -> Function:
     init = getattr(module, "init", None)
     if init is not None and not callable(init):
         raise LoadFailure(f"'init' in {file} is not a function but of type {type(init).__name__}", "TypeError")
-    return Function(handler, init)
+    is_app = export.rpartition(".")[2] == APP
+    if is_app and not runs_on_loop(handler):
+        message = f"{export!r} in {file} is not an ASGI application (async); this version does not run WSGI applications"
+        raise LoadFailure(message, "TypeError")
+    return Function(handler, init, is_app)
 
 
 def _functions(module: ModuleType) -> list[str]:

@@ -26,9 +26,9 @@ from .messages import cut, encode_head
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Callable, Optional
+    from typing import Any, Callable, Optional, Tuple, Union
 
-    Entry = tuple[float, str, str, Optional[str], str, bool]
+    Entry = Tuple[float, str, str, Optional[str], str, bool]
     """time, stream, level, invocation, text, truncated"""
 
 MAXIMUM_TEXT = 16 * 1024
@@ -45,11 +45,19 @@ FRAME_CHARACTERS = 64 * 1024
 invocation_id: ContextVar[Optional[str]] = ContextVar("colibri_invocation", default=None)
 
 
+class Gap:
+    """Entries that were dropped here."""
+
+    __slots__ = ("dropped",)
+
+    def __init__(self) -> None:
+        self.dropped = 0
+
+
 class LogQueue:
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[Union[Entry, Gap]] = deque()
         self._characters = 0
-        self._dropped = 0
         self._lock = allocate_lock()
         # Called from any thread when there is something to send.
         self.wake: Callable[[], None] = lambda: None
@@ -59,7 +67,7 @@ class LogQueue:
 
     @property
     def pending(self) -> bool:
-        return len(self._entries) > 0 or self._dropped > 0
+        return len(self._entries) > 0
 
     def add(self, stream: str, level: str, invocation: Optional[str], text: str, lost: int = 0) -> None:
         """`lost`: characters after `text` that were cut before it came here."""
@@ -69,7 +77,7 @@ class LogQueue:
         truncated = lost > 0
         with self._lock:
             if len(self._entries) >= MAXIMUM_ENTRIES or self._characters + len(text) > MAXIMUM_CHARACTERS:
-                self._dropped += 1
+                self._drop()
                 return
             self._characters += len(text)
             self._entries.append((time() * 1000, stream, level, invocation, text, truncated))
@@ -84,16 +92,26 @@ class LogQueue:
                 message["dropped"] = dropped
             yield encode(LOG, 0, 0, encode_head(message))
 
+    def _drop(self) -> None:
+        if type(self._entries[-1]) is not Gap:
+            self._entries.append(Gap())
+        self._entries[-1].dropped += 1  # type: ignore[union-attr]
+
     def _take(self) -> tuple[list[Entry], int]:
         taken: list[Entry] = []
         characters = 0
+        dropped = 0
         with self._lock:
+            if type(self._entries[0]) is Gap:
+                dropped = self._entries.popleft().dropped  # type: ignore[union-attr]
             while self._entries and len(taken) < FRAME_ENTRIES and characters < FRAME_CHARACTERS:
-                entry = self._entries.popleft()
+                entry = self._entries[0]
+                if type(entry) is Gap:
+                    break  # It stands before the next frame's entries.
+                self._entries.popleft()
                 characters += len(entry[4])
                 taken.append(entry)
             self._characters -= characters
-            dropped, self._dropped = self._dropped, 0
         return taken, dropped
 
 

@@ -75,9 +75,13 @@ class Outgoing:
         self._finish(HEAD, FIN | LAST, encode_answer_head(answer.status, answer.headers), answer.body)
         return True
 
-    def send_head(self, status: int, headers: tuple[str, ...]) -> None:
+    def send_head(self, status: int, headers: tuple[str, ...], body: Bytes = b"", fin: bool = False) -> None:
+        """`body` fits one frame, and is the first thing sent: it is within the window."""
+        if self._cancelled:
+            raise Cancelled
         self.headed = True
-        self._append(encode(HEAD, 0, self._stream, encode_answer_head(status, headers)))
+        self._credit -= len(body)
+        self._append(encode(HEAD, FIN if fin else 0, self._stream, encode_answer_head(status, headers), body))
 
     def write(self, data: Bytes) -> None:
         """Blocks the thread while the window is closed."""
@@ -101,8 +105,11 @@ class Outgoing:
             self._append(encode(DATA, 0, self._stream, b"", rest[:allowed]))
             rest = rest[allowed:]
 
-    def end_body(self) -> None:
+    def finish_body(self) -> None:
         self._append(encode(DATA, FIN, self._stream))
+
+    def end_ok(self) -> None:
+        """After the body's end."""
         self._finish(END, LAST, OK)
 
     def end(self, head: bytes) -> None:
