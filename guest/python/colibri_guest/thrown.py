@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 MAXIMUM_NAME = 200
 MAXIMUM_MESSAGE = 8_192
 MAXIMUM_STACK = 32_768
-OWN = "colibri_guest"
+ABOVE = ("colibri_guest", "importlib", "_frozen_importlib")
+"""Packages whose frames stand above the user's."""
 
 
 class Failure(Exception):
@@ -76,4 +77,4 @@ def last_place(error: BaseException, root: str) -> Optional[str]:
 
 def _is_own(frames: TracebackType) -> bool:
     module = frames.tb_frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] == OWN or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    return module.partition(".")[0] in ABOVE or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
