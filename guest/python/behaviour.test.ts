@@ -9,6 +9,8 @@ const PYTHON = "python3";
 const command = {
   file: PYTHON,
   args: ["-E", "-s", join(dirname(fileURLToPath(import.meta.url)), "colibri_guest")],
+  // Of its own environment, which user code must not see.
+  environment: { PLATFORM_SECRET: "s", PYTHONPATH: "/nowhere" },
 };
 
 function fn(source: string): DrivenFunction {

@@ -48,7 +48,7 @@ class Loader(unittest.TestCase):
         self.assertEqual(self.load("shop/main#Jobs.run", files)["answer"], [1, "shop.main"])
 
     def test_a_file_named_like_a_module_of_pythons_own(self):
-        for name in ("json.py", "not-a-name.py", "test.py"):
+        for name in ("json.py", "json/mine.py", "xxsubtype.py", "not-a-name.py", "test.py"):
             result = self.load(name, {name: "def handler(i, c): return 'mine'"})
             self.assertEqual(result.get("answer"), "mine", name)
 

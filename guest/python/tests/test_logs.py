@@ -41,11 +41,12 @@ class Logs(unittest.TestCase):
         contexts = [contextvars.copy_context() for _ in range(2)]
         for index, context in enumerate(contexts):
             context.run(invocation_id.set, f"id{index}")
-        for part in ("one ", "two\n"):
-            for context in contexts:
-                context.run(self.out.write, part)
+        for part in ("{} one ", "{} two\n"):
+            for index, context in enumerate(contexts):
+                context.run(self.out.write, part.format(index))
         entries = taken(self.queue)[0][0]
-        self.assertEqual([(entry["invocation"], entry["text"]) for entry in entries], [("id0", "one two"), ("id1", "one two")])
+        said = [(entry["invocation"], entry["text"]) for entry in entries]
+        self.assertEqual(said, [("id0", "0 one 0 two"), ("id1", "1 one 1 two")])
 
     def test_a_long_line_is_cut_and_says_how_much_even_if_it_never_ends(self):
         self.out.write("x" * (logs.MAXIMUM_TEXT + 5) + "\n")
@@ -68,6 +69,18 @@ class Logs(unittest.TestCase):
         self.assertEqual([dropped for _, dropped in frames[:-1]], [0] * (len(frames) - 1))
         self.assertEqual(frames[-1], ([], 7))
         self.assertFalse(self.queue.pending)
+
+    def test_a_gap_stands_between_what_was_before_and_after_it(self):
+        size = 10_000
+        for _ in range(logs.MAXIMUM_CHARACTERS // size + 3):
+            self.queue.add("stdout", "info", None, "b" * size)
+        taking = self.queue.frames(lambda: True)
+        next(taking)
+        self.queue.add("stdout", "info", None, "after")
+        frames = [json.loads(frame[3]) for data in taking for frame in FrameReader().push(data)]
+        self.assertEqual({entry["text"][0] for message in frames[:-1] for entry in message["entries"]}, {"b"})
+        self.assertEqual([entry["text"] for entry in frames[-1]["entries"]], ["after"])
+        self.assertEqual([message.get("dropped", 0) for message in frames], [0] * (len(frames) - 1) + [3])
 
     def test_the_queue_is_bounded_in_characters(self):
         for _ in range(1_000):
