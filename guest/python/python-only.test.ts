@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { GUEST_FRAMES } from "#contract/guest/link.ts";
 import { encodeFrame, encodePreamble, FLAG_FIN } from "#contract/link/frame.ts";
+import { bundleGuests } from "#guest/bundle.ts";
 import { type LoadOptions, REVISION } from "#guest/testing/driven-control.ts";
 import { GuestDriver } from "#guest/testing/guest-driver.ts";
 import { until, within } from "#guest/testing/limit.ts";
@@ -85,6 +88,18 @@ def handler(input, context):
     assert.equal((await control.log((entry) => entry.text === "bare", "bare")).invocation, undefined);
     await until(() => guest.stdout.includes("raw one\n") && guest.stderr.includes("raw two\n"), "raw output");
     assert.ok(!control.logs.some((entry) => entry.text.includes("raw")));
+  });
+
+  test("what the guest itself would complain of may find nobody who reads", async (t) => {
+    const { guest, data } = await start(
+      t,
+      "import sys\ndef handler(input, context):\n    return 'here' if input is None else sys.exit(6)\n",
+    );
+    guest.child.stderr!.destroy();
+    for (let turn = 0; turn < 5; turn++) await within(guest.raw(Buffer.alloc(64, 0xff)).closed, "end of the stream");
+    assert.equal((await data.invoke()).body.toString(), "here");
+    assert.equal((await data.json("exit")).kind, "lost");
+    assert.deepEqual(await within(guest.exited, "exit"), { code: 6, signal: null });
   });
 
   test("what a broken pipe raises is the function's error, and the guest lives", async (t) => {
@@ -215,6 +230,14 @@ import asyncio
 async def app(scope, receive, send):
     if scope["path"] == "/silent":
         return
+    if scope["path"] == "/watch":
+        assert not (await receive())["more_body"]
+        gone = asyncio.create_task(receive())
+        await asyncio.sleep(0.01)
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"gone" if gone.done() else b"still here"})
+        assert (await gone)["type"] == "http.disconnect"
+        return
     await send({"type": "http.response.start", "status": 200, "headers": [(b"a b", b"c")] if scope["path"] == "/bad" else []})
     await send({"type": "http.response.body", "body": b"half", "more_body": scope["path"] == "/half"})
     if scope["path"] == "/on":
@@ -237,11 +260,26 @@ async def app(scope, receive, send):
       assert.match(outcome.error!.message, message);
     }
     assert.equal((await get("/on")).body.toString(), "half");
+    assert.equal((await get("/watch")).body.toString(), "still here");
     await control.ping();
     assert.ok(
       control.logs.some((entry) => entry.text === "went on" && entry.invocation !== undefined),
       "within the invocation",
     );
+  });
+
+  test("as it is shipped, one file, it answers, and its own modules hide none of the function's", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "colibri-bundle-"));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const { python } = await bundleGuests(folder);
+    const guest = await GuestDriver.start({ file: PYTHON, args: ["-E", "-s", python!] });
+    t.after(() => guest.stop());
+    const files = {
+      "main.py": "import frames, sys\ndef handler(input, context):\n    return [input, frames.X, sys.path[-1][-4:]]\n",
+      "frames.py": "X = 'mine'\n",
+    };
+    const { data } = await guest.ready({ handler: "main.py", files }, { execution: "threads" });
+    assert.equal((await data.json("shipped")).body.toString(), '["shipped","mine",".pyz"]');
   });
 
   test("Ctrl-C in the terminal of the platform does not reach the function", async (t) => {

@@ -6,6 +6,7 @@ what the guest says. Unknown fields are let through, so that a newer platform ca
 from __future__ import annotations
 
 import json
+import re
 
 from .frames import Violation
 
@@ -112,9 +113,15 @@ def _is_request(value: object) -> bool:
     )
 
 
-_name = _text(63)
+def _matching(expected: str, pattern: str):
+    matches = re.compile(pattern).fullmatch
+    return expected, lambda value: type(value) is str and matches(value) is not None
+
+
+_name = _matching("a name", "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_revision = _matching("a revision such as r1", "r[1-9][0-9]{0,8}")
 _number = ("a number not below 0", _is_number)
-_REVISION: Fields = {"tenant": _name, "app": _name, "function": _name, "revision": _name}
+_REVISION: Fields = {"tenant": _name, "app": _name, "function": _name, "revision": _revision}
 
 LOAD: Fields = {
     **_REVISION,
@@ -131,7 +138,7 @@ PING: Fields = {"sequence": _integer(0)}
 DRAIN: Fields = {"graceMs": _integer(0)}
 DATA_HELLO: Fields = {"owner": _text(128), "epoch": _integer(0)}
 INVOKE: Fields = {
-    "id": ("an id of 26 characters", lambda value: type(value) is str and len(value) == 26),
+    "id": _matching("an id", "[0-9A-HJKMNP-TV-Z]{26}"),
     **_REVISION,
     "budgetMs": _number,
     "trace": _optional(_text(256)),

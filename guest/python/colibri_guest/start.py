@@ -62,8 +62,6 @@ def _run(listener) -> None:
         except SystemExit as error:
             # Raised by a task or a callback of user code.
             guest.exit_for_user(error)
-        except KeyboardInterrupt:
-            pass
 
 
 def _offer_module() -> None:

@@ -35,6 +35,11 @@ class Frames(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "over 1048576"):
             frames.encode(1, 0, 0, b"", bytes(frames.MAXIMUM_PAYLOAD + 1))
 
+    def test_lengths_have_no_sign(self):
+        for header in ("ffffffff" + "0100" + "00000000" + "00000000", "00000001" + "0100" + "00000000" + "ffffffff"):
+            with self.assertRaises(Violation, msg=header):
+                read([bytes.fromhex(header)])
+
     def test_refuses_a_head_longer_than_its_frame_after_the_frames_before_it(self):
         reader = FrameReader()
         seen = []
