@@ -1,0 +1,177 @@
+"""User code: the file and the export that a handler names, as functions that can be run."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from .thrown import Failure, last_place, message_of, stack_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any, Callable, Optional
+
+DEFAULT_EXPORT = "handler"
+APP = "app"
+"""Name of an export that is an ASGI application; taken where there is no `handler`."""
+PACKAGES = "_packages"
+"""Folder of a bundle that holds its dependencies."""
+COROUTINE = 0x80 | 0x100 | 0x200
+"""Flags of a code object: a coroutine, an iterable coroutine, an async generator."""
+SHOWN_NAMES = 20
+
+
+class Function:
+    """What was loaded."""
+
+    __slots__ = ("handler", "init", "is_app", "on_loop")
+
+    def __init__(self, handler: Callable[..., Any], init: Optional[Callable[..., Any]], is_app: bool) -> None:
+        self.handler = handler
+        self.init = init
+        self.on_loop = runs_on_loop(handler)
+        """Whether the handler is a coroutine function or an async generator; plain ones run in threads."""
+        self.is_app = is_app
+        """Whether the handler is an ASGI application."""
+
+
+class LoadFailure(Failure):
+    """`error` with the place and the stack of what user code threw."""
+
+    def __init__(self, message: str, name: str = "Error", stack: Optional[str] = None) -> None:
+        super().__init__("load-failed", message, name)
+        self.stack = stack
+
+
+def load_function(root: str, handler: str) -> Function:
+    """`handler` is `file` or `file#export` under `root`. Runs the file. Raises LoadFailure."""
+    file, _, export = handler.partition("#")
+    path = _find_file(root, file)
+    for folder in (os.path.join(root, PACKAGES), root):
+        sys.path.insert(0, folder)
+    module = _run_file(root, path)
+    if not export:
+        export = APP if hasattr(module, APP) and not hasattr(module, DEFAULT_EXPORT) else DEFAULT_EXPORT
+    return _take_exports(module, os.path.relpath(path, root), export)
+
+
+def runs_on_loop(function: Callable[..., Any]) -> bool:
+    while hasattr(function, "func"):  # functools.partial
+        function = function.func
+    code = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
+    return code is not None and code.co_flags & COROUTINE != 0
+
+
+def _find_file(root: str, file: str) -> str:
+    if not os.path.isdir(root):
+        raise LoadFailure(f"the code folder {root} does not exist")
+    for name in (file, f"{file}.py"):
+        path = os.path.normpath(os.path.join(root, name))
+        if not path.startswith(os.path.join(root, "")):
+            raise LoadFailure(f"the handler's file {file!r} is outside the bundle")
+        if os.path.isfile(path):
+            return path
+    raise LoadFailure(f"there is no file {file!r}; the bundle has {_shown(_files(root))}")
+
+
+def _files(root: str) -> list[str]:
+    found: list[str] = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name != PACKAGES and not name.startswith("."))
+        found += sorted(os.path.relpath(os.path.join(folder, name), root) for name in files)
+        if len(found) > SHOWN_NAMES:
+            break
+    return found
+
+
+def _run_file(root: str, path: str) -> ModuleType:
+    # Stack traces name modules by file: this is where the user's frames begin.
+    try:
+        return _import_file(root, path)
+    except SyntaxError as error:
+        raise LoadFailure(_syntax_message(error, root), type(error).__name__) from None
+    except SystemExit as error:
+        raise LoadFailure(f"the file called sys.exit({error.code!r}) while it was loaded", "SystemExit", stack_of(error)) from None
+    except ImportError as error:
+        remedy = _import_remedy(error)
+        raise LoadFailure(_placed(error, root) + remedy, type(error).__name__, stack_of(error)) from None
+    except BaseException as error:
+        raise LoadFailure(_placed(error, root), type(error).__name__, stack_of(error)) from None
+
+
+def _import_file(root: str, path: str) -> ModuleType:
+    from importlib import import_module
+
+    parts = os.path.relpath(path, root)[: -len(".py")].split("/") if path.endswith(".py") else [""]
+    name = ".".join(parts)
+    # The module's natural name, so that others of the bundle import the same one; unless Python's own has taken it.
+    if all(part.isidentifier() for part in parts) and parts[0] not in sys.modules:
+        module = import_module(name)
+        if os.path.realpath(getattr(module, "__file__", None) or "") == os.path.realpath(path):
+            return module
+    return _import_under_own_name(path)
+
+
+def _import_under_own_name(path: str) -> ModuleType:
+    from importlib.machinery import SourceFileLoader
+    from importlib.util import module_from_spec, spec_from_loader
+
+    name = "colibri_function"
+    spec = spec_from_loader(name, SourceFileLoader(name, path))
+    assert spec is not None and spec.loader is not None, "a loader was given"
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _take_exports(module: ModuleType, file: str, export: str) -> Function:
+    handler: Any = module
+    for part in export.split("."):
+        if not hasattr(handler, part):
+            raise LoadFailure(f"{file} does not define {export!r}; it defines {_shown(_functions(module))}", "AttributeError")
+        handler = getattr(handler, part)
+    if not callable(handler):
+        raise LoadFailure(f"{export!r} in {file} is not a function but of type {type(handler).__name__}", "TypeError")
+    init = getattr(module, "init", None)
+    if init is not None and not callable(init):
+        raise LoadFailure(f"'init' in {file} is not a function but of type {type(init).__name__}", "TypeError")
+    is_app = export.rpartition(".")[2] == APP
+    if is_app and not runs_on_loop(handler):
+        message = f"{export!r} in {file} is not an ASGI application (async); this version does not run WSGI applications"
+        raise LoadFailure(message, "TypeError")
+    return Function(handler, init, is_app)
+
+
+def _functions(module: ModuleType) -> list[str]:
+    return [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+
+
+def _syntax_message(error: SyntaxError, root: str) -> str:
+    file = error.filename or "?"
+    file = os.path.relpath(file, root) if file.startswith(root) else file
+    text = f": {error.text.strip()}" if error.text else ""
+    return f"{file}:{error.lineno}: {error.msg}{text}"
+
+
+def _import_remedy(error: ImportError) -> str:
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    return "; name the package in requirements.txt, or add the file to the function's folder"
+
+
+def _placed(error: BaseException, root: str) -> str:
+    place = last_place(error, root)
+    return message_of(error) if place is None else f"{message_of(error)} ({place})"
+
+
+def _shown(names: list[str]) -> str:
+    if not names:
+        return "none"
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more

@@ -1,0 +1,75 @@
+"""
+From the start of the process to a guest that listens: `guest.sock` in the working directory, the sandbox's folder.
+
+The socket listens before the larger imports begin, so whoever waits for the guest can connect while it gets ready.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+SOCKET = "guest.sock"
+BACKLOG = 128
+
+
+def main() -> None:
+    gc.disable()
+    sys.dont_write_bytecode = True
+    listener = _listen(SOCKET)
+    _run(listener)
+
+
+def _listen(path: str):
+    import _socket
+
+    if os.path.exists(path):
+        os.unlink(path)
+    listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen(BACKLOG)
+    return listener
+
+
+def _run(listener) -> None:
+    from .deferred import import_asyncio
+
+    asyncio = import_asyncio()
+    import socket
+
+    from .guest import Guest, handle_signals
+    from .link import Link
+    from .process import move_own_path_last, scrub_environment
+
+    scrub_environment()
+    move_own_path_last()
+    _offer_module()
+    loop = asyncio.SelectorEventLoop()
+    asyncio.set_event_loop(loop)
+    guest = Guest(loop)
+    guest.logs.install()
+    handle_signals(guest)
+    server = socket.socket(fileno=listener.detach())
+    server.setblocking(False)
+    loop.run_until_complete(loop.create_unix_server(lambda: Link(loop, guest.open), sock=server, backlog=BACKLOG))
+    # What is here now stays: the collector need not look at it again.
+    gc.freeze()
+    gc.enable()
+    while True:
+        try:
+            loop.run_forever()
+        except SystemExit as error:
+            # Raised by a task or a callback of user code.
+            guest.exit_for_user(error)
+
+
+def _offer_module() -> None:
+    """`from colibri import Response`, until the guest ships an SDK."""
+    from .answers import Response
+
+    module = type(sys)("colibri", "What user code may import of the platform.")
+    module.Response = Response  # type: ignore[attr-defined]
+    module.__all__ = ["Response"]  # type: ignore[attr-defined]
+    sys.modules["colibri"] = module
+    Response.__module__ = "colibri"

@@ -1,0 +1,80 @@
+"""Exceptions as the platform sees them: name, message and a stack that begins with the user's frames."""
+
+from __future__ import annotations
+
+from .messages import cut
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Optional
+
+MAXIMUM_NAME = 200
+MAXIMUM_MESSAGE = 8_192
+MAXIMUM_STACK = 32_768
+ABOVE = ("colibri_guest", "importlib", "_frozen_importlib")
+"""Packages whose frames stand above the user's."""
+
+
+class Failure(Exception):
+    """The user's fault, found by the guest itself: a code of the catalogue and a message that says what would be right."""
+
+    def __init__(self, code: str, message: str, name: str = "Error") -> None:
+        super().__init__(message)
+        self.code = code
+        self.name = name
+
+
+def thrown(error: BaseException) -> dict[str, str]:
+    """Name, message and, unless the guest itself found the failure, the stack."""
+    if isinstance(error, Failure):
+        return describe(error.name, str(error))
+    return describe(type(error).__name__, message_of(error), stack_of(error))
+
+
+def describe(name: str, message: str, stack: Optional[str] = None) -> dict[str, str]:
+    described = {"name": cut(name, MAXIMUM_NAME), "message": cut(message, MAXIMUM_MESSAGE)}
+    if stack is not None:
+        described["stack"] = cut(stack, MAXIMUM_STACK)
+    return described
+
+
+def message_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:  # A user's __str__ may raise.
+        return f"(its message can't be shown: {type(broken).__name__} in __str__)"
+
+
+def stack_of(error: BaseException) -> str:
+    """The traceback as Python prints it, without the guest's own frames above the user's."""
+    import traceback
+
+    try:
+        lines = traceback.format_exception(type(error), error, user_frames(error.__traceback__))
+        return "".join(lines).rstrip("\n")
+    except Exception:  # Same as in message_of.
+        return f"{type(error).__name__}: {message_of(error)}"
+
+
+def user_frames(frames: Optional[TracebackType]) -> Optional[TracebackType]:
+    while frames is not None and _is_own(frames):
+        frames = frames.tb_next
+    return frames
+
+
+def last_place(error: BaseException, root: str) -> Optional[str]:
+    """`file:line` of the innermost frame under `root`, relative to it."""
+    place = None
+    frames = error.__traceback__
+    while frames is not None:
+        name = frames.tb_frame.f_code.co_filename
+        if name.startswith(root):
+            place = f"{name[len(root) :].lstrip('/')}:{frames.tb_lineno}"
+        frames = frames.tb_next
+    return place
+
+
+def _is_own(frames: TracebackType) -> bool:
+    module = frames.tb_frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] in ABOVE or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")

@@ -1,0 +1,84 @@
+"""What a handler names, and what is said when it is not there. Each in a process of its own: loading changes sys.path."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = """
+import json, sys
+from colibri_guest.loader import LoadFailure, load_function
+try:
+    function = load_function(sys.argv[1], sys.argv[2])
+    result = {"answer": function.handler(None, None), "onLoop": function.on_loop, "isApp": function.is_app}
+except LoadFailure as failure:
+    result = {"name": failure.name, "message": str(failure), "stack": failure.stack}
+print(json.dumps(result))
+"""
+
+
+class Loader(unittest.TestCase):
+    def load(self, handler, files, program=PROGRAM):
+        with tempfile.TemporaryDirectory() as root:
+            for path, content in files.items():
+                os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+                with open(os.path.join(root, path), "w") as file:
+                    file.write(content)
+            command = [sys.executable, "-c", program, root, handler]
+            done = subprocess.run(command, capture_output=True, text=True)
+            self.assertEqual(done.stderr, "")
+            return json.loads(done.stdout)
+
+    def test_packages_come_after_the_root_and_before_pythons_own(self):
+        files = {
+            "main.py": "import own, colorsys\ndef handler(i, c): return [own.WHERE, colorsys.WHERE]",
+            "own.py": "WHERE = 'root'",
+            "_packages/own.py": "WHERE = 'packages'",
+            "_packages/colorsys.py": "WHERE = 'packages'",
+        }
+        self.assertEqual(self.load("main.py", files)["answer"], ["root", "packages"])
+
+    def test_a_file_in_a_folder_with_relative_imports_and_a_nested_export(self):
+        files = {
+            "shop/main.py": "from . import part\nclass Jobs:\n  @staticmethod\n  def run(i, c): return part.X, __name__",
+            "shop/part.py": "X = 1",
+        }
+        self.assertEqual(self.load("shop/main#Jobs.run", files)["answer"], [1, "shop.main"])
+
+    def test_a_file_named_like_a_module_of_pythons_own(self):
+        for name in ("json.py", "json/mine.py", "xxsubtype.py", "not-a-name.py", "test.py"):
+            result = self.load(name, {name: "def handler(i, c): return 'mine'"})
+            self.assertEqual(result.get("answer"), "mine", name)
+
+    def test_kinds(self):
+        files = {
+            "main.py": "import functools\nasync def work(i, c): pass\npartial = functools.partial(work)\n"
+            "class C:\n  async def __call__(self, *a): pass\nasync def stream(i, c):\n  yield 1\napp = C()\ndef plain(i, c): pass\n"
+        }
+        program = PROGRAM.replace("function.handler(None, None)", "0")
+        names = ("work", "partial", "stream", "app", "plain")
+        kinds = {name: self.load(f"main.py#{name}", files, program) for name in names}
+        default = self.load("main.py", files, program)
+        self.assertEqual([kinds[name]["onLoop"] for name in kinds], [True, True, True, True, False])
+        self.assertEqual([kinds[name]["isApp"] for name in kinds], [False, False, False, True, False])
+        self.assertTrue(default["isApp"], "app is taken where there is no handler")
+
+    def test_failures_say_what_would_be_right(self):
+        cases = [
+            ("main.py", {"main.py": "import nope"}, r"No module named 'nope' \(main.py:1\); name the package in requirements"),
+            ("main.py", {"main.py": "handler = {}"}, r"'handler' in main.py is not a function but of type dict"),
+            ("main.py", {"main.py": "import sys\nsys.exit(4)"}, r"called sys.exit\(4\) while it was loaded"),
+            ("main.py", {"main.py": "init = 1\ndef handler(i, c): pass"}, r"'init' in main.py is not a function"),
+            ("main.py", {"main.py": "def app(e, s): pass"}, r"'app' in main.py is not an ASGI application"),
+            ("main.py", {"main.py": "import bad", "bad.py": "\n\nx ="}, r"bad.py:3: .*: x ="),
+            ("main.py", {"other.py": "", "a/b.py": ""}, r"there is no file 'main.py'; the bundle has other.py, a/b.py"),
+        ]
+        for handler, files, expected in cases:
+            self.assertRegex(self.load(handler, files).get("message", "it loaded"), expected)
+
+    def test_stacks_begin_with_the_users_frames(self):
+        stack = self.load("main.py", {"main.py": "import part", "part.py": "def f():\n  1 / 0\nf()"})["stack"]
+        self.assertRegex(stack, r'(?s)^Traceback[^\n]*\n  File "[^"]*main.py", line 1.*part.py.*ZeroDivisionError')
+        self.assertNotIn("colibri_guest", stack)
