@@ -156,15 +156,15 @@ export class LogReader {
   async #start(files: readonly LogFile[]): Promise<Position | undefined> {
     const first = files[0];
     const { tail } = this.#query;
-    if (first === undefined) return this.#query.since === undefined ? undefined : this.#behindAll();
+    if (first === undefined) return this.#newest();
     if (tail === undefined) return { number: first.number, offset: 0 };
     return (await this.#tailStart(files, tail)) ?? { number: first.number, offset: 0 };
   }
 
-  /** All files there are were written before `since`. */
-  async #behindAll(): Promise<Position | undefined> {
+  /** For when all that there is was written long before `since`. */
+  async #newest(): Promise<Position | undefined> {
     const last = (await listLogFiles(this.#writer.folder)).at(-1);
-    return last && { number: last.number, offset: last.bytes };
+    return last && { number: last.number, offset: 0 };
   }
 
   /** Where the last `tail` lines that match begin, found from the end. Nothing is kept but the place. */
