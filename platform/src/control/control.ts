@@ -84,7 +84,6 @@ class ControlService implements Control {
   readonly #uploads: Uploads;
   readonly #deployments: Deployments;
   readonly #server: FastifyInstance;
-  readonly #document: () => Record<string, unknown>;
   #closed: Promise<void> | undefined;
 
   constructor(deps: ControlDeps, options: ControlOptions) {
@@ -95,9 +94,7 @@ class ControlService implements Control {
     const onEnd = () => this.feed.refresh();
     const own = { uploads: this.#uploads, notices: new Notices(), onEnd };
     this.#deployments = new Deployments({ ...deps, ...own }, { parallel: options.parallelDeployments ?? 2 });
-    const { server, document } = this.#createServer();
-    this.#server = server;
-    this.#document = document;
+    this.#server = this.#createServer();
   }
 
   async open(signal: AbortSignal): Promise<number> {
@@ -125,7 +122,7 @@ class ControlService implements Control {
     await this.#deps.store.close();
   }
 
-  #createServer(): ReturnType<typeof createServer> {
+  #createServer(): FastifyInstance {
     const { tokens, ids, log } = this.#deps;
     const { bind, bodyBytes = 8 * MIB } = this.#options;
     const deps = { tokens, ids, log, handlers: this.#createHandlers(), closing: this.#closing.signal };
@@ -135,7 +132,7 @@ class ControlService implements Control {
   #createHandlers(): Handlers {
     const own = { uploads: this.#uploads, deployments: this.#deployments };
     return {
-      ...createPlatformHandlers({ ...this.#deps, openapi: () => this.#document() }, this.#options),
+      ...createPlatformHandlers(this.#deps, this.#options),
       ...createDeploymentHandlers({ ...this.#deps, ...own }),
       ...createFunctionHandlers({ ...this.#deps, plansChanged: () => this.feed.refresh() }),
       ...createObservationHandlers(this.#deps),

@@ -1,82 +1,84 @@
+import type { TSchema } from "typebox";
 import { ProblemSchema } from "#contract/api/resources.ts";
-import type { Permission, Route } from "#contract/api/routes.ts";
+import { type Operation, ROUTES, type Route } from "#contract/api/routes.ts";
 
-/** Fastify's route schema: what is validated and what the document says are the same objects. */
-export function schemaOf(operation: string, route: Route): Record<string, unknown> {
+type Json = Record<string, unknown>;
+
+/** The OpenAPI document of the route table: the schemas in it are the ones that requests are validated with. */
+export function createDocument(version: string): Json {
+  const names = new SchemaNames();
+  const paths: Record<string, Json> = {};
+  for (const operation of Object.keys(ROUTES) as Operation[]) {
+    const row: Route = ROUTES[operation];
+    const path = row.path.replace(/:([a-z]+)/g, "{$1}");
+    paths[path] = { ...paths[path], [row.method.toLowerCase()]: names.refer(describe(operation, row)) };
+  }
+  const token = { type: "http", scheme: "bearer", description: "The token in the platform's home." };
   return {
-    operationId: operation,
-    summary: route.summary,
-    "x-permission": route.permission,
-    security: security(route.permission),
-    ...(route.params && { params: route.params }),
-    ...(route.query && { querystring: route.query }),
-    ...(route.headers && { headers: route.headers }),
-    ...(typeof route.body === "object" && { body: route.body }),
-    response: {
-      [route.status]: answerOf(route),
-      default: {
-        description: "What was wrong, where, and what would be right.",
-        content: { "application/problem+json": { schema: ProblemSchema } },
-      },
-    },
+    openapi: "3.1.0",
+    info: { title: "Colibri control API", version },
+    paths,
+    components: { schemas: names.schemas, securitySchemes: { token } },
   };
 }
 
-function security(permission: Permission): Record<string, string[]>[] {
-  return permission === "none" ? [] : [{ token: [] }];
+function describe(operation: Operation, row: Route): Json {
+  return {
+    operationId: operation,
+    summary: row.summary,
+    "x-permission": row.permission,
+    security: row.permission === "none" ? [] : [{ token: [] }],
+    parameters: [
+      ...parameters("path", row.params),
+      ...parameters("query", row.query),
+      ...parameters("header", row.headers),
+    ],
+    ...(row.body !== undefined && { requestBody: { required: true, content: bodyOf(row.body) } }),
+    responses: { [row.status]: answerOf(row), default: PROBLEM },
+  };
 }
 
-function answerOf({ answer, summary }: Route): unknown {
-  if (answer === undefined) return { description: summary, type: "null" };
+function parameters(place: "path" | "query" | "header", schema: TSchema | undefined): Json[] {
+  const { properties = {}, required = [] } = (schema ?? {}) as {
+    properties?: Record<string, Json>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, { description, ...rest }]) => ({
+    name,
+    in: place,
+    required: required.includes(name),
+    ...(description !== undefined && { description }),
+    schema: rest,
+  }));
+}
+
+function bodyOf(body: NonNullable<Route["body"]>): Json {
+  return body === "stream" ? { "application/octet-stream": {} } : { "application/json": { schema: body } };
+}
+
+function answerOf({ answer, summary }: Route): Json {
+  if (answer === undefined) return { description: summary };
   if (typeof answer === "string")
     return { description: summary, content: { [answer]: { schema: { type: "string" } } } };
   return { description: summary, content: { "application/json": { schema: answer } } };
 }
 
-export const DOCUMENT = Object.freeze({
-  openapi: "3.1.0",
-  info: { title: "Colibri control API", version: "1" },
-  components: {
-    securitySchemes: {
-      token: { type: "http" as const, scheme: "bearer", description: "The token in the platform's home." },
-    },
-  },
-});
+const PROBLEM = {
+  description: "What was wrong, where, and what would be right.",
+  content: { "application/problem+json": { schema: ProblemSchema } },
+};
 
-const MARK = "x-schema";
+/** Puts named schemas, found at any depth, aside, and references in their place. */
+class SchemaNames {
+  readonly schemas: Record<string, unknown> = {};
 
-/**
- * Named schemas of the document. The plugin would spell them out at every place, so they go through it as marks and become
- * references afterwards.
- */
-export class SchemaNames {
-  readonly #schemas: Record<string, unknown> = {};
-
-  /** With each named schema, at any depth, replaced by its mark. */
-  mark(value: unknown): unknown {
-    return this.#visit(value, (object) => {
-      const id = object.$id;
-      if (typeof id !== "string") return undefined;
-      const { $id: _, ...content } = object;
-      this.#schemas[id] ??= this.mark(content);
-      return { [MARK]: id };
-    });
-  }
-
-  /** With references in place of marks, and what they refer to in the components. */
-  finish(document: Record<string, unknown>): Record<string, unknown> {
-    const refer = (value: unknown): unknown =>
-      this.#visit(value, (object) => object[MARK] && { $ref: `#/components/schemas/${object[MARK]}` });
-    const components = { ...(document.components as object), schemas: refer(this.#schemas) };
-    return { ...document, paths: refer(document.paths), components };
-  }
-
-  #visit(value: unknown, replace: (object: Record<string, unknown>) => unknown): unknown {
-    if (Array.isArray(value)) return value.map((part) => this.#visit(part, replace));
+  refer(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map((part) => this.refer(part));
     if (typeof value !== "object" || value === null) return value;
-    const object = value as Record<string, unknown>;
-    const replaced = replace(object);
-    if (replaced) return replaced;
-    return Object.fromEntries(Object.entries(object).map(([key, part]) => [key, this.#visit(part, replace)]));
+    const { $id: id, ...parts } = value as Json;
+    const referred = Object.fromEntries(Object.entries(parts).map(([key, part]) => [key, this.refer(part)]));
+    if (typeof id !== "string") return referred;
+    this.schemas[id] = referred;
+    return { $ref: `#/components/schemas/${id}` };
   }
 }

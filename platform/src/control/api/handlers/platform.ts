@@ -1,12 +1,12 @@
 import type { Health, Runtime } from "#contract/api/resources.ts";
 import type { Handlers } from "../handler.ts";
+import { createDocument } from "../openapi.ts";
 
 export interface PlatformHandlerDeps {
   readonly runtimes: () => readonly Runtime[] | Promise<readonly Runtime[]>;
   readonly roles: () => Health["roles"];
   readonly dropped: () => Health["dropped"];
   readonly metrics: () => string | Promise<string>;
-  readonly openapi: () => Record<string, unknown>;
 }
 
 export interface PlatformHandlerOptions {
@@ -17,6 +17,7 @@ export interface PlatformHandlerOptions {
 type Platform = Pick<Handlers, "getHealth" | "listRuntimes" | "getMetrics" | "getLiveness" | "getOpenapi">;
 
 export function createPlatformHandlers(deps: PlatformHandlerDeps, options: PlatformHandlerOptions): Platform {
+  const document = createDocument(options.version);
   return {
     async getHealth() {
       const roles = deps.roles();
@@ -30,6 +31,6 @@ export function createPlatformHandlers(deps: PlatformHandlerDeps, options: Platf
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
     }),
     getLiveness: async () => ({ body: "ok\n" }),
-    getOpenapi: async () => ({ body: deps.openapi() }),
+    getOpenapi: async () => ({ body: document }),
   };
 }
