@@ -1,0 +1,514 @@
+import assert from "node:assert/strict";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { PlatformError } from "#contract/errors.ts";
+import { createMemoryBlobs } from "#drivers/blobs/memory/driver.ts";
+import { tarOf } from "./archive/fixture.ts";
+import { ARCHIVE_LIMITS } from "./archive/limits.ts";
+import {
+  type Files,
+  inWorkshop,
+  locked,
+  publishNpm,
+  publishSource,
+  publishWheel,
+  type Registry,
+  startRegistry,
+  type Workshop,
+  type WorkshopOptions,
+} from "./fixture.ts";
+
+const blobs = createMemoryBlobs({ now: () => Date.now() });
+const { PATH } = process.env;
+let registry: Registry;
+
+before(async () => {
+  await blobs.open(AbortSignal.timeout(1_000));
+  registry = await startRegistry();
+});
+after(async () => {
+  await registry.close();
+  await blobs.close();
+});
+
+/** Every test ends with a builder that left nothing behind. */
+function inShop(use: (shop: Workshop) => Promise<void>, options: Partial<WorkshopOptions> = {}): Promise<void> {
+  const { environment, ...others } = options;
+  const urls = { npm_config_registry: registry.url, PIP_INDEX_URL: `${registry.url}/simple` };
+  return inWorkshop(blobs, { environment: { PATH, ...urls, ...environment }, ...others }, async (shop) => {
+    await use(shop);
+    assert.deepEqual(await shop.leftovers(), [], "a build left something behind");
+  });
+}
+
+/** Code and message of the error. */
+async function failureOf(building: Promise<unknown>): Promise<string> {
+  try {
+    await building;
+  } catch (error) {
+    if (error instanceof PlatformError) return `${error.code}: ${error.message}`;
+    throw error;
+  }
+  throw new Error("it was built");
+}
+
+const HANDLER = { "index.mjs": "export default () => 1;\n" };
+const PYTHON = { runtime: "python", handler: "handler.py" };
+const PYTHON_HANDLER = { "handler.py": "def handler(input, context): return 1\n" };
+
+describe("bundles", () => {
+  test("are the same for the same files, in whatever order they came", () =>
+    inShop(async (shop) => {
+      const one = await shop.build({ ...HANDLER, "a/b.txt": "b" });
+      const two = await shop.build({ "a/b.txt": "b", ...HANDLER });
+      assert.deepEqual(one, two);
+      assert.equal(one.handler, "index.mjs");
+      assert.deepEqual([...(await shop.open(one)).keys()], ["a/b.txt", "index.mjs"]);
+      assert.equal((await blobs.stat("acme", one.digest))?.bytes, one.bytes);
+      assert.notEqual((await shop.build({ ...HANDLER, "a/b.txt": "c" })).digest, one.digest);
+    }));
+
+  test("a handler that is not there is answered with what is", () =>
+    inShop(async (shop) => {
+      const failure = await failureOf(shop.build({ ...HANDLER, "lib/x.mjs": "" }, { handler: "main.mjs" }));
+      assert.equal(
+        failure,
+        'build-failed: There is no file "main.mjs", which the handler names. The folder has index.mjs, lib/.',
+      );
+      assert.match(await failureOf(shop.build(HANDLER, { handler: "../index.mjs" })), /must lie inside/);
+    }));
+
+  test("a source that is not stored is not found", () =>
+    inShop(async (shop) => {
+      const missing = { ...blobs, get: async () => undefined };
+      await inWorkshop(missing, { environment: { PATH } }, async (other) => {
+        assert.match(await failureOf(other.build(HANDLER)), /^not-found: The source sha256:\w+ is not there any more/);
+      });
+      assert.match(
+        await failureOf(shop.build(HANDLER, { runtime: "ruby" })),
+        /^runtime-unknown: There is no runtime "ruby"/,
+      );
+    }));
+
+  test("hostile and too large archives are refused by their own codes", () =>
+    inShop(
+      async (shop) => {
+        const escaping = await tarOf([{ name: "../x", content: "x" }]);
+        assert.match(
+          await failureOf(shop.buildArchive(escaping)),
+          /^archive-unsafe: The source archive can't be unpacked: "..\/x"/,
+        );
+        const many: Files = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`f${index}`, ""]));
+        assert.match(await failureOf(shop.build({ ...HANDLER, ...many })), /^archive-too-large: .*more than 20/);
+        assert.match(await failureOf(shop.buildArchive(Buffer.from("no tar"))), /^archive-unsafe: /);
+      },
+      { limits: { archive: { ...ARCHIVE_LIMITS, maximumEntries: 20 } } },
+    ));
+});
+
+describe("JavaScript and TypeScript", () => {
+  test("a syntax error is found with file, line and column", () =>
+    inShop(async (shop) => {
+      const failure = await failureOf(shop.build({ "index.mjs": "export default () => {\n  return 1 +;\n};\n" }));
+      assert.equal(
+        failure,
+        'build-failed: The handler has a syntax error:\nindex.mjs:2:13: Unexpected ";"\n    return 1 +;\n              ^',
+      );
+      await shop.build({ "index.cjs": "module.exports = async () => require('fs');" }, { handler: "index.cjs" });
+    }));
+
+  test("a TypeScript handler becomes one .mjs that runs", () =>
+    inShop(async (shop) => {
+      const bundle = await shop.build(
+        {
+          "src/index.ts":
+            'import { twice } from "./twice.ts";\nimport words from "../words.json";\nexport default (n: number): string => words[0] + twice(n);\n',
+          "src/twice.ts": "export const twice = (n: number): number => n * 2;\n",
+          "words.json": '["is "]',
+        },
+        { handler: "src/index.ts#default" },
+      );
+      assert.equal(bundle.handler, "src/index.mjs#default");
+      const files = await shop.open(bundle);
+      assert.match(files.get("src/index.mjs.map")!, /"sources":\["twice.ts"|"sources":\[.*"index.ts"/);
+      assert.deepEqual(await run(files.get("src/index.mjs")!, shop, 21), "is 42");
+    }));
+
+  test("what calls require has one, also where the source makes its own", () =>
+    inShop(async (shop) => {
+      const own =
+        'import { createRequire } from "node:module";\nconst require = createRequire(import.meta.url);\nexport default () => require("node:path").sep;\n';
+      const cjs = {
+        "index.ts": 'import lib from "./lib.cjs";\nexport default () => lib.sep;\n',
+        "lib.cjs": 'module.exports = require("node:path");\n',
+      };
+      for (const files of [
+        { "index.ts": own },
+        cjs,
+        { ...cjs, "index.ts": `${cjs["index.ts"]}${own.replace(/export default/, "export const other =")}` },
+      ]) {
+        const bundle = await shop.build(files, { handler: "index.ts" });
+        assert.equal(await run((await shop.open(bundle)).get("index.mjs")!, shop), "/");
+      }
+    }));
+
+  test("a syntax error in an imported file is found", () =>
+    inShop(async (shop) => {
+      const files = { "index.ts": 'import "./b.ts";\n', "b.ts": "const a: number = ;\n" };
+      const failure = await failureOf(shop.build(files, { handler: "index.ts" }));
+      assert.match(
+        failure,
+        /^build-failed: The handler could not be bundled:\nb\.ts:1:19: Unexpected ";"\n {2}const a: number = ;\n {20}\^$/,
+      );
+    }));
+
+  test("an import that can't be found is named", () =>
+    inShop(async (shop) => {
+      const local = await failureOf(shop.build({ "index.ts": 'import "./gone.ts";\n' }, { handler: "index.ts" }));
+      assert.match(local, /index\.ts:1:8: Could not resolve "\.\/gone\.ts"/);
+      const named = await failureOf(
+        shop.build({ "index.ts": 'import a from "lodash/fp";\nexport default a;\n' }, { handler: "index.ts" }),
+      );
+      assert.match(named, /imports "lodash\/fp", which is not installed: run "npm install lodash"/);
+    }));
+
+  test("files of the platform can't be bundled", () =>
+    inShop(async (shop) => {
+      const secret = join(shop.folder, "cache", "secret.json");
+      await writeFile(secret, '{"token":"s3cr3t"}');
+      for (const path of [secret, "../../cache/secret.json"]) {
+        const text = `import secret from ${JSON.stringify(path)};\nexport default () => secret;\n`;
+        const failure = await failureOf(shop.build({ "index.ts": text }, { handler: "index.ts" }));
+        assert.match(failure, /lies outside of the function's folder/);
+        assert.doesNotMatch(failure, /s3cr3t/);
+      }
+      const extended = { "index.ts": "export default 1;\n", "tsconfig.json": JSON.stringify({ extends: secret }) };
+      await shop.build(extended, { handler: "index.ts" });
+    }));
+
+  test("a built file never replaces one of the source", () =>
+    inShop(async (shop) => {
+      const failure = await failureOf(shop.build({ "index.ts": "", ...HANDLER }, { handler: "index.ts" }));
+      assert.match(failure, /index\.ts becomes index\.mjs when it is built, but there is a index\.mjs already/);
+    }));
+});
+
+async function run(code: string, shop: Workshop, ...args: unknown[]): Promise<unknown> {
+  const file = join(shop.folder, "cache", `${Math.random()}.mjs`);
+  await writeFile(file, code);
+  return (await import(file)).default(...args);
+}
+
+describe("npm", () => {
+  test("installs what the lock file says, without scripts, and the second time from the cache", () =>
+    inShop(async (shop) => {
+      const entry = await publishNpm(registry, "tiny", { "index.js": "module.exports = 7;\n" });
+      const files = { ...HANDLER, ...locked({ tiny: entry }) };
+      const first = await shop.build(files);
+      assert.equal((await shop.open(first)).get("node_modules/tiny/index.js"), "module.exports = 7;\n");
+      const asked = registry.asked.length;
+      const second = await shop.build({ ...files, "other.txt": "changed" });
+      assert.equal(registry.asked.length, asked, "the registry was asked again");
+      assert.ok(shop.steps.includes("Took the packages of package-lock.json from the cache"));
+      const again = await shop.build(files);
+      assert.deepEqual(again, first);
+      assert.notEqual(second.digest, first.digest);
+    }));
+
+  test("the cache forgets the least recently taken when it is full", () =>
+    inShop(
+      async (shop) => {
+        for (const name of ["big-a", "big-b"]) {
+          const entry = await publishNpm(registry, name, { "data.txt": "x".repeat(6_000) });
+          await shop.build({ ...HANDLER, ...locked({ [name]: entry }) });
+        }
+        assert.equal((await readdir(join(shop.folder, "cache/acme/installed"))).length, 1);
+      },
+      { limits: { maximumCacheBytes: 10_000 } },
+    ));
+
+  test("install scripts run only where they are named", () =>
+    inShop(
+      async (shop) => {
+        const mark =
+          'require("fs").writeFileSync(require("path").join(__dirname, "mark"), process.env.SECRET_OF_THE_PLATFORM ?? "ran")';
+        const scripts = { scripts: { install: "node install.js" } };
+        const loud = await publishNpm(registry, "loud", { "install.js": mark }, scripts);
+        const quiet = await publishNpm(registry, "quiet", { "install.js": mark }, scripts);
+        const files = { ...HANDLER, ...locked({ loud, quiet }) };
+        const without = await shop.open(await shop.build(files));
+        assert.deepEqual(
+          [...without.keys()].filter((path) => path.endsWith("/mark")),
+          [],
+        );
+        assert.ok(
+          shop.steps.some((step) =>
+            step.startsWith("Skipped the install scripts of loud, quiet: name them in build.installScripts"),
+          ),
+        );
+        const withOne = await shop.open(await shop.build(files, { build: { installScripts: ["loud"] } }));
+        assert.equal(withOne.get("node_modules/loud/mark"), "ran");
+        assert.equal(withOne.has("node_modules/quiet/mark"), false);
+        const afterwards = await shop.open(await shop.build(files));
+        assert.equal(afterwards.has("node_modules/loud/mark"), false, "the cache kept what a script made");
+      },
+      { environment: { SECRET_OF_THE_PLATFORM: "s3cr3t" } },
+    ));
+
+  test("dependencies without a lock file are refused", () =>
+    inShop(async (shop) => {
+      const files = { ...HANDLER, "package.json": '{"dependencies":{"tiny":"^1.0.0"}}' };
+      assert.match(
+        await failureOf(shop.build(files)),
+        /^dependencies-failed: package.json names dependencies \(tiny\), but there is no package-lock.json: run "npm install"/,
+      );
+      assert.match(await failureOf(shop.build({ ...files, "yarn.lock": "" })), /\(yarn\.lock is not read\)/);
+      await shop.build({ ...HANDLER, "package.json": '{"type":"module","devDependencies":{"x":"1"}}' });
+    }));
+
+  test("a lock file that does not match says what differs", () =>
+    inShop(async (shop) => {
+      const files = locked({});
+      const manifest = JSON.stringify({ name: "f", version: "1.0.0", dependencies: { tiny: "1.0.0" } });
+      await publishNpm(registry, "tiny", { "index.js": "" });
+      const failure = await failureOf(shop.build({ ...HANDLER, ...files, "package.json": manifest }));
+      assert.match(
+        failure,
+        /^dependencies-failed: package-lock.json does not match package.json \(Missing: tiny@1.0.0 from lock file\): run "npm install"/,
+      );
+    }));
+
+  test("broken files, gone packages and changed packages are told apart", () =>
+    inShop(async (shop) => {
+      assert.match(
+        await failureOf(shop.build({ ...HANDLER, "package.json": "{" })),
+        /^build-failed: package.json is not JSON: .*position 1/,
+      );
+      assert.match(await failureOf(shop.build({ ...HANDLER, "package-lock.json": "{}" })), /no package.json beside it/);
+      const gone = { version: "1.0.0", resolved: `${registry.url}/gone/-/gone-1.0.0.tgz` };
+      assert.match(
+        await failureOf(shop.build({ ...HANDLER, ...locked({ gone }) })),
+        /^dependencies-failed: A package of package-lock.json is not in the registry: /,
+      );
+      const entry = await publishNpm(registry, "forged", { "index.js": "1" });
+      const forged = { ...entry, integrity: `sha512-${Buffer.alloc(64).toString("base64")}` };
+      assert.match(
+        await failureOf(shop.build({ ...HANDLER, ...locked({ forged }) })),
+        /^dependencies-failed: A package is not what package-lock.json says it is/,
+      );
+    }));
+
+  test("a lock file can't reach out of the folder", () =>
+    inShop(async (shop) => {
+      for (const resolved of [
+        "file:../../../etc/x.tgz",
+        "file:/etc/x.tgz",
+        "git+file:///etc",
+        "file:a/%2e%2e/../../x",
+      ]) {
+        const failure = await failureOf(shop.build({ ...HANDLER, ...locked({ x: { version: "1.0.0", resolved } }) }));
+        assert.match(
+          failure,
+          /^dependencies-failed: package-lock.json takes "node_modules\/x" from .* outside of the function's folder/,
+        );
+      }
+    }));
+
+  test(".npmrc loses what is dangerous, and does not get into the bundle", () =>
+    inShop(async (shop) => {
+      const npmrc = `ignore-scripts=false\ngit=./evil\n//127.0.0.1/:_authToken=abcdef123456\nregistry=${registry.url}/\n`;
+      const entry = await publishNpm(registry, "tiny", { "index.js": "" });
+      const files = await shop.open(await shop.build({ ...HANDLER, ...locked({ tiny: entry }), ".npmrc": npmrc }));
+      assert.ok(shop.steps.includes(".npmrc: left out ignore-scripts, git"));
+      assert.equal(files.has(".npmrc"), false);
+    }));
+
+  test("a host without npm says so", () =>
+    inShop(
+      async (shop) => {
+        const entry = await publishNpm(registry, "tiny", {});
+        const failure = await failureOf(shop.build({ ...HANDLER, ...locked({ tiny: entry }) }));
+        assert.equal(
+          failure,
+          "dependencies-failed: npm is not installed on the host of the platform: packages can't be installed until it is.",
+        );
+      },
+      { npm: ["npm-that-is-not-there"] },
+    ));
+});
+
+describe("Python", () => {
+  test("a syntax error is found with file and line, and nothing is run", () =>
+    inShop(async (shop) => {
+      const failure = await failureOf(shop.build({ "handler.py": 'raise SystemExit("ran")\ndef handler(:\n' }, PYTHON));
+      assert.match(
+        failure,
+        /^build-failed: The handler has a syntax error:\nhandler\.py:2:13: invalid syntax\n {2}def handler\(:\n {14}\^$/,
+      );
+      await shop.build({ "handler.py": 'raise SystemExit("ran")\n' }, PYTHON);
+    }));
+
+  test("wheels are installed into _packages, the same every time", () =>
+    inShop(async (shop) => {
+      const hash = await publishWheel(registry, "wheely", "value = 7\n");
+      const files = { ...PYTHON_HANDLER, "requirements.txt": `wheely==1.0 --hash=sha256:${hash}\n` };
+      const bundle = await shop.build(files, PYTHON);
+      assert.equal((await shop.open(bundle)).get("_packages/wheely/__init__.py"), "value = 7\n");
+      const asked = registry.asked.length;
+      assert.deepEqual(await shop.build(files, PYTHON), bundle);
+      assert.equal(registry.asked.length, asked, "the index was asked again");
+    }));
+
+  test("a package without a wheel is built only if it is named", () =>
+    inShop(async (shop) => {
+      const mark = join(shop.folder, "cache", "mark");
+      await publishSource(registry, "sourcey", mark);
+      const files = { ...PYTHON_HANDLER, "requirements.txt": "sourcey==1.0\n" };
+      const failure = await failureOf(shop.build(files, PYTHON));
+      assert.match(
+        failure,
+        /^dependencies-failed: There is no wheel of sourcey==1.0 .*"build: \{ installScripts: \[sourcey\] \}" allows building it/,
+      );
+      assert.equal(await isThere(mark), false, "setup.py ran");
+      // Its build needs setuptools, which this index does not have: that it was tried is what counts.
+      const tried = await failureOf(shop.build(files, { ...PYTHON, build: { installScripts: ["sourcey"] } }));
+      assert.ok(registry.asked.includes("/files/sourcey-1.0.tar.gz"));
+      assert.match(tried, /^dependencies-failed: /);
+    }));
+
+  test("requirements that would leave the folder, the index or the wheels are refused before pip runs", () =>
+    inShop(async (shop) => {
+      const refused: [string, RegExp][] = [
+        ["--index-url http://x\n", /requirements.txt:1: the option "--index-url http:\/\/x" is not taken/],
+        ["ok==1\n-e .\n", /requirements.txt:2: the option "-e \." is not taken/],
+        ["./here.whl\n", /requirements.txt:1: "\.\/here.whl" is not a requirement/],
+        ["x @ file:///etc/x.whl\n", /is not a requirement/],
+        ["git+https://x/y\n", /is not a requirement/],
+        ["x.tar.gz\n", /is not a requirement/],
+        [`x==$${"{HOME}"}\n`, /variables are not filled in/],
+        ["-r ../../x\n", /is not in the folder|outside of the function's folder/],
+        ["-r requirements.txt\n", /includes files without end/],
+      ];
+      for (const [text, message] of refused) {
+        const failure = await failureOf(shop.build({ ...PYTHON_HANDLER, "requirements.txt": text }, PYTHON));
+        assert.match(failure, /^dependencies-failed: /);
+        assert.match(failure, message);
+      }
+      assert.deepEqual(shop.output, []);
+    }));
+
+  test("included files and comments are understood", () =>
+    inShop(async (shop) => {
+      await publishWheel(registry, "wheely", "value = 7\n");
+      const files = {
+        ...PYTHON_HANDLER,
+        "requirements.txt": "# all of it\n-r more/base.txt  # and constraints\n-c more/pins.txt\n",
+        "more/base.txt": "wheely \\\n  >=1.0 ; python_version >= '3'\n",
+        "more/pins.txt": "wheely<2\n",
+      };
+      assert.ok((await shop.open(await shop.build(files, PYTHON))).has("_packages/wheely/__init__.py"));
+    }));
+
+  test("an index that does not answer, and a host without Python, say so", () =>
+    inShop(async (shop) => {
+      const files = { ...PYTHON_HANDLER, "requirements.txt": "wheely\n" };
+      await inShop(
+        async (other) =>
+          assert.match(
+            await failureOf(other.build(files, PYTHON)),
+            /^dependencies-failed: The package index can't be reached/,
+          ),
+        { environment: { PIP_INDEX_URL: "http://user:hunter22@127.0.0.1:9/simple", PIP_RETRIES: "0" } },
+      );
+      await inShop(
+        async (other) =>
+          assert.match(await failureOf(other.build(files, PYTHON)), /Python 3 is not installed on the host/),
+        { python: ["python-that-is-not-there"] },
+      );
+      assert.equal(shop.output.join("\n").includes("hunter22"), false);
+    }));
+});
+
+describe("the life of a build", () => {
+  test("abort ends what runs and leaves nothing", () =>
+    inShop(async (shop) => {
+      const { files, started } = await endless(shop);
+      const controller = new AbortController();
+      const building = shop.build(files, { build: { installScripts: ["slow"] } }, controller.signal);
+      building.catch(() => {});
+      const pid = await Promise.race([started(), building.then(() => assert.fail("it was built"))]);
+      controller.abort(new Error("enough"));
+      await assert.rejects(building, /enough/);
+      await gone(pid);
+    }));
+
+  test("close aborts what is being built, and works twice", () =>
+    inShop(async (shop) => {
+      const { files, started } = await endless(shop);
+      const building = shop.build(files, { build: { installScripts: ["slow"] } });
+      building.catch(() => {});
+      const pid = await Promise.race([started(), building.then(() => assert.fail("it was built"))]);
+      await shop.builder.close();
+      await shop.builder.close();
+      await assert.rejects(building, { code: "unavailable" });
+      await gone(pid);
+    }));
+
+  test("time is bounded", () =>
+    inShop(
+      async (shop) => {
+        const { files } = await endless(shop);
+        const failure = await failureOf(shop.build(files, { build: { installScripts: ["slow"] } }));
+        assert.match(failure, /^build-failed: The build took longer than 0.05 minutes/);
+      },
+      { limits: { maximumMs: 3_000 } },
+    ));
+
+  test("open removes what a crash has left", () =>
+    inShop(async (shop) => {
+      await shop.builder.close();
+      const left = join(shop.folder, "01ABCDEF");
+      await writeFile(left, "");
+      await inWorkshop(blobs, { environment: { PATH } }, async () => {});
+      await shop.builder.open(AbortSignal.timeout(1_000));
+      assert.equal(await isThere(left), false);
+    }));
+});
+
+/** A function whose install script never ends, and the process that runs it. */
+async function endless(shop: Workshop): Promise<{ files: Files; started: () => Promise<number> }> {
+  const mark = join(shop.folder, "cache", "pid");
+  const script = `require("fs").writeFileSync(${JSON.stringify(mark)}, String(process.pid)); setInterval(() => {}, 1000);`;
+  const slow = await publishNpm(
+    registry,
+    "slow",
+    { "install.js": script },
+    { scripts: { install: "node install.js" } },
+  );
+  const started = async () => {
+    for (const until = Date.now() + 60_000; Date.now() < until; ) {
+      const text = await readFile(mark, "utf8").catch(() => "");
+      if (text !== "") return Number(text);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    throw new Error("the install script did not start");
+  };
+  return { files: { ...HANDLER, ...locked({ slow }) }, started };
+}
+
+async function gone(pid: number): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`process ${pid} is still there`);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}

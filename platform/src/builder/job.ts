@@ -1,0 +1,51 @@
+import type { FunctionConfig } from "#contract/api/resources.ts";
+import type { Digest } from "#contract/digest.ts";
+
+export interface BuildRequest {
+  readonly tenant: string;
+  /** An uploaded archive. */
+  readonly source: Digest;
+  readonly config: FunctionConfig;
+  /** A step begins, or something the user should know: one line. */
+  onStep(text: string): void;
+  /** A line that a tool printed. */
+  onOutput(text: string): void;
+}
+
+export interface BuiltBundle {
+  readonly digest: Digest;
+  readonly bytes: number;
+  /** What the guest must be given instead of the configured handler: TypeScript has become JavaScript. */
+  readonly handler: string;
+}
+
+/** One build under way: its folders and the ways to speak of it. */
+export interface Job extends Pick<BuildRequest, "tenant" | "config" | "onStep"> {
+  /** The function's files; what is in here at the end becomes the bundle. */
+  readonly source: string;
+  /** For tools: their HOME and TMPDIR. */
+  readonly scratch: string;
+  /** Kept between builds of the same tenant. Tenants share nothing: install scripts could leave traps. */
+  readonly cache: string;
+  readonly signal: AbortSignal;
+  readonly run: RunTool;
+}
+
+export interface Tool {
+  /** How people call it, for messages. */
+  readonly name: string;
+  /** The program, and arguments that always come first. */
+  readonly command: readonly string[];
+  readonly args: readonly string[];
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+  /** Never shown, whoever prints them. */
+  readonly secrets?: readonly string[];
+}
+
+export type ToolOutcome =
+  | { readonly kind: "exited"; readonly code: number; readonly lines: readonly string[] }
+  | { readonly kind: "missing" };
+
+/** Throws the reason of the job's signal when it aborts. */
+export type RunTool = (tool: Tool) => Promise<ToolOutcome>;

@@ -1,0 +1,113 @@
+import { readFile, realpath, stat } from "node:fs/promises";
+import { isBuiltin } from "node:module";
+import { join, sep } from "node:path";
+import type { BuildFailure, BuildOptions, BuildResult, Plugin } from "esbuild";
+import { builtHandler } from "#contract/config/handler.ts";
+import { buildFailed } from "../failure.ts";
+import type { Job } from "../job.ts";
+import { formatMessage, formatMessages, withEsbuild } from "./esbuild-service.ts";
+
+/** An .mjs has no `require`. Where the source calls it, esbuild's helper stands in for it and takes this one. */
+const REQUIRE_HELPER = /^var __require = /m;
+const REQUIRE_SHIM =
+  'import { createRequire as colibriCreateRequire } from "node:module"; const require = colibriCreateRequire(import.meta.url);';
+
+/** Bundles a TypeScript handler, with what it imports from the function's folder, into one .mjs beside it. Returns its path. */
+export async function bundleTypeScript(job: Job, file: string): Promise<string> {
+  const output = builtHandler(file);
+  if (await exists(join(job.source, output)))
+    throw buildFailed(
+      `${file} becomes ${output} when it is built, but there is a ${output} already: remove or rename one.`,
+    );
+  job.onStep(`Bundling ${file} into ${output}`);
+  const root = await realpath(job.source);
+  const options: BuildOptions = {
+    absWorkingDir: root,
+    entryPoints: [`./${file}`],
+    outfile: output,
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "esm",
+    packages: "external",
+    sourcemap: "linked",
+    sourcesContent: false,
+    // Given as a whole: otherwise those of folders above the source would count, and `extends` could read any file.
+    tsconfigRaw: await readTsconfig(root),
+    plugins: [confinedTo(root)],
+    logLevel: "silent",
+    logLimit: 20,
+    metafile: true,
+  };
+  let result = await build(job, options);
+  // Only where it is needed: a source that makes its own `require` would declare the name twice.
+  if (REQUIRE_HELPER.test(await readFile(join(root, output), "utf8")))
+    result = await build(job, { ...options, banner: { js: REQUIRE_SHIM } });
+  for (const warning of result.warnings.slice(0, 10)) job.onStep(`Warning: ${formatMessage(warning)}`);
+  await checkPackages(root, file, result);
+  return output;
+}
+
+async function build(job: Job, options: BuildOptions): Promise<BuildResult> {
+  try {
+    return await withEsbuild(async (esbuild) => {
+      const context = await esbuild.context(options);
+      const cancel = () => void context.cancel();
+      job.signal.addEventListener("abort", cancel);
+      try {
+        return await context.rebuild();
+      } finally {
+        job.signal.removeEventListener("abort", cancel);
+        await context.dispose();
+      }
+    });
+  } catch (error) {
+    job.signal.throwIfAborted();
+    const { errors = [] } = error as Partial<BuildFailure>;
+    if (errors.length === 0) throw error;
+    throw buildFailed(`The handler could not be bundled:\n${formatMessages(errors)}`);
+  }
+}
+
+/** Without it `import "/…/token.json"` would put a file of the platform into the bundle. */
+function confinedTo(root: string): Plugin {
+  return {
+    name: "confined",
+    setup(build) {
+      build.onLoad({ filter: /.*/ }, ({ path }) => {
+        if (path.startsWith(root + sep)) return undefined;
+        return {
+          errors: [{ text: "This file lies outside of the function's folder: move it in, or make it a package." }],
+        };
+      });
+    },
+  };
+}
+
+async function readTsconfig(root: string): Promise<string> {
+  const path = join(root, "tsconfig.json");
+  return (await exists(path)) ? readFile(await inside(root, path), "utf8") : "{}";
+}
+
+async function inside(root: string, path: string): Promise<string> {
+  const real = await realpath(path);
+  if (!real.startsWith(root + sep)) throw buildFailed("tsconfig.json is a link that leaves the function's folder.");
+  return real;
+}
+
+/** What is imported by name must be there when the function starts. */
+async function checkPackages(root: string, file: string, { metafile }: BuildResult): Promise<void> {
+  const outputs = Object.values(metafile?.outputs ?? {});
+  const statically = outputs.flatMap(({ imports }) => imports.filter(({ kind }) => kind === "import-statement"));
+  for (const { path } of statically) {
+    const name = /^(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path;
+    if (isBuiltin(path) || path.startsWith("#") || (await exists(join(root, "node_modules", name)))) continue;
+    throw buildFailed(
+      `${file}, or a file it imports, imports ${JSON.stringify(path)}, which is not installed: run "npm install ${name}" in the function's folder and deploy package.json and package-lock.json.`,
+    );
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
