@@ -1,0 +1,60 @@
+import type { IncomingMessage } from "node:http";
+import type { Problem } from "#contract/api/resources.ts";
+import type { Connection } from "../connection/connection.ts";
+import { CliError, EXIT, type ExitCode, remedyOf } from "../failure.ts";
+import { textOf } from "./request.ts";
+
+/** What control answered instead of what was asked for. */
+export class ApiError extends CliError {
+  readonly status: number;
+
+  constructor(status: number, message: string, hints: readonly string[], code: string | undefined) {
+    super(message, { exit: exitFor(status), hints, code });
+    this.status = status;
+  }
+}
+
+export async function problemOf(answer: IncomingMessage, connection: Connection): Promise<ApiError> {
+  const status = answer.statusCode ?? 0;
+  const problem = parseProblem(await textOf(answer));
+  if (status === 401) return new ApiError(status, tokenMessage(connection), tokenHints(connection), "unauthorized");
+  if (problem === undefined) return new ApiError(status, strange(status, connection), [], undefined);
+  const told = problem.detail || problem.title;
+  const others = (problem.errors ?? []).filter(({ message }) => !told.includes(message));
+  const fields = others.map(({ path, message }) => `${path}: ${message}`);
+  const request = status >= 500 && problem.requestId ? [`Request ${problem.requestId}; see the platform's log.`] : [];
+  const hints = [...fields, ...remedyOf(problem.code), ...request];
+  return new ApiError(status, told, hints, problem.code);
+}
+
+function exitFor(status: number): ExitCode {
+  if (status === 401 || status === 403) return EXIT.notPermitted;
+  return status === 404 ? EXIT.notFound : EXIT.failure;
+}
+
+function parseProblem(text: string): Problem | undefined {
+  try {
+    const problem = JSON.parse(text) as Problem | null;
+    return typeof problem?.code === "string" ? problem : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function strange(status: number, { control }: Connection): string {
+  return `${control.value} (from ${control.from}) answered ${status}, and not as Colibri's control API does: check the address.`;
+}
+
+function tokenMessage({ token, control, tokenMissing }: Connection): string {
+  if (token === undefined) return `${control.value} wants a token: ${tokenMissing}.`;
+  return `${control.value} does not accept the token from ${token.from}.`;
+}
+
+function tokenHints({ token, control, home }: Connection): string[] {
+  if (token?.from === "COLIBRI_TOKEN")
+    return [
+      `Set COLIBRI_TOKEN to a token of the platform at ${control.value}; on its machine that is the file "token" in its home.`,
+    ];
+  if (token === undefined) return ['Set COLIBRI_TOKEN; on the platform\'s machine it is the file "token" in its home.'];
+  return [`The home is ${home.path}. If the platform has another one, set COLIBRI_HOME to it, or set COLIBRI_TOKEN.`];
+}

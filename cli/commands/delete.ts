@@ -1,0 +1,68 @@
+import { createInterface } from "node:readline";
+import { Client } from "../client/client.ts";
+import { orSuggest } from "../client/not-found.ts";
+import { findConnection } from "../connection/connection.ts";
+import type { Context, Input } from "../context.ts";
+import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
+import { count } from "../output/units.ts";
+import { checkTenant, type FunctionName, parseTarget } from "../target.ts";
+
+export interface DeleteOptions {
+  readonly yes?: boolean;
+  readonly json?: boolean;
+  readonly tenant: string;
+}
+
+/** What is to go, for people and for programs. */
+interface Doomed {
+  readonly what: string;
+  readonly functions: readonly string[];
+  remove(): Promise<void>;
+}
+
+export async function remove(context: Context, name: string, options: DeleteOptions): Promise<ExitCode> {
+  const target = parseTarget(name);
+  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const asks = context.stdin.isTTY === true && context.stderr.isTTY === true;
+  if (!options.yes && !asks)
+    throw usageError(`Nobody can be asked here whether to delete ${name}: add --yes.`, `colibri delete ${name} --yes`);
+  const doomed = await orSuggest(client, target, () =>
+    target.function === undefined ? doomedApp(client, target.app) : doomedFunction(client, target),
+  );
+  if (!options.yes && !(await agrees(context, doomed))) throw new CliError("Nothing was deleted.");
+  await orSuggest(client, target, () => doomed.remove());
+  if (options.json) context.stdout.write(`${JSON.stringify({ deleted: doomed.functions })}\n`);
+  else context.stdout.write(`Deleted ${doomed.what}.\n`);
+  return EXIT.ok;
+}
+
+async function doomedApp(client: Client, app: string): Promise<Doomed> {
+  const [, functions] = await Promise.all([client.app(app), client.functions(app)]);
+  const names = functions.map((fn) => `${app}/${fn.function}`);
+  const what =
+    names.length === 0 ? `app ${app}` : `app ${app} with ${count(names.length, "function")}: ${names.join(", ")}`;
+  return { what, functions: names, remove: () => client.deleteApp(app) };
+}
+
+async function doomedFunction(client: Client, name: FunctionName): Promise<Doomed> {
+  const revisions = await client.revisions(name);
+  const shown = `${name.app}/${name.function}`;
+  const what = `function ${shown} with ${count(revisions.length, "revision")}`;
+  return { what, functions: [shown], remove: () => client.deleteFunction(name) };
+}
+
+async function agrees(context: Context, { what }: Doomed): Promise<boolean> {
+  const interruption = context.interruption();
+  context.stderr.write(`Delete ${what}? [y/N] `);
+  return /^y(?:es)?$/i.test((await readLine(context.stdin, interruption)).trim());
+}
+
+/** The next line; empty at the end of the input. Rejects at Ctrl-C. */
+function readLine(input: Input, interruption: AbortSignal): Promise<string> {
+  // Not `terminal`: that would take Ctrl-C for itself.
+  const lines = createInterface({ input, terminal: false });
+  return new Promise<string>((resolve, reject) => {
+    lines.once("line", resolve).once("close", () => resolve(""));
+    interruption.addEventListener("abort", () => reject(interruption.reason), { once: true });
+  }).finally(() => lines.close());
+}

@@ -1,0 +1,57 @@
+import type { Context } from "../context.ts";
+import type { Finding, Verdict } from "../doctor/finding.ts";
+import { checkMachine, readKernelFile, sandboxFindings } from "../doctor/machine.ts";
+import { checkPlace } from "../doctor/place.ts";
+import { checkContainerRuntimes, checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
+import { EXIT, type ExitCode } from "../failure.ts";
+import { type Colour, createStyle, type Style } from "../output/style.ts";
+import { count } from "../output/units.ts";
+
+const SIGNS: Readonly<Record<Verdict, readonly [string, Colour]>> = {
+  ok: ["✓", "green"],
+  warn: ["!", "yellow"],
+  fail: ["✗", "red"],
+  info: ["·", "dim"],
+};
+
+export async function doctor(context: Context, options: { readonly json?: boolean }): Promise<ExitCode> {
+  const findings = await examine(context);
+  const failed = findings.filter(({ verdict }) => verdict === "fail").length;
+  if (options.json) context.stdout.write(`${JSON.stringify({ ok: failed === 0, findings }, null, 2)}\n`);
+  else context.stdout.write(renderFindings(findings, createStyle(context.stdout, context.env)));
+  return failed === 0 ? EXIT.ok : EXIT.failure;
+}
+
+async function examine(context: Context): Promise<Finding[]> {
+  const { env } = context;
+  const [programs, place] = await Promise.all([
+    Promise.all([checkPython(env), checkPip(env), checkNpm(env)]),
+    checkPlace(context),
+  ]);
+  return [
+    checkNode(process.versions.node, process.execPath),
+    ...programs,
+    ...checkMachine(readKernelFile),
+    checkContainerRuntimes(env),
+    ...sandboxFindings(env.COLIBRI_SANDBOX),
+    ...place,
+  ];
+}
+
+export function renderFindings(findings: readonly Finding[], style: Style): string {
+  const width = Math.max(...findings.map(({ check }) => check.length));
+  const lines = findings.map(({ check, verdict, detail, remedy }) => {
+    const [sign, colour] = SIGNS[verdict];
+    const advice = remedy === undefined ? "" : `  ${" ".repeat(width)}  ${style("bold", `→ ${remedy}`)}\n`;
+    return `${style(colour, sign)} ${check.padEnd(width)}  ${detail}\n${advice}`;
+  });
+  const failed = findings.filter(({ verdict }) => verdict === "fail").length;
+  const warned = findings.filter(({ verdict }) => verdict === "warn").length;
+  const end =
+    failed > 0
+      ? `${count(failed, "problem")} must be solved before Colibri works here.`
+      : warned > 0
+        ? `Colibri works here; ${count(warned, "thing")} could be better.`
+        : "Everything is fine.";
+  return `${lines.join("")}\n${end}\n`;
+}

@@ -1,0 +1,137 @@
+import type { App, FunctionResource, InvocationRecord, Revision } from "#contract/api/resources.ts";
+import { Client } from "../client/client.ts";
+import { orSuggest } from "../client/not-found.ts";
+import { findConnection } from "../connection/connection.ts";
+import type { Context, Output } from "../context.ts";
+import { EXIT, type ExitCode } from "../failure.ts";
+import { showFunctionUrl, showLive, showScaling } from "../output/function.ts";
+import { createStyle, type Style } from "../output/style.ts";
+import { renderFacts, renderTable } from "../output/table.ts";
+import { showAgo, showBytes, showSpan } from "../output/units.ts";
+import { checkTenant, type FunctionName, parseTarget, type Target } from "../target.ts";
+
+export interface InspectOptions {
+  readonly json?: boolean;
+  readonly tenant: string;
+}
+
+const LAST_INVOCATIONS = 10;
+
+interface View {
+  readonly client: Client;
+  readonly stdout: Output;
+  readonly style: Style;
+  readonly json: boolean;
+}
+
+export async function inspect(context: Context, name: string, options: InspectOptions): Promise<ExitCode> {
+  const target: Target = parseTarget(name);
+  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const style = createStyle(context.stdout, context.env);
+  const view: View = { client, stdout: context.stdout, style, json: options.json === true };
+  await orSuggest(client, target, () =>
+    target.function === undefined ? inspectApp(view, target.app) : inspectFunction(view, target),
+  );
+  return EXIT.ok;
+}
+
+async function inspectApp({ client, stdout, style, json }: View, name: string): Promise<void> {
+  const [app, found] = await Promise.all([client.app(name), client.functions(name)]);
+  const functions = found.map((fn) => withUrl(client, fn));
+  if (json) stdout.write(`${JSON.stringify({ ...app, functions }, null, 2)}\n`);
+  else stdout.write(renderApp(app, functions, style));
+}
+
+function renderApp(app: App, functions: readonly FunctionResource[], style: Style): string {
+  const now = Date.now();
+  const facts = [
+    ["app", style("bold", app.app)],
+    ["tenant", app.tenant],
+    ["created", `${app.createdAt} (${showAgo(app.createdAt, now)})`],
+    ["updated", `${app.updatedAt} (${showAgo(app.updatedAt, now)})`],
+  ] as const;
+  const rows = functions.map((fn) => [fn.function, showLive(fn.live), fn.config.runtime, fn.config.handler, fn.url]);
+  return `${renderFacts(facts, style)}\n${renderTable(["FUNCTION", "REVISION", "RUNTIME", "HANDLER", "URL"], rows, style)}`;
+}
+
+async function inspectFunction({ client, stdout, style, json }: View, name: FunctionName): Promise<void> {
+  const [found, revisions, invocations] = await Promise.all([
+    client.function(name),
+    client.revisions(name),
+    client.invocations(name, LAST_INVOCATIONS),
+  ]);
+  const fn = withUrl(client, found);
+  if (json) return void stdout.write(`${JSON.stringify({ ...fn, revisions, invocations }, null, 2)}\n`);
+  const parts = [
+    renderFacts(factsOf(fn, style), style),
+    renderRevisions(fn, revisions, style),
+    renderInvocations(invocations, style),
+  ];
+  stdout.write(parts.join("\n"));
+}
+
+function withUrl(client: Client, fn: FunctionResource): FunctionResource {
+  return { ...fn, url: showFunctionUrl(client.connection.functions.value, fn.url) };
+}
+
+function factsOf(fn: FunctionResource, style: Style): [string, string][] {
+  const { config } = fn;
+  const { scaling, queue, limits, triggers } = config.policy;
+  const environment = Object.entries(config.environment);
+  const now = Date.now();
+  return [
+    ["function", style("bold", `${fn.app}/${fn.function}`)],
+    ["tenant", fn.tenant],
+    ["url", fn.url],
+    ...triggers.map((trigger): [string, string] => ["trigger", showTrigger(trigger)]),
+    ["live", showLive(fn.live)],
+    ["runtime", `${config.runtime}, ${config.handler}`],
+    ["memory", `${config.memoryMiB} MiB per sandbox`],
+    ["timeout", `${showSpan(config.timeoutMs)}, to initialise ${showSpan(config.initTimeoutMs)}`],
+    ["concurrency", `${config.concurrency} per sandbox (${config.execution})`],
+    ["scaling", `${showScaling(scaling)} sandboxes, kept for ${showSpan(scaling.keepAliveMs)} when idle`],
+    ["queue", `${queue.length} at most, ${showSpan(queue.timeoutMs)} at most`],
+    ["body", `${showBytes(limits.bodyBytes)} at most`],
+    ...environment.map(([key, value]): [string, string] => ["env", `${key}=${value}`]),
+    ["source", fn.source],
+    ["created", `${fn.createdAt} (${showAgo(fn.createdAt, now)})`],
+    ["updated", `${fn.updatedAt} (${showAgo(fn.updatedAt, now)})`],
+  ];
+}
+
+function showTrigger(trigger: FunctionResource["config"]["policy"]["triggers"][number]): string {
+  if ("timer" in trigger) return `timer ${trigger.timer}`;
+  return `http ${trigger.http}${trigger.host === undefined ? "" : ` on ${trigger.host}`}`;
+}
+
+function renderRevisions(fn: FunctionResource, revisions: readonly Revision[], style: Style): string {
+  const live = new Set(fn.live.map(({ revision }) => revision));
+  const rows = revisions.map((entry) => [
+    entry.revision + (live.has(entry.revision) ? " live" : ""),
+    showAgo(entry.createdAt, Date.now()),
+    showBytes(entry.bundle.bytes),
+    entry.bundle.digest.slice(0, "sha256:".length + 12),
+    entry.runtime,
+    `${entry.memoryMiB} MiB`,
+  ]);
+  return renderTable(["REVISION", "CREATED", "BUNDLE", "DIGEST", "RUNTIME", "MEMORY"], rows, style);
+}
+
+function renderInvocations(invocations: readonly InvocationRecord[], style: Style): string {
+  if (invocations.length === 0) return "No invocations yet.\n";
+  const rows = invocations.map((entry) => [
+    entry.id,
+    showAgo(entry.startedAt, Date.now()),
+    entry.revision,
+    entry.outcome,
+    String(entry.status),
+    entry.waitMs.toFixed(1),
+    entry.coldMs.toFixed(1),
+    entry.runMs.toFixed(1),
+  ]);
+  return renderTable(
+    ["INVOCATION", "STARTED", "REVISION", "OUTCOME", "STATUS", "WAIT MS", "COLD MS", "RUN MS"],
+    rows,
+    style,
+  );
+}

@@ -1,0 +1,80 @@
+import { once } from "node:events";
+import type { LogLine } from "#contract/api/resources.ts";
+import { isId } from "#contract/names.ts";
+import { Client, type LogQuery } from "../client/client.ts";
+import { orSuggest } from "../client/not-found.ts";
+import { findConnection } from "../connection/connection.ts";
+import type { Context } from "../context.ts";
+import { EXIT, type ExitCode, usageError } from "../failure.ts";
+import { followLogs } from "../logs/follow.ts";
+import { renderLine } from "../logs/line.ts";
+import { createStyle } from "../output/style.ts";
+import { parseSpan } from "../output/units.ts";
+import { checkTenant, parseFunctionName } from "../target.ts";
+
+export interface LogsOptions {
+  readonly follow?: boolean;
+  readonly tail?: number;
+  readonly since?: string;
+  readonly invocation?: string;
+  readonly json?: boolean;
+  readonly tenant: string;
+}
+
+const DEFAULT_TAIL = 100;
+
+export async function logs(context: Context, name: string, options: LogsOptions): Promise<ExitCode> {
+  const target = parseFunctionName(name);
+  const query = queryFrom(options, Date.now());
+  const signal = options.follow ? context.interruption() : undefined;
+  const client = new Client(findConnection(context), checkTenant(options.tenant), signal);
+  const lines = signal
+    ? followLogs(client, target, { query, signal, changed: (connected) => tellConnection(context, connected) })
+    : client.logs(target, query);
+  try {
+    await orSuggest(client, target, () => print(context, lines, options.json === true));
+  } catch (error) {
+    if (!signal?.aborted) throw error;
+  }
+  return EXIT.ok;
+}
+
+function queryFrom(options: LogsOptions, now: number): LogQuery {
+  const { follow, since, invocation } = options;
+  if (invocation !== undefined && !isId(invocation))
+    throw usageError(
+      `--invocation "${invocation}" is no id: ids have 26 digits and capital letters.`,
+      "Answers carry it in the header Colibri-Invocation-Id; `colibri inspect` lists the last ones.",
+    );
+  const tail = options.tail ?? (since === undefined && invocation === undefined ? DEFAULT_TAIL : undefined);
+  return {
+    ...(follow && { follow }),
+    ...(tail !== undefined && { tail }),
+    ...(since !== undefined && { since: parseSince(since, now) }),
+    ...(invocation !== undefined && { invocation }),
+  };
+}
+
+/** A span back from now, or a time. */
+export function parseSince(text: string, now: number): string {
+  const span = parseSpan(text);
+  if (span !== undefined) return new Date(Math.max(0, now - span)).toISOString();
+  const time = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(time))
+    throw usageError(`--since "${text}" is no time: write a span such as 10m, 2h or 1d, or 2026-01-31T12:00:00Z.`);
+  return new Date(time).toISOString();
+}
+
+async function print(context: Context, lines: AsyncIterable<LogLine>, json: boolean): Promise<void> {
+  const { stdout, env } = context;
+  const style = createStyle(stdout, env);
+  for await (const line of lines) {
+    const flows = stdout.write(json ? `${JSON.stringify(line)}\n` : renderLine(line, style));
+    if (!flows) await once(stdout, "drain");
+  }
+}
+
+function tellConnection({ stderr, env }: Context, connected: boolean): void {
+  const text = connected ? "Connected again." : "The connection was lost; trying again. Ctrl-C ends.";
+  stderr.write(`${createStyle(stderr, env)("dim", text)}\n`);
+}

@@ -1,0 +1,63 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import type { Context } from "../context.ts";
+
+const FOLDER = ".colibri";
+
+export interface Home {
+  readonly path: string;
+  /** How it was found, for messages. */
+  readonly from: "COLIBRI_HOME" | "found" | "default";
+}
+
+/** What the supervisor writes to `run/platform.json` when the platform is up. */
+export interface RunningPlatform {
+  readonly controlUrl?: string;
+  readonly functionsUrl?: string;
+}
+
+/** COLIBRI_HOME, else `.colibri` here or in the nearest folder above that has one, else `.colibri` here. */
+export function findHome(context: Pick<Context, "env" | "cwd">): Home {
+  const given = context.env.COLIBRI_HOME;
+  if (given) return { path: resolve(context.cwd, given), from: "COLIBRI_HOME" };
+  for (let folder = context.cwd; ; folder = dirname(folder)) {
+    const path = join(folder, FOLDER);
+    if (existsSync(path)) return { path, from: "found" };
+    if (folder === dirname(folder)) return { path: join(context.cwd, FOLDER), from: "default" };
+  }
+}
+
+export function platformFile(home: Home): string {
+  return join(home.path, "run", "platform.json");
+}
+
+export function tokenFile(home: Home): string {
+  return join(home.path, "token");
+}
+
+/** Undefined while nothing runs there, or has never run. */
+export function readPlatform(home: Home): RunningPlatform | undefined {
+  const text = readOptional(platformFile(home));
+  if (text === undefined) return undefined;
+  try {
+    const { controlUrl, functionsUrl } = JSON.parse(text) as Record<string, unknown>;
+    return {
+      ...(typeof controlUrl === "string" && { controlUrl }),
+      ...(typeof functionsUrl === "string" && { functionsUrl }),
+    };
+  } catch {
+    return undefined; // being written
+  }
+}
+
+export function readToken(home: Home): string | undefined {
+  return readOptional(tokenFile(home))?.trim() || undefined;
+}
+
+function readOptional(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

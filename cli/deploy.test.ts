@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { FixturePlatform, TOKEN } from "./fixture/platform.ts";
+import { colibri, envFor, onTerminal, spawnColibri, temporaryFolder } from "./fixture/run.ts";
+
+const YAML = `app: shop
+functions:
+  greet: { runtime: nodejs, handler: index.mjs }
+`;
+
+function appFolder(test: { after(action: () => void): void }, yaml = YAML): string {
+  const folder = temporaryFolder(test);
+  writeFileSync(join(folder, "colibri.yaml"), yaml);
+  mkdirSync(join(folder, "greet"));
+  writeFileSync(join(folder, "greet", "index.mjs"), "export default () => 1;\n");
+  return folder;
+}
+
+describe("deploy", () => {
+  let platform: FixturePlatform;
+  beforeEach(async () => {
+    platform = new FixturePlatform();
+    await platform.start();
+  });
+  afterEach(() => platform.stop());
+
+  test("uploads, follows and says how to call what is new; then says that nothing is to do", async (t) => {
+    const cwd = appFolder(t);
+    const spool = temporaryFolder(t);
+    const env = { ...envFor(platform), TMPDIR: spool };
+    const first = await colibri(["deploy"], { cwd, env });
+    assert.equal(first.code, 0, first.err);
+    assert.match(first.err, /^greet: 1 file, 24 B, uploaded$/m);
+    assert.match(first.err, /^greet: Installing dependencies$/m);
+    assert.doesNotMatch(first.err, /npm said/);
+    assert.match(first.out, /FUNCTION +CHANGE +REVISION +URL\ngreet +created +r1 /);
+    assert.match(first.out, new RegExp(`curl ${platform.url}/fn/shop/greet\n  npx colibri invoke shop/greet\n`));
+
+    const again = await colibri(["deploy"], { cwd, env });
+    assert.equal(again.code, 0, again.err);
+    assert.equal(again.out, "Nothing to do: app shop is as deployed (revision r1).\n");
+    assert.match(again.err, /uploaded before/);
+    assert.equal(platform.requests.filter((line) => line.startsWith("PUT")).length, 1);
+
+    writeFileSync(join(cwd, "greet", "index.mjs"), "export default () => 2;\n");
+    const changed = await colibri(["deploy", "--verbose"], { cwd, env });
+    assert.match(changed.out, /greet +updated +r2 /);
+    assert.doesNotMatch(changed.out, /curl/);
+    assert.match(changed.err, /greet \| npm said something/);
+    assert.deepEqual(readdirSync(spool), [], "temporary files are left behind");
+  });
+
+  test("prints the deployment as JSON, addresses whole", async (t) => {
+    const { code, out } = await colibri(["deploy", appFolder(t), "--json"], { env: envFor(platform) });
+    assert.equal(code, 0);
+    const deployment = JSON.parse(out);
+    assert.equal(deployment.functions[0].url, `${platform.url}/fn/shop/greet`);
+    assert.equal(deployment.functions[0].change, "created");
+  });
+
+  test("takes up a stream of events that is cut, without telling one twice", async (t) => {
+    platform.cutAfter = 2;
+    const { code, err } = await onTerminal(["deploy", appFolder(t)], { env: { ...envFor(platform), NO_COLOR: "1" } });
+    assert.equal(code, 0, err);
+    assert.equal(err.match(/Installing dependencies/g)?.length, 1);
+    const reads = platform.requests.filter((line) => line.includes("/events"));
+    assert.deepEqual(
+      reads.map((line) => line.split("/events")[1]),
+      ["", "?after=2"],
+    );
+  });
+
+  test("sends an upload that is cut once more", async (t) => {
+    platform.uploadsToCut = 1;
+    const { code, err } = await onTerminal(["deploy", appFolder(t)], { env: envFor(platform) });
+    assert.equal(code, 0, err);
+    assert.equal(platform.requests.filter((line) => line.startsWith("PUT")).length, 2);
+  });
+
+  test("a failed build shows what it printed, fails, and says what to do", async (t) => {
+    platform.buildError = "index.mjs:1: unexpected token";
+    const { code, out, err } = await colibri(["deploy"], { cwd: appFolder(t), env: envFor(platform) });
+    assert.equal(code, 1);
+    assert.equal(out, "");
+    assert.match(err, /greet \| npm said something about greet/);
+    assert.match(
+      err,
+      /error: App shop was not deployed; what was live still is.\n {2}greet: index.mjs:1: unexpected token/,
+    );
+    assert.match(err, /Fix the error named in the message/);
+  });
+
+  test("--dry-run lists what would be uploaded and needs no platform", async (t) => {
+    const cwd = appFolder(t);
+    writeFileSync(join(cwd, "greet", ".colibriignore"), "secret.txt\n");
+    writeFileSync(join(cwd, "greet", "secret.txt"), "x");
+    const text = await colibri(["deploy", "--dry-run"], { cwd });
+    assert.equal(text.code, 0, text.err);
+    assert.match(text.out, /greet from greet: 2 files/);
+    assert.match(text.out, /24 B {2}index.mjs/);
+    assert.doesNotMatch(text.out, /secret/);
+    const { functions } = JSON.parse((await colibri(["deploy", "--dry-run", "--json"], { cwd })).out);
+    assert.deepEqual(
+      functions[0].files.map((file: { path: string }) => file.path),
+      [".colibriignore", "index.mjs"],
+    );
+  });
+
+  test("--prune is asked for in the request", async (t) => {
+    await onTerminal(["deploy", appFolder(t), "--prune"], { env: envFor(platform) });
+    assert.equal(platform.deployments.get("D1")?.request.prune, true);
+  });
+
+  test("a bar shows uploads on a terminal only", async (t) => {
+    const cwd = appFolder(t);
+    writeFileSync(join(cwd, "greet", "big.bin"), Buffer.alloc(3_000_000, 7));
+    const { err } = await onTerminal(["deploy", cwd], { env: envFor(platform) });
+    assert.match(err, /greet: █+░* 2\.9 MiB of 2\.9 MiB/);
+    assert.ok(err.includes("\r\u001b[K"), "the bar is not cleared");
+    rmSync(join(cwd, "greet", "big.bin"));
+    const plain = await colibri(["deploy", cwd], { env: envFor(platform) });
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape is what must not be there
+    assert.doesNotMatch(plain.err + plain.out, /\u001b|\r|█/);
+  });
+
+  test("Ctrl-C while following leaves the deployment to go on and says so", async (t) => {
+    platform.cutAfter = 0; // never gets to the end
+    const child = spawnColibri(["deploy"], { cwd: appFolder(t), env: envFor(platform) });
+    let err = "";
+    child.stderr!.on("data", (chunk) => {
+      err += chunk;
+      if (/uploaded/.test(err)) child.kill("SIGINT");
+    });
+    // The signal may come before the deployment is begun: both ways end with 130.
+    const code = await new Promise((resolve) => child.on("exit", resolve));
+    assert.equal(code, 130, err);
+    assert.match(err, /Interrupted/);
+  });
+
+  test("Ctrl-C after the deployment has begun names it", async (t) => {
+    platform.cutAfter = 0;
+    const controller = new AbortController();
+    const watch = setInterval(() => {
+      if (platform.requests.some((line) => line.includes("/events"))) controller.abort(new Error("Ctrl-C"));
+    }, 5);
+    t.after(() => clearInterval(watch));
+    const { code, err } = await onTerminal(["deploy", appFolder(t)], {
+      env: envFor(platform),
+      signal: controller.signal,
+    });
+    assert.equal(code, 130);
+    assert.match(err, /Interrupted: deployment D1 goes on without being watched/);
+    assert.match(err, /colibri inspect shop/);
+  });
+
+  test("a wrong token is known before anything is packed", async (t) => {
+    const env = { ...envFor(platform), COLIBRI_TOKEN: `${TOKEN}x` };
+    const { code, err } = await onTerminal(["deploy", appFolder(t)], { env });
+    assert.equal(code, 4);
+    assert.match(err, /does not accept the token from COLIBRI_TOKEN/);
+    assert.deepEqual(platform.requests, ["GET /v1/tenants/default/apps/shop/functions?limit=1000"]);
+  });
+});
+
+describe("deploy of a folder that can't be deployed", () => {
+  test("without colibri.yaml: a minimal example", async (t) => {
+    const { code, err } = await colibri(["deploy"], { cwd: temporaryFolder(t) });
+    assert.equal(code, 1);
+    assert.match(err, /There is no colibri.yaml in this folder/);
+    assert.match(err, /^ {4}app: hello$/m);
+  });
+
+  test("inside an app: names the folder above", async (t) => {
+    const { code, err } = await colibri(["deploy"], { cwd: join(appFolder(t), "greet") });
+    assert.equal(code, 1);
+    assert.match(err, /in a folder above: colibri deploy \.\.\n/);
+  });
+
+  test("the example's own text is a valid configuration", async (t) => {
+    const { err } = await colibri(["deploy"], { cwd: temporaryFolder(t) });
+    const yaml = /(app: hello\n[\s\S]*?)\n\s*and hello/.exec(err.replace(/^ {4}/gm, ""))?.[1];
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, "colibri.yaml"), yaml ?? "");
+    mkdirSync(join(folder, "hello"));
+    writeFileSync(join(folder, "hello", "index.mjs"), "export default () => 1;\n");
+    const { code, err: problem } = await colibri(["deploy", "--dry-run"], { cwd: folder });
+    assert.equal(code, 0, problem);
+  });
+
+  test("mistakes are shown with line and caret", async (t) => {
+    const cwd = appFolder(t, YAML.replace("handler:", "handlr:"));
+    const { code, err } = await colibri(["deploy"], { cwd });
+    assert.equal(code, 1);
+    assert.match(err, /colibri.yaml:3:\d+: .*handlr/);
+    assert.match(err, / 3 \| .*handlr.*\n.*\^/);
+  });
+
+  test("no such folder, a file, an empty source", async (t) => {
+    const cwd = appFolder(t);
+    assert.match((await colibri(["deploy", "nowhere"], { cwd })).err, /There is no folder nowhere/);
+    assert.match((await colibri(["deploy", "colibri.yaml"], { cwd })).err, /colibri.yaml is not a folder/);
+    writeFileSync(join(cwd, "greet", ".colibriignore"), "*\n");
+    assert.match((await colibri(["deploy", "--dry-run"], { cwd })).err, /greet: the folder greet has no files/);
+  });
+});

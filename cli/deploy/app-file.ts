@@ -1,0 +1,73 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+import { type AppConfig, parseAppConfig } from "#contract/config/app-config.ts";
+import { formatMistakes } from "#contract/config/mistakes.ts";
+import { CliError } from "../failure.ts";
+import { count } from "../output/units.ts";
+
+export const APP_FILE = "colibri.yaml";
+
+export interface AppFile {
+  readonly config: AppConfig;
+  readonly warnings: readonly string[];
+}
+
+const EXAMPLE = `
+A minimal ${APP_FILE}, with the code in hello/index.mjs beside it:
+
+  app: hello
+  functions:
+    hello:
+      runtime: nodejs
+      handler: index.mjs
+
+and hello/index.mjs:
+
+  export default (input) => ({ hello: input?.name ?? "world" });
+`;
+
+/** The configuration in the folder that the user named `given`, seen from `cwd`. */
+export function readAppFile(cwd: string, given: string): AppFile {
+  const folder = resolve(cwd, given);
+  checkFolder(folder, given);
+  const path = join(folder, APP_FILE);
+  if (!existsSync(path)) throw missing(cwd, folder, given);
+  const text = readText(path);
+  const parsed = parseAppConfig(text, { exists: (inside) => existsSync(join(folder, inside)) });
+  if (parsed.kind === "config") return parsed;
+  const { mistakes } = parsed;
+  const shown = join(given, APP_FILE);
+  throw new CliError(`${count(mistakes.length, "mistake")} in ${shown}:\n\n${formatMistakes(mistakes, text, shown)}`, {
+    code: "config-invalid",
+  });
+}
+
+function checkFolder(folder: string, given: string): void {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found === undefined) throw new CliError(`There is no folder ${given}.`);
+  if (!found.isDirectory()) throw new CliError(`${given} is not a folder: name the folder that holds ${APP_FILE}.`);
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CliError(`${path} can't be read (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
+  }
+}
+
+function missing(cwd: string, folder: string, given: string): CliError {
+  const where = given === "." ? "this folder" : given;
+  const other = ["colibri.yml", "colibri.json"].find((name) => existsSync(join(folder, name)));
+  if (other !== undefined) return new CliError(`${where} has ${other}: its name must be ${APP_FILE}.`);
+  const above = folderAbove(cwd, folder);
+  if (above !== undefined)
+    return new CliError(`There is no ${APP_FILE} in ${where}, but one in a folder above: colibri deploy ${above}`);
+  return new CliError(`There is no ${APP_FILE} in ${where}: it says which functions to deploy.\n${EXAMPLE}`);
+}
+
+function folderAbove(cwd: string, folder: string): string | undefined {
+  for (let above = dirname(folder), last = folder; above !== last; last = above, above = dirname(above))
+    if (existsSync(join(above, APP_FILE))) return relative(cwd, above) || ".";
+  return undefined;
+}

@@ -1,0 +1,52 @@
+import type { Deployment } from "#contract/api/resources.ts";
+import { CliError, remedyOf } from "../failure.ts";
+import { showFunctionUrl } from "../output/function.ts";
+import type { Style } from "../output/style.ts";
+import { renderTable } from "../output/table.ts";
+import { count } from "../output/units.ts";
+
+/** The deployment with addresses that can be called. */
+export function withUrls(deployment: Deployment, functionsUrl: string): Deployment {
+  const functions = deployment.functions.map((fn) =>
+    fn.url === undefined ? fn : { ...fn, url: showFunctionUrl(functionsUrl, fn.url) },
+  );
+  return { ...deployment, functions };
+}
+
+/** What changed, and how to call what is new. */
+export function renderDeployed(deployment: Deployment, style: Style): string {
+  const { app, functions } = deployment;
+  if (functions.every(({ change }) => change === "unchanged")) return nothingToDo(deployment);
+  const rows = functions.map((fn) => [fn.function, fn.change ?? "", fn.revision ?? "", fn.url ?? ""]);
+  const created = functions.find(({ change }) => change === "created");
+  const example =
+    created?.url === undefined
+      ? ""
+      : `\nTry it:\n  curl ${created.url}\n  npx colibri invoke ${app}/${created.function}\n`;
+  return renderTable(["FUNCTION", "CHANGE", "REVISION", "URL"], rows, style) + example;
+}
+
+function nothingToDo({ app, functions }: Deployment): string {
+  const revisions =
+    functions.length === 1
+      ? `revision ${functions[0]?.revision}`
+      : functions.map((fn) => `${fn.function} ${fn.revision}`).join(", ");
+  return `Nothing to do: app ${app} is as deployed (${revisions}).\n`;
+}
+
+export function failedFunctions({ functions }: Deployment): string[] {
+  return functions.filter(({ error, state }) => error !== undefined || state === "failed").map((fn) => fn.function);
+}
+
+/** `why` is what the last event said. */
+export function deploymentFailure(deployment: Deployment): CliError {
+  const errors = deployment.functions.flatMap((fn) =>
+    fn.error === undefined ? [] : [{ name: fn.function, ...fn.error }],
+  );
+  const list = errors.map(({ name, code, message }) => `\n${name}: ${message} [${code}]`).join("");
+  const remedies = new Set(errors.flatMap(({ code }) => remedyOf(code)));
+  return new CliError(`App ${deployment.app} was not deployed; what was live still is.${list}`, {
+    hints: [...remedies, `Deployment ${deployment.id}; ${count(errors.length, "function")} failed.`],
+    code: errors[0]?.code,
+  });
+}

@@ -1,0 +1,141 @@
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { FixturePlatform } from "../fixture/platform.ts";
+import { colibri, envFor, temporaryFolder } from "../fixture/run.ts";
+import type { Finding } from "./finding.ts";
+import { checkMemory, checkOpenFiles, checkSystem, checkUserNamespaces, sandboxFindings } from "./machine.ts";
+import { healthFindings } from "./place.ts";
+import { checkNode, checkNpm, checkPip, checkPython, findProgram } from "./programs.ts";
+
+async function examined(
+  env: Record<string, string>,
+  cwd: string,
+): Promise<{ code: number | null; findings: Finding[] }> {
+  const { code, out, err } = await colibri(["doctor", "--json"], { env, cwd });
+  assert.equal(err, "");
+  return { code, findings: JSON.parse(out).findings };
+}
+
+const about = (findings: readonly Finding[], check: string) => findings.find((finding) => finding.check === check);
+
+describe("doctor", () => {
+  test("finds a platform that runs, and fails nothing", async (t) => {
+    const platform = new FixturePlatform();
+    await platform.start();
+    t.after(() => platform.stop());
+    const { code, findings } = await examined(envFor(platform), temporaryFolder(t));
+    assert.equal(code, 0);
+    assert.match(about(findings, "platform")!.detail, /^9\.9\.9 runs at .*, sandbox process/);
+    assert.equal(about(findings, "Node")!.verdict, "ok");
+    assert.deepEqual(about(findings, "runtime nodejs"), {
+      check: "runtime nodejs",
+      verdict: "ok",
+      detail: "24.0.0, its own",
+    });
+    assert.equal(about(findings, "runtime python")!.remedy, "python3 is not installed");
+    assert.equal(about(findings, "sandbox container")!.detail, "not part of this version");
+  });
+
+  test("a port that is taken fails, with the variable to set", async (t) => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    t.after(() => server.close());
+    const { port } = server.address() as { port: number };
+    const env = { COLIBRI_PORT: String(port), COLIBRI_CONTROL_PORT: "0" };
+    const { code, findings } = await examined(env, temporaryFolder(t));
+    assert.equal(code, 1);
+    const taken = about(findings, `port ${port}`)!;
+    assert.equal(taken.verdict, "fail");
+    assert.match(taken.detail, /taken by another program/);
+    assert.match(taken.remedy!, /COLIBRI_PORT/);
+  });
+
+  test("a home that is no folder fails", async (t) => {
+    const cwd = temporaryFolder(t);
+    writeFileSync(join(cwd, "file"), "");
+    const { code, findings } = await examined({ COLIBRI_HOME: "file/home", COLIBRI_PORT: "0" }, cwd);
+    assert.equal(code, 1);
+    assert.match(about(findings, "home")!.detail, /file is not a folder/);
+  });
+
+  test("a wanted sandbox that this version has not fails", async (t) => {
+    const env = { COLIBRI_SANDBOX: "microvm", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
+    const { code, findings } = await examined(env, temporaryFolder(t));
+    assert.equal(code, 1);
+    assert.equal(about(findings, "COLIBRI_SANDBOX")!.verdict, "fail");
+    assert.equal(
+      sandboxFindings("auto").some(({ verdict }) => verdict === "fail"),
+      false,
+    );
+  });
+
+  test("text has a sign, and the remedy below", async (t) => {
+    const env = { COLIBRI_SANDBOX: "container", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
+    const { code, out } = await colibri(["doctor"], { env, cwd: temporaryFolder(t) });
+    assert.equal(code, 1);
+    assert.match(out, /^✓ Node +24\./m);
+    assert.match(out, /^✗ COLIBRI_SANDBOX +is container\n +→ This version has process sandboxes only/m);
+    assert.match(out, /\n1 problem must be solved before Colibri works here\.\n$/);
+  });
+});
+
+describe("what doctor judges", () => {
+  test("programs: there, too old, missing", async (t) => {
+    const folder = temporaryFolder(t);
+    const program = (name: string, answer: string): void => {
+      writeFileSync(join(folder, name), `#!/bin/sh\necho '${answer}'\n`);
+      chmodSync(join(folder, name), 0o755);
+    };
+    const env = { PATH: folder };
+    for (const check of [checkPython, checkPip, checkNpm]) assert.equal((await check(env)).verdict, "warn");
+    program("python3", "Python 3.7.2");
+    assert.match((await checkPython(env)).remedy!, /3\.9 or later/);
+    program("python3", "Python 3.11.2");
+    program("npm", "10.1.0");
+    assert.deepEqual(await checkPython(env), { check: "python3", verdict: "ok", detail: "3.11.2" });
+    assert.deepEqual(await checkNpm(env), { check: "npm", verdict: "ok", detail: "10.1.0" });
+    mkdirSync(join(folder, "sub"));
+    assert.equal(findProgram("npm", { PATH: `${folder}/sub:${folder}` }), join(folder, "npm"));
+    assert.equal(findProgram("crun", env), undefined);
+  });
+
+  test("Node, system, memory, open files, namespaces", () => {
+    assert.equal(checkNode("22.9.0", "node").verdict, "fail");
+    assert.equal(checkNode("24.0.0", "node").verdict, "ok");
+    assert.equal(checkSystem("darwin", "23").verdict, "fail");
+    assert.equal(checkMemory(() => "MemAvailable:    102400 kB\n").verdict, "warn");
+    assert.equal(
+      checkMemory((path) => (path === "/proc/meminfo" ? "MemAvailable: 9999999 kB\n" : undefined)).verdict,
+      "ok",
+    );
+    assert.equal(
+      checkOpenFiles(() => "Max open files            1024                 1024      files\n").verdict,
+      "warn",
+    );
+    assert.equal(checkOpenFiles(() => undefined).verdict, "info");
+    const kernel = (files: Record<string, string>) => checkUserNamespaces((path) => files[path]).detail;
+    assert.equal(kernel({}), "not available");
+    assert.equal(kernel({ "/proc/sys/user/max_user_namespaces": "100\n" }), "available");
+    assert.equal(
+      kernel({ "/proc/sys/user/max_user_namespaces": "100", "/proc/sys/kernel/unprivileged_userns_clone": "0\n" }),
+      "for root only",
+    );
+  });
+
+  test("a platform with a role away fails, and what was dropped is told", () => {
+    const role = { role: "agent", instance: "agent-1", pid: 1, since: "2026-01-31T12:00:00.000Z" };
+    const health = { version: "1", sandbox: { technology: "process", isolation: "none" } };
+    const control = { value: "http://127.0.0.1:8081", from: "test" };
+    const away = { ...health, status: "degraded" as const, roles: [{ ...role, state: "away" as const }], dropped: {} };
+    assert.match(healthFindings(away, { control })[0]!.detail, /away: agent since 2026/);
+    assert.equal(healthFindings(away, { control })[0]!.verdict, "fail");
+    const fine = { ...health, status: "ok" as const, roles: [], dropped: { "gateway-1": 3, "agent-1": 0 } };
+    assert.deepEqual(
+      healthFindings(fine, { control }).map(({ verdict }) => verdict),
+      ["ok", "warn"],
+    );
+  });
+});

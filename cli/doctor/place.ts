@@ -1,0 +1,130 @@
+import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname } from "node:path";
+import type { Health, Runtime } from "#contract/api/resources.ts";
+import { Client } from "../client/client.ts";
+import { type Connection, findConnection } from "../connection/connection.ts";
+import type { Context } from "../context.ts";
+import { CliError, EXIT } from "../failure.ts";
+import { showBytes } from "../output/units.ts";
+import { type Finding, fail, ok, warn } from "./finding.ts";
+
+const GIB = 1024 ** 3;
+const LOW_DISK = GIB;
+const NO_DISK = 100 * 1024 * 1024;
+const ANSWER_MS = 3_000;
+
+/** Home, disk, and the platform or the ports that it would take. */
+export async function checkPlace(context: Context): Promise<Finding[]> {
+  const connection = findConnection(context);
+  const { home } = connection;
+  const origin = { COLIBRI_HOME: "from COLIBRI_HOME", found: "found", default: "will be made" }[home.from];
+  return [checkHome(home.path, origin), checkDisk(home.path), ...(await checkPlatform(context, connection))];
+}
+
+function checkHome(path: string, origin: string): Finding {
+  const detail = `${path} (${origin})`;
+  const remedy = "Set COLIBRI_HOME to a folder that you may write in.";
+  const there = existing(path);
+  if (!statSync(there).isDirectory()) return fail("home", `${there} is not a folder`, remedy);
+  try {
+    accessSync(there, constants.W_OK | constants.X_OK);
+    return ok("home", detail);
+  } catch {
+    return fail("home", `${detail}: ${there} can't be written`, remedy);
+  }
+}
+
+function checkDisk(path: string): Finding {
+  const { bavail, bsize } = statfsSync(existing(path));
+  const free = bavail * bsize;
+  const detail = `${showBytes(free)} free for the home`;
+  const remedy = "Bundles and logs need room: free some, or set COLIBRI_HOME to another disk.";
+  if (free < NO_DISK) return fail("disk", detail, remedy);
+  return free < LOW_DISK ? warn("disk", detail, remedy) : ok("disk", detail);
+}
+
+/** The path itself, or the nearest folder above that is there. */
+function existing(path: string): string {
+  let there = path;
+  while (!existsSync(there) && there !== dirname(there)) there = dirname(there);
+  return there;
+}
+
+async function checkPlatform(context: Context, connection: Connection): Promise<Finding[]> {
+  try {
+    const client = new Client(connection, "default");
+    const health = await client.health(ANSWER_MS);
+    return [...healthFindings(health, connection), ...runtimeFindings(await client.runtimes())];
+  } catch (error) {
+    if (!(error instanceof CliError)) throw error;
+    if (error.exit !== EXIT.unreachable) return [warn("platform", error.message, error.hints.join(" "))];
+    if (connection.control.from === "COLIBRI_URL")
+      return [fail("platform", error.message, "Start it there, or correct COLIBRI_URL.")];
+    return [ok("platform", "not running; start it with `npm start`"), ...(await checkPorts(context.env))];
+  }
+}
+
+export function healthFindings(health: Health, { control }: Pick<Connection, "control">): Finding[] {
+  const detail = `${health.version} runs at ${control.value}, sandbox ${health.sandbox.technology} (${health.sandbox.isolation})`;
+  const away = health.roles.filter(({ state }) => state === "away").map(({ role, since }) => `${role} since ${since}`);
+  const dropped = Object.entries(health.dropped).filter(([, number]) => number > 0);
+  const findings: Finding[] = [];
+  if (health.status === "ok" && away.length === 0) findings.push(ok("platform", detail));
+  else
+    findings.push(
+      fail(
+        "platform",
+        `${detail}; away: ${away.join(", ") || "nothing, but degraded"}`,
+        "See logs/platform.ndjson in its home.",
+      ),
+    );
+  for (const [instance, number] of dropped)
+    findings.push(
+      warn("records", `${instance} could not keep ${number} items`, "Control was away or slow; see its log."),
+    );
+  return findings;
+}
+
+export function runtimeFindings(runtimes: readonly Runtime[]): Finding[] {
+  return runtimes.map(({ name, version, available, detail }) => {
+    const check = `runtime ${name}`;
+    if (available) return ok(check, version === undefined ? detail : `${version}, ${detail}`);
+    return warn(check, "can't be used on this platform", detail);
+  });
+}
+
+async function checkPorts(env: Context["env"]): Promise<Finding[]> {
+  const bind = env.COLIBRI_BIND || "127.0.0.1";
+  return [
+    await checkPort(bind, env.COLIBRI_PORT || "8080", "COLIBRI_PORT", "functions"),
+    await checkPort(bind, env.COLIBRI_CONTROL_PORT || "8081", "COLIBRI_CONTROL_PORT", "control"),
+  ];
+}
+
+async function checkPort(bind: string, text: string, variable: string, use: string): Promise<Finding> {
+  const check = `port ${text}`;
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) return fail(check, `${variable} is no port`, `Set ${variable} to a number up to 65535.`);
+  const refused = await refusalOf(port, bind);
+  if (refused === undefined) return ok(check, `free, for ${use}`);
+  if (refused === "EADDRINUSE")
+    return fail(
+      check,
+      `taken by another program, needed for ${use}`,
+      `End that program, or set ${variable} to a free port.`,
+    );
+  return fail(
+    check,
+    `can't be opened on ${bind} (${refused})`,
+    `Set ${variable} or COLIBRI_BIND to what this user may open.`,
+  );
+}
+
+function refusalOf(port: number, bind: string): Promise<string | undefined> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen(port, bind, () => server.close(() => resolve(undefined)));
+  });
+}

@@ -1,0 +1,71 @@
+import { execFile } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
+import type { Context } from "../context.ts";
+import { type Finding, fail, info, ok, warn } from "./finding.ts";
+
+const run = promisify(execFile);
+const LONGEST_MS = 10_000;
+const NODE_MAJOR = 24;
+const PYTHON_MINOR = 9;
+
+type Env = Context["env"];
+
+export function checkNode(version: string, path: string): Finding {
+  const detail = `${version} (${path})`;
+  if (Number(version.split(".")[0]) >= NODE_MAJOR) return ok("Node", detail);
+  return fail("Node", detail, `Node ${NODE_MAJOR} is needed: run "npm ci" without --omit=optional, or install it.`);
+}
+
+export async function checkPython(env: Env): Promise<Finding> {
+  const found = await outputOf("python3", ["--version"], env);
+  const version = found && /Python (3\.(\d+)\.\S+)/.exec(found);
+  if (!version) return warn("python3", "not found", "Python functions need it: apt-get install python3");
+  if (Number(version[2]) < PYTHON_MINOR)
+    return warn("python3", version[1]!, `Python functions need 3.${PYTHON_MINOR} or later.`);
+  return ok("python3", version[1]!);
+}
+
+export async function checkPip(env: Env): Promise<Finding> {
+  const found = await outputOf("python3", ["-m", "pip", "--version"], env);
+  const version = found && /^pip (\S+)/.exec(found)?.[1];
+  if (version) return ok("pip", version);
+  return warn("pip", "not found", "Functions with a requirements.txt need it: apt-get install python3-pip");
+}
+
+export async function checkNpm(env: Env): Promise<Finding> {
+  const version = (await outputOf("npm", ["--version"], env))?.trim();
+  if (version) return ok("npm", version);
+  return warn("npm", "not found", "Functions with a package-lock.json need it: apt-get install npm");
+}
+
+/** crun, runc and runsc run containers; this version does not use them yet. */
+export function checkContainerRuntimes(env: Env): Finding {
+  const found = ["crun", "runc", "runsc"].flatMap((name) => findProgram(name, env) ?? []);
+  return info("OCI runtimes", found.length > 0 ? found.join(", ") : "none of crun, runc, runsc");
+}
+
+/** Standard output, or undefined when the program is not there or fails. */
+async function outputOf(name: string, args: readonly string[], env: Env): Promise<string | undefined> {
+  try {
+    const { stdout } = await run(name, [...args], { env: { ...env }, timeout: LONGEST_MS });
+    return stdout;
+  } catch {
+    return undefined;
+  }
+}
+
+export function findProgram(name: string, env: Env): string | undefined {
+  const folders = (env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,62 @@
+import { CommanderError } from "commander";
+import type { Context, Output } from "./context.ts";
+import { CliError, EXIT, type ExitCode } from "./failure.ts";
+import { createStyle } from "./output/style.ts";
+import { createProgram } from "./program.ts";
+
+/** 128 + SIGPIPE, as of any program whose reader left. */
+const READER_LEFT: ExitCode = 141;
+
+/** Runs one command and ends the process with its exit code. */
+export async function run(process: NodeJS.Process, context: Context): Promise<void> {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(READER_LEFT);
+      throw error;
+    });
+  const code = await execute(process.argv.slice(2), context);
+  await flushed(process.stdout);
+  await flushed(process.stderr);
+  process.exit(code); // standard input may still be open
+}
+
+/** The exit code. What went wrong is told on standard error. */
+export async function execute(argv: readonly string[], context: Context): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok;
+  try {
+    const program = createProgram(context, (ended) => {
+      code = ended;
+    });
+    await program.parseAsync(argv, { from: "user" });
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return report(error, context);
+  }
+}
+
+function report(error: unknown, context: Context): ExitCode {
+  if (error instanceof CliError) {
+    context.stderr.write(renderFailure(error, context));
+    return error.exit;
+  }
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  const hint = context.env.COLIBRI_DEBUG ? (stack ?? "") : "Set COLIBRI_DEBUG=1 to see where it happened.";
+  context.stderr.write(renderFailure(new CliError(message, { hints: [hint] }), context));
+  return EXIT.failure;
+}
+
+/** What a terminal would obey instead of show: messages may come from users' code. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is looked for
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
+export function renderFailure(error: CliError, { stderr, env }: Pick<Context, "stderr" | "env">): string {
+  const style = createStyle(stderr, env);
+  const indented = (text: string): string => text.replace(CONTROL, "?").replace(/\n(?=[^\n])/g, "\n  ");
+  const hints = error.hints.map((hint) => `  ${style("dim", indented(hint))}\n`);
+  return `${style("red", "error:")} ${indented(error.message)}\n${hints.join("")}`;
+}
+
+function flushed(stream: Output): Promise<void> {
+  return new Promise((resolve) => stream.write("", () => resolve()));
+}
