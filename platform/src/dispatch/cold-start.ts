@@ -148,7 +148,7 @@ export class ColdStarts {
     const begun = this.#deps.clock.monotonic();
     let sandbox: HeldSandbox;
     try {
-      sandbox = revision.loaded.pop() ?? (await this.#acquire(revision));
+      sandbox = this.#takeLoaded(revision) ?? (await this.#acquire(revision));
     } catch (error) {
       revision.starting--;
       this.#failed(revision, toFailure(error));
@@ -159,6 +159,16 @@ export class ColdStarts {
       this.#expected.get(sandbox.id)?.settle({ kind: "gone", failure: toFailure(error) });
     });
     await this.#finish(revision, sandbox, ready, begun);
+  }
+
+  /** One whose `init` failed before: it has the code, and its process need not be started again. */
+  #takeLoaded(revision: RevisionDispatch): HeldSandbox | undefined {
+    for (const sandbox of revision.sandboxes.values()) {
+      if (sandbox.state !== "loaded") continue;
+      sandbox.state = "starting";
+      return sandbox;
+    }
+    return undefined;
   }
 
   async #acquire(revision: RevisionDispatch): Promise<HeldSandbox> {
@@ -212,7 +222,8 @@ export class ColdStarts {
         ? error.failure
         : { code: "start-failed" as const, message: error instanceof Error ? error.message : String(error) };
     if (error instanceof StartError && error.kind === "failed" && sandbox.stream?.closed === false) {
-      revision.loaded.push(sandbox);
+      sandbox.state = "loaded";
+      sandbox.idleSinceMs = this.#deps.clock.monotonic();
     } else {
       sandbox.state = "gone";
       revision.sandboxes.delete(sandbox.id);

@@ -198,7 +198,7 @@ export class Dispatcher {
 
   /** No new invocations; gone when the running ones are done. */
   #drain(revision: RevisionDispatch, sandbox: HeldSandbox, reason: string): void {
-    if (sandbox.state === "ready") sandbox.state = "draining";
+    if (sandbox.state === "ready" || sandbox.state === "loaded") sandbox.state = "draining";
     if (sandbox.used === 0 && sandbox.state === "draining") this.#remove(revision, sandbox, "stopped", reason);
   }
 
@@ -297,15 +297,20 @@ export class Dispatcher {
   }
 
   #sweepIdle(): void {
-    const now = this.#deps.clock.monotonic();
     for (const owned of this.#functions.values()) {
-      const { min, max, keepAliveMs } = owned.plan.policy.scaling;
-      for (const revision of owned.revisions.values()) {
-        const ready = [...revision.sandboxes.values()].filter((sandbox) => sandbox.state === "ready");
-        for (const sandbox of expired(ready, { live: revision.live, keepAliveMs, min, max }, now))
-          this.#remove(revision, sandbox, "idle", "idle");
-      }
+      for (const revision of owned.revisions.values()) this.#sweepRevision(revision);
       this.#retire(owned);
     }
+  }
+
+  #sweepRevision(revision: RevisionDispatch): void {
+    const now = this.#deps.clock.monotonic();
+    const { live, policy } = revision;
+    const { min, max, keepAliveMs } = policy.scaling;
+    const of = (state: HeldSandbox["state"]) =>
+      [...revision.sandboxes.values()].filter((sandbox) => sandbox.state === state);
+    const idle = expired(of("ready"), { live, keepAliveMs, min, max }, now);
+    const useless = expired(of("loaded"), { live, keepAliveMs, min: 0, max }, now);
+    for (const sandbox of [...idle, ...useless]) this.#remove(revision, sandbox, "idle", "idle");
   }
 }

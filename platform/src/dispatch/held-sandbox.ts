@@ -5,9 +5,11 @@ import type { DataStream } from "./data-stream.ts";
 
 /**
  *     starting ──▶ ready ──▶ draining ──▶ gone
- *        └──────────┴──────────────────────▲
+ *      │    ▲        └─────────────────────▲
+ *      ▼    │ init is tried again          │
+ *     loaded ──────────────────────────────┘
  */
-export type HeldState = "starting" | "ready" | "draining" | "gone";
+export type HeldState = "starting" | "loaded" | "ready" | "draining" | "gone";
 
 /**
  * A sandbox that this owner holds, with its slots.

@@ -28,8 +28,6 @@ export class RevisionDispatch {
   readonly sandboxes = new Map<string, HeldSandbox>();
   /** Starts under way, also those that have no sandbox yet. */
   starting = 0;
-  /** Sandboxes whose `init` failed: loaded, ready to try again without a new process. */
-  readonly loaded: HeldSandbox[] = [];
   /** After a failed start nothing is started until then. */
   blockedUntil = 0;
   failures = 0;

@@ -54,6 +54,7 @@ const CAPABILITIES: SandboxCapabilities = Object.freeze({
 export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
   const { clock, random } = host.deps;
   let pids = 1_000;
+  let closed = false;
 
   function guestFor(spec: SandboxSpec): SimulatedGuest {
     const { prefix, behaviourOf, observer } = host.options;
@@ -75,9 +76,13 @@ export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
     async open(signal) {
       signal.throwIfAborted();
     },
-    async close() {},
+    async close() {
+      closed = true;
+    },
     async start(spec) {
       await sleep(clock, draw(random, host.options.startMs));
+      // Its agent is gone: nobody would hear of the guest.
+      if (closed) throw new PlatformError("start-failed", "the driver was closed during the start");
       if (random.next() < host.options.startFails)
         throw new PlatformError(
           "start-failed",
