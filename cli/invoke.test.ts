@@ -15,7 +15,7 @@ describe("invoke", () => {
     platform = new FixturePlatform();
     await platform.start();
     env = envFor(platform);
-    for (const name of ["echo", "about", "throw", "teapot", "broken"]) platform.addFunction("app", name);
+    for (const name of ["echo", "about", "throw", "teapot", "broken", "vanish"]) platform.addFunction("app", name);
   });
   afterEach(() => platform.stop());
 
@@ -150,6 +150,13 @@ describe("invoke", () => {
     const { code, err } = await colibri(["invoke", "app/ehco"], { env });
     assert.equal(code, 5);
     assert.match(err, /There is no function app\/ehco\.\n {2}Did you mean app\/echo\?/);
+  });
+
+  test("a connection that breaks before an answer: not known what ran, exit 3", async () => {
+    const { code, err } = await colibri(["invoke", "app/vanish", "-d", "x"], { env });
+    assert.equal(code, 3);
+    assert.match(err, /The connection broke before an answer came \(/);
+    assert.match(err, /limits\.body/);
   });
 
   test("nothing listens: exit 3, and where it looked", async () => {

@@ -32,7 +32,7 @@ export async function invoke(context: Context, name: string, options: InvokeOpti
   const headers = { ...bodyHeaders(body), ...(options.async && { prefer: "respond-async" }), ...given };
   const answer = await send({ method: method ?? (body ? "POST" : "GET"), url, headers, body: body?.content }).catch(
     (error) => {
-      throw away(connection, error);
+      throw away(connection, error, body);
     },
   );
   if (options.verbose) tellHead(context, answer);
@@ -79,12 +79,16 @@ function bodyHeaders(body: Body | undefined): OutgoingHttpHeaders {
   return { "content-type": body.type, ...(body.bytes !== undefined && { "content-length": body.bytes }) };
 }
 
-function away({ functions }: Connection, error: unknown): CliError {
+function away({ functions }: Connection, error: unknown, body: Body | undefined): CliError {
   const { code } = error as { code?: string };
   if (code !== "ECONNREFUSED" && code !== "ENOTFOUND" && code !== "EAI_AGAIN")
     return new CliError(`The connection broke before an answer came (${reasonOf(error)}).`, {
       exit: EXIT.unreachable,
-      hints: ["Whether the function ran is not known; its log tells."],
+      hints: [
+        "Whether the function ran is not known; its log tells.",
+        // A refusal that comes while data is sent can be lost together with the connection.
+        ...(body ? ["If much data was sent: it may be more than the function's `limits.body`."] : []),
+      ],
       cause: error,
     });
   const elsewhere = functions.from.startsWith("the default")
