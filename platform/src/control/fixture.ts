@@ -36,6 +36,8 @@ export const STORES = ["memory", "sqlite"] as const;
 
 /** Constructed on what lies in `folder`, so that a second one finds what the first left. */
 export interface Medium {
+  /** Where it is on disk; "" when it is not. */
+  readonly folder: string;
   readonly store: () => Store;
   readonly blobs: () => Blobs;
   remove(): Promise<void>;
@@ -45,11 +47,12 @@ export async function makeMedium(kind: (typeof STORES)[number]): Promise<Medium>
   const clock = createSystemClock();
   if (kind === "memory") {
     const blobs = createMemoryBlobs({ now: clock.now });
-    return { store: () => createMemoryStore({ id: "test" }), blobs: () => blobs, remove: async () => {} };
+    return { folder: "", store: () => createMemoryStore({ id: "test" }), blobs: () => blobs, remove: async () => {} };
   }
   const folder = await mkdtemp(join(tmpdir(), "colibri-control-"));
   const onLost = (error: Error) => assert.fail(error);
   return {
+    folder,
     store: () => createSqliteStore({ onLost }, { path: join(folder, "control.db"), id: "test" }),
     blobs: () => createFilesystemBlobs({ root: join(folder, "blobs") }),
     remove: () => rm(folder, { recursive: true }),

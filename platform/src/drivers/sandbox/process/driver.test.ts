@@ -5,13 +5,14 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createSystemClock } from "#base/clock.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createSilentLog } from "#base/log.ts";
 import { readStat } from "#base/process-group.ts";
 import { createSystemRandom } from "#base/random.ts";
+import { bundleGuests } from "#guest/bundle.ts";
 import { type SandboxFixture, testSandboxDriver } from "#ports/sandbox/conformance.ts";
 import type { Sandbox, SandboxDriver, SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
 import { GuestSession } from "#ports/sandbox/testing/guest-session.ts";
@@ -23,8 +24,15 @@ const network = createSocketNetwork();
 const deps = { network, clock, random: createSystemRandom(), log: createSilentLog() };
 const path = (url: string) => fileURLToPath(new URL(url, import.meta.url));
 const holder = path("./holder.fixture.ts");
-const guest = path("../../../ports/sandbox/testing/fixture-guest.ts");
 const functions = path("../../../ports/sandbox/testing/functions");
+
+/** The real guest, made once for all tests. */
+let guest = "";
+const guests = mkdtempSync(join(tmpdir(), "colibri-guests-"));
+before(async () => {
+  guest = (await bundleGuests(guests)).nodejs;
+});
+after(() => rmSync(guests, { recursive: true }));
 
 interface ProcessFixture extends SandboxFixture {
   /** The spawner's children stay, unwatched. */

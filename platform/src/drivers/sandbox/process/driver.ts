@@ -17,6 +17,7 @@ import type {
   SandboxSpec,
 } from "#ports/sandbox/index.ts";
 import { findLeftovers } from "./leftovers.ts";
+import { isListening } from "./listening.ts";
 import { MemorySampler } from "./sampler.ts";
 import { ProcessSandbox } from "./sandbox.ts";
 import { type ProcessName, SpawnerClient } from "./spawner-client.ts";
@@ -106,7 +107,7 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
     void sandbox.gone.then(({ detail }) => {
       exit = sandbox.lastWords === "" ? detail : `${detail}: ${sandbox.lastWords}`;
     });
-    while (exit === undefined && !existsSync(sandbox.address)) {
+    while (exit === undefined && !(await isListening(sandbox.address))) {
       if (deps.clock.monotonic() >= untilMs) {
         await sandbox.kill("start-failed");
         await sandbox.gone;
