@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
+import type { Worker } from "node:worker_threads";
 import { createIds, idFloor } from "#base/ids.ts";
 import { createLog } from "#base/log.ts";
 import { createSeededRandom, type Random } from "#base/random.ts";
@@ -39,10 +41,11 @@ const idAt = (ms: number, suffix = "") => idFloor(START_MS + ms).slice(0, 26 - s
 async function createStage(t: TestContext, options: Partial<RecordsOptions> = {}) {
   const folder = mkdtempSync(join(tmpdir(), "colibri-records-"));
   const clock = new SimulatedClock(START_MS);
+  const lost: string[] = [];
   const lines: { level: string; message: string }[] = [];
   const log = createLog({ clock, write: (line) => lines.push(JSON.parse(line)) }, { level: "info" });
   const path = join(folder, "control", "records.db");
-  const make = () => createRecords({ clock, log }, { path, ...options });
+  const make = () => createRecords({ clock, log, onLost: (error) => lost.push(error.message) }, { path, ...options });
   const records = make();
   await records.open(signal);
   t.after(async () => {
@@ -70,13 +73,13 @@ async function createStage(t: TestContext, options: Partial<RecordsOptions> = {}
     database.close();
     return row as { batches: number; first: string | null };
   };
-  return { path, clock, records, make, lines, ids, all, count };
+  return { path, clock, records, lost, make, lines, ids, all, count };
 }
 
 test("a record comes back as it was told", async (t) => {
   const { records } = await createStage(t);
   const row = rowOf(idAt(5), "function-error");
-  await records.put([batchOf([row])]);
+  await records.append([batchOf([row])]);
   const expected = {
     id: row[0],
     function: "thumb",
@@ -102,7 +105,7 @@ test("a record comes back as it was told", async (t) => {
 test("pages end where there is no more, and functions do not mix", async (t) => {
   const { records, ids } = await createStage(t);
   const mine = [1, 2, 3].map((ms) => rowOf(idAt(ms)));
-  await records.put([batchOf(mine), batchOf([rowOf(idAt(2, "X"))], { tenant: "other" })]);
+  await records.append([batchOf(mine), batchOf([rowOf(idAt(2, "X"))], { tenant: "other" })]);
   const [first, second, third] = mine.map(([id]) => id);
   assert.deepEqual(await ids(), [third, second, first]);
   assert.deepEqual(await ids({}, { ...ref, tenant: "other" }), [idAt(2, "X")]);
@@ -149,7 +152,7 @@ for (let seed = 1; seed <= 4; seed++) {
   test(`batches may overlap and span hours: pages give all, once, newest first (seed ${seed})`, async (t) => {
     const { records, all } = await createStage(t);
     const { batches, rows } = await randomBatches(createSeededRandom(seed));
-    for (const batch of batches) await records.put([batch]);
+    for (const batch of batches) await records.append([batch]);
     const expected = rows
       .map(([id]) => id)
       .sort()
@@ -171,10 +174,10 @@ test("a batch that is put again changes nothing, also when it is cut in parts", 
   const { records, all, count } = await createStage(t);
   const wide = batchOf([0, 30_000, 70_000, 200_000, 201_000].map((ms) => rowOf(idAt(ms))));
   const narrow = batchOf([rowOf(idAt(5))]);
-  await records.put([wide, narrow]);
+  await records.append([wide, narrow]);
   const { batches } = count();
   assert.equal(batches, 4);
-  await Promise.all([records.put([wide]), records.put([narrow, wide])]);
+  await Promise.all([records.append([wide]), records.append([narrow, wide])]);
   assert.equal(count().batches, batches);
   assert.equal((await all(100)).length, 6);
 });
@@ -183,9 +186,9 @@ test("a search that finds little gives up a page in time, and the next goes on w
   const { records, all } = await createStage(t);
   const sandbox = "x".repeat(800_000);
   const large = (ms: number): RecordRow => [...rowOf(idAt(ms)).slice(0, 10), sandbox, "http"] as unknown as RecordRow;
-  await records.put([batchOf([rowOf(idAt(0), "out-of-memory")])]);
-  for (let ms = 1; ms <= 50; ms++) await records.put([batchOf([large(ms)])]);
-  await records.put([batchOf([rowOf(idAt(60), "out-of-memory")])]);
+  await records.append([batchOf([rowOf(idAt(0), "out-of-memory")])]);
+  for (let ms = 1; ms <= 50; ms++) await records.append([batchOf([large(ms)])]);
+  await records.append([batchOf([rowOf(idAt(60), "out-of-memory")])]);
   const page = await records.list(ref, { limit: 10, outcome: "out-of-memory" });
   assert.deepEqual([page.items.length, page.next === undefined], [1, false]);
   assert.deepEqual(await all(10, "out-of-memory"), [idAt(60), idAt(0)]);
@@ -193,7 +196,7 @@ test("a search that finds little gives up a page in time, and the next goes on w
 
 test("puts at the same time are committed together, each is answered", async (t) => {
   const { records, all } = await createStage(t);
-  await Promise.all(Array.from({ length: 500 }, (_, ms) => records.put([batchOf([rowOf(idAt(ms))])])));
+  await Promise.all(Array.from({ length: 500 }, (_, ms) => records.append([batchOf([rowOf(idAt(ms))])])));
   assert.equal((await all(1_000)).length, 500);
 });
 
@@ -203,7 +206,7 @@ test("rows that are none are left out, a batch of garbage is refused or skipped,
   const mixed = { ...batchOf([good]), rows: JSON.stringify([good, 7, ["x"], [...rowOf(idAt(2))].fill("1", 3, 4)]) };
   const narrow = { ...batchOf([rowOf(idAt(3))]), rows: "{torn" };
   const wide = { ...batchOf([rowOf(idAt(4)), rowOf(idAt(900_000))]), rows: "{torn" };
-  await records.put([mixed, narrow, wide, batchOf([rowOf(idAt(5))])]);
+  await records.append([mixed, narrow, wide, batchOf([rowOf(idAt(5))])]);
   assert.deepEqual(await all(10), [idAt(5), idAt(1)]);
   assert.equal(lines.filter(({ message }) => message.includes("refused")).length, 1);
   assert.equal(await records.get(ref, idAt(3)), undefined);
@@ -212,7 +215,7 @@ test("rows that are none are left out, a batch of garbage is refused or skipped,
 test("what is too old goes, by the clock alone", async (t) => {
   const { records, clock, count } = await createStage(t, { maximumAgeMs: 600_000 });
   for (let minute = 0; minute < 5; minute++) {
-    await records.put([batchOf([rowOf(idAt(minute * 60_000))])]);
+    await records.append([batchOf([rowOf(idAt(minute * 60_000))])]);
     await clock.advance(60_000);
   }
   assert.equal(count().batches, 5);
@@ -229,7 +232,7 @@ test("what is too much goes, the oldest first", async (t) => {
   const { records, count, path } = await createStage(t, { maximumBytes: 2_000_000 });
   const rows = Array.from({ length: 1_000 }, (_, index) => rowOf(idAt(0, `${index}`.padStart(4, "0"))));
   for (let ms = 0; ms < 60; ms++)
-    await records.put([batchOf(rows.map((row) => [idAt(ms, row[0].slice(-4)), ...row.slice(1)] as never))]);
+    await records.append([batchOf(rows.map((row) => [idAt(ms, row[0].slice(-4)), ...row.slice(1)] as never))]);
   const { batches, first } = count();
   assert.ok(batches > 5 && batches < 30, `${batches} batches`);
   assert.equal(first, idAt(60 - batches, "0000"));
@@ -243,7 +246,7 @@ test("removing a function's records leaves those of others", async (t) => {
   const { records, all, ids } = await createStage(t);
   const other = { ...ref, function: "other" };
   const batches = Array.from({ length: 2_500 }, (_, ms) => batchOf([rowOf(idAt(ms))]));
-  await records.put([...batches, batchOf([rowOf(idAt(1))], other)]);
+  await records.append([...batches, batchOf([rowOf(idAt(1))], other)]);
   await records.remove(ref);
   assert.deepEqual(await all(10), []);
   assert.deepEqual(await ids({}, other), [idAt(1)]);
@@ -251,13 +254,27 @@ test("removing a function's records leaves those of others", async (t) => {
 
 test("what is committed is there for whoever opens the file next; close works twice", async (t) => {
   const { records, make } = await createStage(t);
-  await records.put([batchOf([rowOf(idAt(1))])]);
+  await records.append([batchOf([rowOf(idAt(1))])]);
   const again = make();
   await again.open(signal);
   assert.equal((await again.get(ref, idAt(1)))?.id, idAt(1));
   await again.close();
   await again.close();
-  await assert.rejects(again.put([]), { code: "store-unavailable" });
+  await assert.rejects(again.append([]), { code: "store-unavailable" });
+});
+
+test("a thread that ends unasked is told, once, and every call is settled", async (t) => {
+  const started = Promise.withResolvers<Worker>();
+  process.once("worker", (worker) => started.resolve(worker));
+  const { records, lost } = await createStage(t);
+  const worker = await started.promise;
+  const waiting = records.append([batchOf([rowOf(idAt(1))])]);
+  const ended = once(worker, "exit");
+  void worker.terminate();
+  await assert.rejects(Promise.all([waiting, records.get(ref, idAt(1))]), { code: "store-unavailable" });
+  await ended;
+  assert.equal(lost.length, 1);
+  await assert.rejects(records.get(ref, idAt(1)), { code: "store-unavailable" });
 });
 
 test("a file that is no database, and one of a newer version, are said to be so", async (t) => {

@@ -17,6 +17,13 @@ const TRIM_EVERY_MS = 60_000;
 /** An id, or just behind one. */
 const CURSOR = /^[0-9A-HJKMNP-TV-Z]{26}0?$/;
 
+export interface RecordsDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The thread with the database ended unasked: a bug, after which nothing is kept any more. */
+  readonly onLost: (error: Error) => void;
+}
+
 export interface RecordsOptions {
   /** The database file. */
   readonly path: string;
@@ -30,8 +37,8 @@ export interface RecordsOptions {
 export interface Records {
   open(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
-  /** Resolves when they are committed. Putting a batch again changes nothing. */
-  put(items: readonly RecordsItem[]): Promise<void>;
+  /** Resolves when they are committed. Appending a batch again changes nothing. */
+  append(items: readonly RecordsItem[]): Promise<void>;
   /** Newest first. A page may be short, even empty, and still have `next`. */
   list(ref: FunctionRef, query: RecordQuery): Promise<{ items: InvocationRecord[]; next?: string }>;
   get(ref: FunctionRef, id: string): Promise<InvocationRecord | undefined>;
@@ -39,7 +46,7 @@ export interface Records {
   remove(ref: FunctionRef): Promise<void>;
 }
 
-export function createRecords(deps: { readonly clock: Clock; readonly log: Log }, options: RecordsOptions): Records {
+export function createRecords(deps: RecordsDeps, options: RecordsOptions): Records {
   return new DatabaseRecords(deps, options);
 }
 
@@ -56,11 +63,12 @@ interface PendingPut extends Waiting {
  * Owns: the thread with the database, the calls it has not answered, puts that wait to be committed together.
  * Does not own: what is in the database (records/table.ts).
  * Invariants: 1. one put is under way at a time, those that come meanwhile are committed together after it; 2. every call is
- * settled, by an answer or by the thread's end. A thread that ends unasked is a bug and takes the process along.
+ * settled, by an answer or by the thread's end.
  */
 class DatabaseRecords implements Records {
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #onLost: (error: Error) => void;
   readonly #options: RecordsOptions;
   readonly #waiting = new Map<number, Waiting>();
   #worker: Worker | undefined;
@@ -69,9 +77,10 @@ class DatabaseRecords implements Records {
   #putting = false;
   #timer: Timer | undefined;
 
-  constructor(deps: { readonly clock: Clock; readonly log: Log }, options: RecordsOptions) {
+  constructor(deps: RecordsDeps, options: RecordsOptions) {
     this.#clock = deps.clock;
     this.#log = deps.log;
+    this.#onLost = deps.onLost;
     this.#options = options;
   }
 
@@ -82,6 +91,8 @@ class DatabaseRecords implements Records {
     const data: RecordsWorkerData = { path, limits: { maximumAgeMs, maximumBytes } };
     this.#worker = new Worker(new URL("./records/worker.ts", import.meta.url), { workerData: data });
     this.#worker.on("message", (result: RecordsResult) => this.#settle(result));
+    this.#worker.once("error", (error) => this.#lost(error instanceof Error ? error : new Error(String(error))));
+    this.#worker.once("exit", (code) => this.#lost(new Error(`the thread of ${path} ended with ${code}`)));
     try {
       await this.#call("open");
     } catch (error) {
@@ -103,7 +114,7 @@ class DatabaseRecords implements Records {
     await worker.terminate();
   }
 
-  put(items: readonly RecordsItem[]): Promise<void> {
+  append(items: readonly RecordsItem[]): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     this.#pending.push({ items, resolve, reject });
     if (!this.#putting) void this.#putPending();
@@ -142,6 +153,17 @@ class DatabaseRecords implements Records {
       }
     }
     this.#putting = false;
+  }
+
+  #lost(error: Error): void {
+    // Closed, or told already.
+    if (this.#worker === undefined) return;
+    this.#worker = undefined;
+    if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
+    const failure = new PlatformError("store-unavailable", `records are lost: ${error.message}`, { cause: error });
+    for (const { reject } of this.#waiting.values()) reject(failure);
+    this.#waiting.clear();
+    this.#onLost(error);
   }
 
   #trimLater(): void {
