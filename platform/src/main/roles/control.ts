@@ -5,6 +5,7 @@ import { findRuntimes } from "#platform/agent/index.ts";
 import { createBuilder } from "#platform/builder/builder.ts";
 import { ADMIN, createTokens, hashToken } from "#platform/control/access.ts";
 import { createControl } from "#platform/control/control.ts";
+import { Forgetting } from "#platform/control/forgetting.ts";
 import { createFunctionLogs } from "#platform/control/function-logs.ts";
 import { createReportedMetrics } from "#platform/control/metrics.ts";
 import { createPlanServer } from "#platform/control/plan-server.ts";
@@ -33,7 +34,7 @@ export const open: OpenRole = async (context) => {
     searchPath: process.env.PATH ?? "",
   });
   const logs = createFunctionLogs({ clock, log }, { folder: paths.control.logs, ...LOG_LIMITS });
-  const records = createRecords({ clock, log, onLost: crash }, { path: paths.control.records });
+  const records = createRecords({ clock, log }, { path: paths.control.records });
   const metrics = createReportedMetrics({ clock });
   const reports = createReportServer(
     {
@@ -41,7 +42,7 @@ export const open: OpenRole = async (context) => {
       clock,
       log,
       sinks: {
-        records: (items) => records.append(items),
+        records: (items) => records.put(items),
         logs: (items) => logs.append(items),
         meters: (reporter, text) => metrics.put(reporter, text),
       },
@@ -100,11 +101,20 @@ export const open: OpenRole = async (context) => {
   await reports.open(signal);
   const port = await control.open(signal);
   await plans.open(signal);
+  const forgetting = new Forgetting({
+    feed: control.feed,
+    log,
+    remove: async (ref) => {
+      await logs.remove(ref);
+      await records.remove(ref);
+    },
+  });
   return {
     facts: { port },
     async close() {
       await control.close();
       await builder.close();
+      await forgetting.close();
       await plans.close();
       await reports.close();
       await records.close();
