@@ -10,7 +10,7 @@ const ENTRIES: EntryRow[] = [
   { entry: /^package\.json$/, why: "npm runs its scripts" },
   { entry: /^bin\//, why: "what npx and a shell start" },
   { entry: /\.test\.ts$/, why: "node --test finds them" },
-  { entry: /^platform\/src\/ports\/[^/]+\/bench\.ts$/, why: "run by hand, one a port" },
+  { entry: /(?:^|[./])bench\.ts$/, why: "run by hand" },
   { entry: /^examples\//, why: "users' code, deployed by folder" },
   { entry: /^sdk\/[^/]+\/index\.ts$/, why: "what user code imports" },
   { entry: /^tools\/write-[^/]+\.ts$/, why: "run by hand, writes the pages that are generated" },

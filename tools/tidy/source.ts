@@ -30,8 +30,13 @@ export function isScript(path: string): boolean {
 }
 
 /** A port's conformance suite and bench are run by tests and benches only, so they count as such. */
+/** Tests, and what only they use: suites, fixtures, benches. */
 export function isTest(path: string): boolean {
-  return path.endsWith(".test.ts") || /^platform\/src\/ports\/[^/]+\/(?:conformance|bench)\.ts$/.test(path);
+  return (
+    /(?:^|[./])(?:test|fixture|bench)\.(?:ts|mjs)$/.test(path) ||
+    /\/(?:testing|fixture)\//.test(path) ||
+    /^platform\/src\/ports\/[^/]+\/conformance\.ts$/.test(path)
+  );
 }
 
 /** Input for tests, kept as it is whatever our rules say. */

@@ -34,7 +34,7 @@ export const open: OpenRole = async (context) => {
     searchPath: process.env.PATH ?? "",
   });
   const logs = createFunctionLogs({ clock, log }, { folder: paths.control.logs, ...LOG_LIMITS });
-  const records = createRecords({ clock, log }, { path: paths.control.records });
+  const records = createRecords({ clock, log, onLost: crash }, { path: paths.control.records });
   const metrics = createReportedMetrics({ clock });
   const reports = createReportServer(
     {
@@ -42,7 +42,7 @@ export const open: OpenRole = async (context) => {
       clock,
       log,
       sinks: {
-        records: (items) => records.put(items),
+        records: (items) => records.append(items),
         logs: (items) => logs.append(items),
         meters: (reporter, text) => metrics.put(reporter, text),
       },
