@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { FixturePlatform, TOKEN } from "../fixture/platform.ts";
@@ -70,6 +70,25 @@ describe("what is said when it can't be used", () => {
     assert.equal(code, 3);
     assert.match(err, /^error: Colibri is not running here: start it with `npm start`\.$/m);
     assert.match(err, new RegExp(`Looked for ${platform.url} \\(from .*platform.json\\): connection refused; home: `));
+  });
+
+  test("running, but without control: as told by the lock of a process that lives", async (t) => {
+    await platform.stop();
+    const cwd = temporaryFolder(t);
+    const home = join(cwd, ".colibri");
+    const started = readFileSync("/proc/self/stat", "utf8")
+      .replace(/^.*\) /s, "")
+      .split(" ")[19];
+    const addresses = JSON.stringify({ controlUrl: platform.url });
+    writeHome(home, { "run/platform.json": addresses, "platform.lock": `${process.pid} ${started}` });
+    const { code, err } = await onTerminal(["list"], { cwd, env: {} });
+    assert.equal(code, 3);
+    assert.match(err, /Colibri runs here, but control does not answer/);
+    assert.match(err, new RegExp(`Process ${process.pid} runs on`));
+    const { code: unwell, out } = await onTerminal(["doctor"], { cwd, env: { PATH: process.env.PATH ?? "" } });
+    assert.deepEqual([unwell, /platform +Colibri runs here, but/.test(out)], [1, true]);
+    writeHome(home, { "platform.lock": `${process.pid} 1` });
+    assert.match((await onTerminal(["list"], { cwd, env: {} })).err, /Colibri is not running here/);
   });
 
   test("not reachable there", async () => {

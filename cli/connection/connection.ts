@@ -1,6 +1,6 @@
 import type { Context } from "../context.ts";
 import { CliError, EXIT, usageError } from "../failure.ts";
-import { findHome, type Home, platformFile, readPlatform, readToken, tokenFile } from "./home.ts";
+import { findHome, type Home, lockHolder, platformFile, readPlatform, readToken, tokenFile } from "./home.ts";
 
 /** A value and where it came from: what is wrong with it is told together with that. */
 export interface Sourced {
@@ -79,6 +79,16 @@ export function unreachable({ control, home }: Connection, cause: unknown): CliE
       hints: ["The address is from COLIBRI_URL: check it, and that the platform runs there."],
       cause,
     });
+  const holder = lockHolder(home);
+  if (holder !== undefined)
+    return new CliError(
+      `Colibri runs here, but control does not answer at ${control.value} (${why}): try again in a moment.`,
+      {
+        exit: EXIT.unreachable,
+        hints: [`Process ${holder} runs on ${home.path}; what goes on is in logs/platform.ndjson there.`],
+        cause,
+      },
+    );
   return new CliError("Colibri is not running here: start it with `npm start`.", {
     exit: EXIT.unreachable,
     hints: [

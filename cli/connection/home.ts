@@ -50,6 +50,15 @@ export function readPlatform(home: Home): RunningPlatform | undefined {
   }
 }
 
+/** The process that holds the home's lock, if it lives: then a platform runs there, whether or not all of it answers. */
+export function lockHolder(home: Home): number | undefined {
+  const [pid = "", started] = (readOptional(join(home.path, "platform.lock")) ?? "").split(" ");
+  const stat = /^\d+$/.test(pid) ? readOptional(`/proc/${pid}/stat`) : undefined;
+  // Field 22 tells a process from a later one with its number; the name before it may hold anything but ends with the last bracket.
+  const since = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  return since !== undefined && since === started?.trim() ? Number(pid) : undefined;
+}
+
 export function readToken(home: Home): string | undefined {
   return readOptional(tokenFile(home))?.trim() || undefined;
 }

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { Health, Runtime } from "#contract/api/resources.ts";
 import { Client } from "../client/client.ts";
 import { type Connection, findConnection } from "../connection/connection.ts";
+import { lockHolder } from "../connection/home.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT } from "../failure.ts";
 import { showBytes } from "../output/units.ts";
@@ -61,6 +62,7 @@ async function checkPlatform(context: Context, connection: Connection): Promise<
     if (error.exit !== EXIT.unreachable) return [warn("platform", error.message, error.hints.join(" "))];
     if (connection.control.from === "COLIBRI_URL")
       return [fail("platform", error.message, "Start it there, or correct COLIBRI_URL.")];
+    if (lockHolder(connection.home) !== undefined) return [fail("platform", error.message, error.hints.join(" "))];
     return [ok("platform", "not running; start it with `npm start`"), ...(await checkPorts(context.env))];
   }
 }
