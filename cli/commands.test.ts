@@ -89,12 +89,8 @@ describe("commands that show and remove", () => {
     assert.deepEqual([...platform.functions.keys()], ["blog/post"]);
   });
 
-  test("delete asks nobody where nobody is, and then needs --yes", async () => {
-    const refused = await colibri(["delete", "shop/greet"], { env });
-    assert.equal(refused.code, 2);
-    assert.match(refused.err, /add --yes/);
-    assert.equal(platform.functions.size, 3);
-    const done = await colibri(["delete", "shop/greet", "--yes", "--json"], { env });
+  test("delete asks nobody where nobody is: a script means what it says", async () => {
+    const done = await colibri(["delete", "shop/greet", "--json"], { env });
     assert.deepEqual(JSON.parse(done.out), { deleted: ["shop/greet"] });
     assert.equal(platform.functions.size, 2);
   });

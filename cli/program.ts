@@ -157,7 +157,7 @@ function addDelete(program: Command, context: Context, ended: Ended): void {
     "delete hello/greet",
     "delete hello --yes",
   ])
-    .option("-y, --yes", "do not ask; needed where nobody can be asked")
+    .option("-y, --yes", "do not ask; where nobody can be asked, as in a script, nobody is")
     .option(...JSON_OPTION)
     .addOption(tenantOption())
     .action(async (name: string, options) => {

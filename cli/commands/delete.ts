@@ -3,7 +3,7 @@ import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context, Input } from "../context.ts";
-import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
+import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { count } from "../output/units.ts";
 import { checkTenant, type FunctionName, parseTarget } from "../target.ts";
 
@@ -24,12 +24,11 @@ export async function remove(context: Context, name: string, options: DeleteOpti
   const target = parseTarget(name);
   const client = new Client(findConnection(context), checkTenant(options.tenant));
   const asks = context.stdin.isTTY === true && context.stderr.isTTY === true;
-  if (!options.yes && !asks)
-    throw usageError(`Nobody can be asked here whether to delete ${name}: add --yes.`, `colibri delete ${name} --yes`);
   const doomed = await orSuggest(client, target, () =>
     target.function === undefined ? doomedApp(client, target.app) : doomedFunction(client, target),
   );
-  if (!options.yes && !(await agrees(context, doomed))) throw new CliError("Nothing was deleted.");
+  // A script that says delete means it; a person at a terminal may have mistyped.
+  if (asks && !options.yes && !(await agrees(context, doomed))) throw new CliError("Nothing was deleted.");
   await orSuggest(client, target, () => doomed.remove());
   if (options.json) context.stdout.write(`${JSON.stringify({ deleted: doomed.functions })}\n`);
   else context.stdout.write(`Deleted ${doomed.what}.\n`);

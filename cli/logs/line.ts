@@ -7,14 +7,15 @@ const COLOURS: Readonly<Record<LogLine["level"], Colour | undefined>> = {
   warn: "yellow",
   error: "red",
 };
-/** The end of an id differs most: its beginning is the time. */
+/** Of an id, what differs most: the last characters of its time, and its counter (base/ids.ts). */
 const SHORT_ID = 8;
+const SHORT_ID_END = 14;
 
 /** `time level id text`: further lines of a text with many, such as a stack, are indented below. */
 export function renderLine(line: LogLine, style: Style): string {
   const colour = COLOURS[line.level];
   const level = line.level.padEnd(5);
-  const id = (line.invocation?.slice(-SHORT_ID) ?? (line.stream === "platform" ? "platform" : "-")).padEnd(SHORT_ID);
+  const id = (line.invocation?.slice(SHORT_ID_END - SHORT_ID, SHORT_ID_END) ?? (line.stream === "platform" ? "platform" : "-")).padEnd(SHORT_ID);
   const text = line.text.replace(/\n$/, "").replaceAll("\n", "\n    ");
   const shown = colour === undefined ? text : style(colour, text);
   return `${style("dim", line.at)} ${colour === undefined ? level : style(colour, level)} ${style("cyan", id)} ${shown}\n`;

@@ -2,7 +2,7 @@
 import { type File, scan } from "./source.ts";
 
 /**
- * `lines` leaves out the named functions and methods inside, each of which is measured by itself, and the callbacks of
+ * `lines` leaves out the named functions, methods and tests inside, each of which is measured by itself, and the callbacks of
  * `describe` and `suite`: those are lists of tests.
  */
 export type FunctionSpan = { name: string; start: number; lines: number };
@@ -15,6 +15,9 @@ const PAIRS: Record<string, string> = { ")": "(", "]": "[", "}": "{" };
 const STATEMENTS = new Set(["if", "for", "while", "switch", "catch", "with", "await"]);
 const GROUP =
   /\b(?:describe|suite)(?:\.\w+)?\s*\(\s*["'`][^"'`]*["'`]\s*,\s*(?:\{[^}]*\}\s*,\s*)?(?:async\s*)?\(\w*\)\s*=>\s*\{/g;
+/** A test within a function that lists tests: the list may be long, each test may not. */
+const TEST =
+  /\b(?:test|it)(?:\.\w+)?\s*\(\s*(?:"[^"]*"|'[^']*'|`[^`]*`|[^,(){}]+)\s*,\s*(?:\{[^}]*\}\s*,\s*)?(?:async\s*)?\(\w*\)\s*=>\s*\{/g;
 const TYPE_OPERATOR = /[|&?:]|=>|\b(?:is|extends|readonly|keyof|typeof|asserts|unique|infer|new)\b/y;
 const TYPE_WORD = /[\w$.]+|["'`][^"'`]*["'`]/y;
 
@@ -22,7 +25,8 @@ export function functionsOf(file: File): FunctionSpan[] {
   const code = withEnds(scan(file).code);
   const groups = new Set([...code.text.matchAll(GROUP)].map((match) => match.index + match[0].length - 1));
   const bodies = bodiesOf(code);
-  const apart = [...groups, ...bodies.filter(({ named }) => named).map(({ open }) => open)];
+  const tests = [...code.text.matchAll(TEST)].map((match) => match.index + match[0].length - 1);
+  const apart = [...groups, ...tests, ...bodies.filter(({ named }) => named).map(({ open }) => open)];
   return bodies
     .filter(({ open }) => !groups.has(open))
     .map(({ start, open }) => ({

@@ -7,12 +7,6 @@ export type PackageRow = { name: string; folders: string[]; why: string };
 
 export const PACKAGES: PackageRow[] = [
   { name: "fastify", folders: ["platform/src/control/"], why: "the control API: routing, validation, hooks" },
-  { name: "@fastify/swagger", folders: ["platform/src/control/"], why: "OpenAPI from the schemas that validate" },
-  {
-    name: "@fastify/type-provider-typebox",
-    folders: ["platform/src/control/"],
-    why: "handlers typed by their schemas",
-  },
   {
     name: "typebox",
     folders: ["contract/", "platform/src/control/"],
