@@ -66,7 +66,7 @@ export class Connection {
   /** Writes what waits; the kernel has it when this returns unless `buffered` says otherwise. */
   flush(): void {
     this.#scheduled = false;
-    if (this.#closed || this.#writer.bytes === 0) return;
+    if (this.closed || this.#writer.bytes === 0) return;
     this.#handlers.beforeFlush?.();
     const pieces = this.#writer.take();
     if (pieces.length === 1) {
@@ -81,7 +81,7 @@ export class Connection {
   /** Flushes, and calls back when the kernel has everything: at once, mostly. */
   flushed(action: () => void): void {
     this.flush();
-    if (this.#closed || this.#socket.writableLength === 0) action();
+    if (this.closed || this.#socket.writableLength === 0) action();
     else this.#socket.write(NOTHING, () => action());
   }
 
@@ -90,9 +90,9 @@ export class Connection {
     return this.#writer.bytes + this.#socket.writableLength;
   }
 
-  /** Also within the turn in which a write has failed, before `closed` is told. */
+  /** Also when a write has failed or the other side has left, before the handlers are told. */
   get closed(): boolean {
-    return this.#closed || this.#socket.errored !== null;
+    return this.#closed || !this.#socket.writable;
   }
 
   /** Ends it after what was sent. */

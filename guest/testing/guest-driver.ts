@@ -69,6 +69,8 @@ export class GuestDriver {
         PATH: process.env.PATH,
         HOME: join(folder, "tmp"),
         TMPDIR: join(folder, "tmp"),
+        // Something of the platform that user code must not see.
+        COLIBRI_SECRET: "of the platform",
         ...command.environment,
       },
     });
