@@ -17,7 +17,7 @@ export interface FoundRuntime extends RuntimeLaunch {
 
 export interface RuntimesOptions {
   /** The bundled guests, one file each. */
-  readonly guests: { readonly nodejs: string; readonly python: string };
+  readonly guests: { readonly nodejs: string; readonly python: string | undefined };
   /** The Node that runs guests, and its version. */
   readonly node: { readonly path: string; readonly version: string };
   /** Folders in which Python is looked for, as in PATH. */
@@ -39,8 +39,8 @@ export async function findRuntimes(options: RuntimesOptions): Promise<Runtimes> 
       environment: {},
     },
   ];
-  const python = await findPython(options.searchPath);
-  if (python !== undefined) {
+  const python = guests.python === undefined ? undefined : await findPython(options.searchPath);
+  if (python !== undefined && guests.python !== undefined) {
     const command = [python.path, "-E", "-s", guests.python];
     found.push({ name: "python", version: python.version, command, environment: {} });
   }
@@ -51,20 +51,21 @@ export function createRuntimes(found: readonly FoundRuntime[]): Runtimes {
   return { get: (name) => found.find((runtime) => runtime.name === name), list: () => found };
 }
 
-/** The first new enough python3 in the path, by its real location: a shim would not work in a guest's bare environment. */
+/**
+ * The first python3 of the path, if it is new enough: the one that the guest was compiled for. By its real location, since a
+ * shim would not work in a guest's bare environment.
+ */
 async function findPython(searchPath: string): Promise<{ path: string; version: string } | undefined> {
-  for (const folder of searchPath.split(delimiter)) {
-    const path = join(folder, "python3");
-    if (folder === "" || !isExecutable(path)) continue;
-    try {
-      const { stdout } = await promisify(execFile)(path, ["-c", PYTHON_TELLS], { timeout: PYTHON_ANSWERS_MS });
-      const [executable = "", version = ""] = stdout.trim().split("\n");
-      if (executable !== "" && isNewEnough(version)) return { path: executable, version };
-    } catch {
-      // Not a Python that runs: the next one may.
-    }
+  const folders = searchPath.split(delimiter).filter((folder) => folder !== "");
+  const path = folders.map((folder) => join(folder, "python3")).find(isExecutable);
+  if (path === undefined) return undefined;
+  try {
+    const { stdout } = await promisify(execFile)(path, ["-c", PYTHON_TELLS], { timeout: PYTHON_ANSWERS_MS });
+    const [executable = "", version = ""] = stdout.trim().split("\n");
+    return executable !== "" && isNewEnough(version) ? { path: executable, version } : undefined;
+  } catch {
+    return undefined;
   }
-  return undefined;
 }
 
 function isExecutable(path: string): boolean {

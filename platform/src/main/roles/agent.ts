@@ -23,7 +23,7 @@ export const open: OpenRole = async (context) => {
   const { clock, random, network, log, paths, instance, config, signal } = context;
   const guests = await bundleGuests(paths.agent.guests);
   const runtimes = await findRuntimes({
-    guests: { nodejs: guests.nodejs, python: guests.python ?? "" },
+    guests: { nodejs: guests.nodejs, python: guests.python },
     node: { path: process.execPath, version: process.versions.node },
     searchPath: process.env.PATH ?? "",
   });

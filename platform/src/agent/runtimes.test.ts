@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { findRuntimes } from "./runtimes.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "colibri-runtimes-"));
+after(() => rmSync(folder, { recursive: true }));
+const node = { path: "/opt/node", version: "24.1.0" };
+const guests = { nodejs: "/guests/nodejs.mjs", python: "/guests/python.pyz" };
+
+/** A python3 that says that it lives elsewhere, as a shim does. */
+function python(version: string): string {
+  const path = mkdtempSync(join(folder, "path-"));
+  writeFileSync(join(path, "python3"), `#!/bin/sh\necho /real/python3\necho ${version}\n`);
+  chmodSync(join(path, "python3"), 0o755);
+  return path;
+}
+
+test("Node is there, with its heap bound to the sandbox's memory", async () => {
+  const runtimes = await findRuntimes({ guests, node, searchPath: folder });
+  assert.deepEqual(
+    runtimes.list().map(({ name }) => name),
+    ["nodejs"],
+  );
+  assert.deepEqual(runtimes.get("nodejs")?.command, ["/opt/node", "--max-old-space-size={memoryMiB}", guests.nodejs]);
+});
+
+test("the first Python of the path is taken by its real place, if it is new enough and has a guest", async () => {
+  const found = await findRuntimes({ guests, node, searchPath: `${folder}:${python("3.11.7")}:${python("3.12.0")}` });
+  assert.deepEqual(found.get("python"), {
+    ...{ name: "python", version: "3.11.7", environment: {} },
+    command: ["/real/python3", "-E", "-s", guests.python],
+  });
+  const old = await findRuntimes({ guests, node, searchPath: `${python("3.8.20")}:${python("3.12.0")}` });
+  assert.equal(old.get("python"), undefined);
+  const none = await findRuntimes({ guests: { ...guests, python: undefined }, node, searchPath: python("3.12.0") });
+  assert.equal(none.get("python"), undefined);
+});
