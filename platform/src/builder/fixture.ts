@@ -30,6 +30,8 @@ export interface Workshop {
   readonly output: string[];
   build(files: Files, settings?: Settings, signal?: AbortSignal): Promise<BuiltBundle>;
   buildArchive(archive: Uint8Array, settings?: Settings, signal?: AbortSignal): Promise<BuiltBundle>;
+  /** Builds what is stored already. */
+  buildSource(source: Digest, settings?: Settings, signal?: AbortSignal): Promise<BuiltBundle>;
   /** Files of a bundle, by path. */
   open(bundle: BuiltBundle): Promise<Map<string, string>>;
   /** What lies about between builds: nothing but the cache. */
@@ -82,9 +84,12 @@ function workshopOf(builder: Builder, blobs: Blobs, folder: string): Workshop {
       const entries = Object.entries(files).map(([name, content]): Written => ({ name, content }));
       return workshop.buildArchive(await tarOf(entries), settings, signal);
     },
-    async buildArchive(archive, settings, signal = new AbortController().signal) {
+    async buildArchive(archive, settings, signal) {
       const source: Digest = `sha256:${createHash("sha256").update(archive).digest("hex")}`;
       await blobs.put(TENANT, source, inChunks(archive), { maximumBytes: archive.byteLength });
+      return workshop.buildSource(source, settings, signal);
+    },
+    buildSource(source, settings, signal = new AbortController().signal) {
       const config = configOf(settings ?? {});
       const told = {
         onStep: (text: string) => void steps.push(text),

@@ -14,6 +14,8 @@ export interface NpmOptions {
   readonly nodeVersion: string;
 }
 
+/** npm's own are 10 s and 60 s: somebody waits for the answer. */
+const RETRIES = { npm_config_fetch_retry_mintimeout: "1000", npm_config_fetch_retry_maxtimeout: "5000" };
 const MAXIMUM_NPMRC_BYTES = 65_536;
 const QUIET = ["--no-audit", "--no-fund", "--no-progress", "--no-update-notifier", "--loglevel=warn"];
 
@@ -102,10 +104,11 @@ class NpmInstall {
     const allowed = installScripts.filter((name) => wanting.has(name));
     if (allowed.length === 0) return;
     this.#job.onStep(`Running the install scripts of ${allowed.join(", ")}`);
-    // Without the .npmrc: the scripts shall not find tokens.
+    // Without the function's .npmrc: the scripts shall not find tokens. Newer npm wants to be told there whose scripts may run.
     const outcome = await this.#npm(
-      ["rebuild", "--foreground-scripts", `--allow-scripts=${allowed.join(",")}`, ...allowed],
-      "",
+      ["rebuild", "--foreground-scripts", ...allowed],
+      `allow-scripts=${allowed.join(",")}
+`,
     );
     if (outcome.kind === "missing") throw dependenciesFailed(missing());
     if (outcome.code !== 0)
@@ -126,7 +129,7 @@ class NpmInstall {
         command: this.#options.npm,
         args: [...args, ...QUIET, ...places],
         folder: source,
-        environment: { ...this.#environment.variables, npm_config_logs_max: "0" },
+        environment: { ...RETRIES, ...this.#environment.variables, npm_config_logs_max: "0" },
         secrets: [...this.#environment.secrets, ...this.#npmrc.secrets],
       });
     } finally {
@@ -171,7 +174,11 @@ function complaintsOf(lines: readonly string[]): string {
   const complaints = lines
     .map((line) => /^npm (?:error|ERR!) (.*)/.exec(line)?.[1]?.trim() ?? "")
     .filter(
-      (line) => line !== "" && !/^(?:A complete log|Log files were not|code \w+$|errno )|For a full report/.test(line),
+      (line) =>
+        line !== "" &&
+        !/^(?:A complete log|Log files were not|code \w+$|errno |404\s*$|404 (?:Note|tarball))|For a full report/.test(
+          line,
+        ),
     );
   const told = complaints.length > 0 ? complaints : lines.slice(-5);
   return told.slice(0, 6).join("; ").slice(0, 1_500) || "it said nothing";
