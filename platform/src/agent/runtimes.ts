@@ -35,7 +35,7 @@ export async function findRuntimes(options: RuntimesOptions): Promise<Runtimes> 
     {
       name: "nodejs",
       version: node.version,
-      command: [node.path, "--max-old-space-size={memoryMiB}", guests.nodejs],
+      command: [node.path, "--max-old-space-size={memoryMiB}", "--max-semi-space-size=8", guests.nodejs],
       environment: {},
     },
   ];

@@ -23,6 +23,8 @@ export function homePaths(home: string) {
     /** Where the platform answers, for the command line. */
     addresses: join(run, "platform.json"),
     platformLog: join(home, "logs", "platform.ndjson"),
+    /** Of the platform's own code, so that types are stripped once and not at every start. */
+    compiled: join(home, "cache", "compiled"),
     blobs: join(home, "blobs"),
     build: join(home, "build"),
     control: {

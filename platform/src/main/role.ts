@@ -9,7 +9,7 @@ import { createSystemRandom } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { homePaths } from "./home.ts";
 import type { OpenRole, RoleContext } from "./roles/context.ts";
-import type { RoleMessage, RoleStart } from "./supervisor.ts";
+import { instanceOf, type RoleMessage, type RoleStart, type RoleStatus, type RoleStatuses } from "./supervisor.ts";
 
 /** Each role loads only what it needs: memory is counted. */
 const OPENERS: Readonly<Record<RoleStart["role"], () => Promise<{ readonly open: OpenRole }>>> = {
@@ -39,7 +39,8 @@ async function run({ role, config }: RoleStart): Promise<void> {
     log,
     random: createSystemRandom(),
     network: createSocketNetwork(),
-    instance: `${role}-1`,
+    instance: instanceOf(role),
+    roles: () => statuses,
     signal: stopped.signal,
   };
   const ending = Promise.withResolvers<string>();
@@ -65,4 +66,11 @@ async function run({ role, config }: RoleStart): Promise<void> {
   }
 }
 
-process.once("message", (start: RoleStart) => void run(start));
+let statuses: readonly RoleStatus[] = [];
+
+process.once("message", (start: RoleStart) => {
+  process.on("message", (message: RoleStatuses) => {
+    statuses = message.roles;
+  });
+  void run(start);
+});

@@ -4,6 +4,7 @@ import { createLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { type Addresses, banner } from "./banner.ts";
+import { compileAhead } from "./compile-ahead.ts";
 import { type Config, readConfig } from "./config.ts";
 import { homePaths, lockHome, prepareHome, readOrCreateToken, writeDurably } from "./home.ts";
 import { PlatformLog } from "./platform-log.ts";
@@ -72,6 +73,7 @@ class Platform {
         output: (_role, text) => this.#output(platformLog, text),
       });
       this.#listenForSignals(supervisor);
+      await compileAhead(this.#paths, process.version);
       for (const role of this.#roles) supervisor.start(role);
       const code = await this.#ended.promise;
       await supervisor.stop();

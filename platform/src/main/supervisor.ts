@@ -5,6 +5,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Config } from "./config.ts";
+import { homePaths } from "./home.ts";
 
 /** In the order in which they are stopped: no new work first, what others lean on last. */
 export const ROLES = ["gateway", "async", "agent", "spawner", "control"] as const;
@@ -22,11 +23,31 @@ export interface RoleStart {
   readonly config: Config;
 }
 
+/** As control shows it. */
+export interface RoleStatus {
+  readonly role: Role;
+  readonly instance: string;
+  readonly pid: number;
+  readonly state: "up" | "away";
+  /** RFC 3339. */
+  readonly since: string;
+}
+
+/** Told to control whenever it changes. */
+export interface RoleStatuses {
+  readonly roles: readonly RoleStatus[];
+}
+
 export interface SupervisorEvents {
   ready(role: Role, facts: Readonly<Record<string, unknown>>): void;
   refused(role: Role, message: string): void;
   /** A chunk of a role's own log. */
   output(role: Role, text: string): void;
+}
+
+/** The name of a role on this host, the same over restarts. */
+export function instanceOf(role: Role): string {
+  return `${role}-1`;
 }
 
 const FIRST_RESTART_MS = 100;
@@ -38,6 +59,7 @@ const STOP_MS = 10_000;
 interface Unit {
   readonly role: Role;
   child: ChildProcess | undefined;
+  status: RoleStatus;
   exited: Promise<void>;
   stopping: boolean;
 }
@@ -59,7 +81,8 @@ export class Supervisor {
   }
 
   start(role: Role): void {
-    const unit: Unit = { role, child: undefined, exited: Promise.resolve(), stopping: false };
+    const status = this.#statusOf(role, 0, "away");
+    const unit: Unit = { role, child: undefined, status, exited: Promise.resolve(), stopping: false };
     this.#units.set(role, unit);
     unit.exited = this.#keep(unit);
   }
@@ -91,6 +114,8 @@ export class Supervisor {
     while (!unit.stopping) {
       const begun = clock.monotonic();
       const ended = await this.#run(unit);
+      unit.status = this.#statusOf(unit.role, 0, "away");
+      this.#tellControl();
       if (unit.stopping) return;
       if (clock.monotonic() - begun > STABLE_MS) backoff.reset();
       const pauseMs = backoff.next();
@@ -104,13 +129,14 @@ export class Supervisor {
     const child = fork(new URL("./role.ts", import.meta.url), [unit.role], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       execArgv: [],
+      env: { ...process.env, NODE_COMPILE_CACHE: homePaths(this.#config.home).compiled },
       // A session of its own: the terminal's Ctrl-C reaches the supervisor alone, which stops the roles in order.
       detached: true,
     });
     unit.child = child;
     child.send({ role: unit.role, config: this.#config } satisfies RoleStart);
     child.on("message", (message: RoleMessage) => {
-      if (message.kind === "ready") this.#events.ready(unit.role, message.facts);
+      if (message.kind === "ready") this.#up(unit, child.pid ?? 0, message.facts);
       else this.#events.refused(unit.role, message.message);
     });
     for (const stream of [child.stdout, child.stderr]) this.#forward(unit.role, stream);
@@ -118,6 +144,22 @@ export class Supervisor {
       child.once("error", (error) => resolve(error.message));
       child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
+  }
+
+  #up(unit: Unit, pid: number, facts: Readonly<Record<string, unknown>>): void {
+    unit.status = this.#statusOf(unit.role, pid, "up");
+    this.#tellControl();
+    this.#events.ready(unit.role, facts);
+  }
+
+  #statusOf(role: Role, pid: number, state: RoleStatus["state"]): RoleStatus {
+    return { role, instance: instanceOf(role), pid, state, since: new Date(this.#deps.clock.now()).toISOString() };
+  }
+
+  #tellControl(): void {
+    const control = this.#units.get("control")?.child;
+    if (control?.connected)
+      control.send({ roles: [...this.#units.values()].map(({ status }) => status) } satisfies RoleStatuses);
   }
 
   #forward(role: Role, stream: Readable | null): void {

@@ -4,6 +4,7 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Config } from "../config.ts";
 import type { HomePaths } from "../home.ts";
+import type { RoleStatus } from "../supervisor.ts";
 
 /** What every role is given. */
 export interface RoleContext {
@@ -15,6 +16,8 @@ export interface RoleContext {
   readonly network: Network;
   /** Of this role on this host, the same over restarts. */
   readonly instance: string;
+  /** Every role on this host, as the supervisor last told. */
+  readonly roles: () => readonly RoleStatus[];
   /** Aborts when the role is told to stop. */
   readonly signal: AbortSignal;
 }
