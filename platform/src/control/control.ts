@@ -6,6 +6,7 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Health, Runtime } from "#contract/api/resources.ts";
 import { PlatformError } from "#contract/errors.ts";
+import type { FunctionRef } from "#contract/names.ts";
 import type { Blobs } from "#ports/blobs/index.ts";
 import type { Store } from "#ports/store/index.ts";
 import type { Tokens } from "./access.ts";
@@ -18,8 +19,8 @@ import { createServer } from "./api/server.ts";
 import type { Builder } from "./deployments/builder.ts";
 import { Deployments } from "./deployments/deployments.ts";
 import { Notices } from "./deployments/notices.ts";
+import { forgetHistory, type LogReader, type RecordReader } from "./history.ts";
 import { type PlanFeed, StorePlanFeed } from "./plan-feed.ts";
-import type { LogReader, RecordReader } from "./readers.ts";
 import { Uploads } from "./uploads.ts";
 
 const MIB = 1024 * 1024;
@@ -91,8 +92,7 @@ class ControlService implements Control {
     this.#options = options;
     this.feed = new StorePlanFeed(deps.store);
     this.#uploads = new Uploads(deps, { maximumBytes: options.uploadBytes ?? 512 * MIB });
-    const onEnd = () => this.feed.refresh();
-    const own = { uploads: this.#uploads, notices: new Notices(), onEnd };
+    const own = { uploads: this.#uploads, notices: new Notices(), onReleased: this.#changed };
     this.#deployments = new Deployments({ ...deps, ...own }, { parallel: options.parallelDeployments ?? 2 });
     this.#server = this.#createServer();
   }
@@ -122,6 +122,12 @@ class ControlService implements Control {
     await this.#deps.store.close();
   }
 
+  /** After whatever changed functions; `removed` are those that are no more. */
+  readonly #changed = async (removed: readonly FunctionRef[]): Promise<void> => {
+    await this.feed.refresh();
+    await forgetHistory(this.#deps, removed);
+  };
+
   #createServer(): FastifyInstance {
     const { tokens, ids, log } = this.#deps;
     const { bind, bodyBytes = 8 * MIB } = this.#options;
@@ -134,7 +140,7 @@ class ControlService implements Control {
     return {
       ...createPlatformHandlers(this.#deps, this.#options),
       ...createDeploymentHandlers({ ...this.#deps, ...own }),
-      ...createFunctionHandlers({ ...this.#deps, plansChanged: () => this.feed.refresh() }),
+      ...createFunctionHandlers({ ...this.#deps, onDeleted: this.#changed }),
       ...createObservationHandlers(this.#deps),
     };
   }

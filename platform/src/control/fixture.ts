@@ -27,7 +27,7 @@ import type { Store } from "#ports/store/index.ts";
 import { ADMIN, createTokens, hashToken, type TokenRow } from "./access.ts";
 import { type Control, type ControlDeps, type ControlOptions, createControl } from "./control.ts";
 import type { Builder, BuildRequest } from "./deployments/builder.ts";
-import type { LogReader, RecordReader } from "./readers.ts";
+import type { LogReader, RecordReader } from "./history.ts";
 
 /** Control as tests run it: real stores, real blobs, real HTTP; a builder that takes the source for the bundle. */
 
@@ -127,10 +127,11 @@ const RUNTIMES = [
   { name: "nodejs", version: "24.21.0", available: true, detail: "bundled" },
   { name: "python", version: "3.11.2", available: false, detail: "python3 is not installed: apt install python3" },
 ];
-const NO_LOGS: LogReader = { async *read(): AsyncGenerator<LogLine> {} };
+const NO_LOGS: LogReader = { async *read(): AsyncGenerator<LogLine> {}, remove: async () => {} };
 const NO_RECORDS: RecordReader = {
   list: async () => ({ items: [] as InvocationRecord[] }),
   get: async () => undefined,
+  remove: async () => {},
 };
 
 export interface Asked {

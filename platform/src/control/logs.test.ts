@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import type { InvocationRecord, LogLine } from "#contract/api/resources.ts";
+import { type FunctionRef, functionKey } from "#contract/names.ts";
 import { type Client, CONFIG, type Medium, makeMedium, startControl, type TestControl } from "./fixture.ts";
-import type { LogQuery, LogReader, RecordPage, RecordReader } from "./readers.ts";
+import type { LogQuery } from "./function-logs.ts";
+import type { LogReader, RecordReader } from "./history.ts";
+import type { RecordQuery } from "./records.ts";
 
 const LINE: LogLine = {
   at: "2026-01-01T00:00:00.000Z",
@@ -18,6 +21,11 @@ const LINE: LogLine = {
 class EndlessLogs implements LogReader {
   asked: LogQuery | undefined;
   readonly left = Promise.withResolvers<void>();
+  readonly removed: string[] = [];
+
+  async remove(ref: FunctionRef): Promise<void> {
+    this.removed.push(functionKey(ref));
+  }
 
   async *read(_ref: unknown, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
     this.asked = query;
@@ -33,7 +41,7 @@ class EndlessLogs implements LogReader {
 
 describe("logs and records", () => {
   const logs = new EndlessLogs();
-  const pages: RecordPage[] = [];
+  const pages: RecordQuery[] = [];
   const record = {
     id: "01",
     function: "hello",
@@ -48,10 +56,13 @@ describe("logs and records", () => {
       pages.push(page);
       return {
         items: [{ ...record, ...times }] as InvocationRecord[],
-        next: page.cursor === undefined ? "more" : undefined,
+        ...(page.cursor === undefined && { next: "more" }),
       };
     },
     get: async (_ref, id) => (id === "01" ? { ...record, ...times } : undefined),
+    remove: async () => {
+      throw new Error("records.db is on holiday");
+    },
   };
   const params = { app: "shop", function: "hello" };
   let medium: Medium;
@@ -108,6 +119,25 @@ describe("logs and records", () => {
     );
     assert.equal((await client.ask("getInvocation", { params: { ...params, id: "01" } })).body.runMs, 1.25);
     assert.equal((await client.ask("getInvocation", { params: { ...params, id: "02" } })).status, 404);
+  });
+
+  test("a deleted function's history goes with it, however it was deleted", async () => {
+    const source = await client.upload("code");
+    const request = (app: string, ...names: string[]) => ({
+      app,
+      functions: Object.fromEntries(names.map((name) => [name, { config: CONFIG, source }])),
+    });
+    await client.deploy(request("one", "a", "b", "c"));
+    await client.deploy(request("two", "d", "e"));
+    await client.deploy({ ...request("one", "a", "b"), prune: true });
+    await client.ask("deleteFunction", { params: { app: "one", function: "b" } });
+    await client.ask("deleteApp", { params: { app: "two" } });
+    assert.deepEqual(logs.removed, ["default/one/c", "default/one/b", "default/two/d", "default/two/e"]);
+    const told = running.logged.filter((line) => line.message === "history of a deleted function stays");
+    assert.deepEqual(
+      told.map((line) => line.function),
+      logs.removed,
+    );
   });
 
   test("closing control ends those who follow", async () => {

@@ -1,11 +1,12 @@
 import type { DeploymentRequest, Runtime } from "#contract/api/resources.ts";
+import { claimKey } from "#contract/config/triggers.ts";
 import type { Digest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { isName, NAME_RULE } from "#contract/names.ts";
 import { type ConfigProblem, checkConfig } from "#domain/function/check.ts";
 import { splitConfig } from "#domain/function/function.ts";
 import { runtimeProblem } from "#domain/function/runtime.ts";
-import { type Claim, claimKey, claimsOf } from "#domain/function/triggers.ts";
+import { type Claim, claimsOf } from "#domain/function/triggers.ts";
 import type { HeldClaim, Store } from "#ports/store/index.ts";
 import type { Uploads } from "../uploads.ts";
 

@@ -223,9 +223,12 @@ function refusing({ client }: Parts): void {
 
   test("runtimes: unknown, absent, of another version", async () => {
     const source = await client().upload("code");
-    const using = (runtime: string) => ({ app: "wrong", functions: { a: { config: { ...CONFIG, runtime }, source } } });
+    const using = (runtime: string, handler = "index.mjs") => ({
+      app: "wrong",
+      functions: { a: { config: { ...CONFIG, runtime, handler }, source } },
+    });
     await refused(using("cobol"), 422, "runtime-unknown", /no runtime "cobol"\. There is: nodejs, python/);
-    await refused(using("python"), 422, "runtime-unknown", /apt install python3/);
+    await refused(using("python", "handler.py"), 422, "runtime-unknown", /apt install python3/);
     await refused(using("nodejs20"), 422, "runtime-unknown", /nodejs 24\.21\.0 here, not "nodejs20"/);
     const versioned = await client().deploy({ ...using("nodejs24"), app: "versioned" });
     assert.equal(versioned.state, "done");

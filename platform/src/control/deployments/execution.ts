@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
 import type { Digest } from "#contract/digest.ts";
 import { type ErrorCode, type Failure, PlatformError, toFailure } from "#contract/errors.ts";
+import type { FunctionRef } from "#contract/names.ts";
 import { type Change, changeOf } from "#domain/function/change.ts";
 import { type BundleRef, mainRevision, type RevisionState, splitConfig } from "#domain/function/function.ts";
 import type { DeploymentState, FunctionProgress, FunctionRelease, Store } from "#ports/store/index.ts";
@@ -16,6 +17,8 @@ export interface ExecutionDeps {
   readonly builder: Builder;
   readonly notices: Notices;
   readonly clock: Clock;
+  /** After each release: plans may have changed, and these functions are no more. */
+  readonly onReleased: (removed: readonly FunctionRef[]) => Promise<void>;
 }
 
 /** A deployment that was begun so often and never ended is not tried again: perhaps it is what ends the process. */
@@ -111,6 +114,7 @@ class Execution {
     if (outcome.kind === "claimed")
       throw new FunctionFailed(outcome.function, conflict(outcome.function, outcome.held));
     if (outcome.kind === "changed") return false;
+    if (outcome.kind === "released") await this.#deps.onReleased(removedBy(outcome.deployment));
     this.#deps.notices.tell(noticeKey(tenant, id));
     return true;
   }
@@ -201,6 +205,11 @@ class Execution {
     const { tenant, id } = this.#job;
     await this.#deps.store.progress(tenant, id, { atMs: this.#deps.clock.now(), functions: [progress] });
   }
+}
+
+function removedBy({ tenant, app, functions }: DeploymentState): FunctionRef[] {
+  const removed = functions.filter((entry) => entry.change === "removed");
+  return removed.map((entry) => ({ tenant, app, function: entry.function }));
 }
 
 function failureOf(error: unknown): Failure {

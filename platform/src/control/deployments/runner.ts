@@ -8,8 +8,6 @@ import { type ExecutionDeps, execute } from "./execution.ts";
 export interface RunnerDeps extends ExecutionDeps {
   readonly random: Random;
   readonly log: Log;
-  /** Called after each deployment that ended. */
-  readonly onEnd: () => Promise<void>;
 }
 
 export interface RunnerOptions {
@@ -82,7 +80,6 @@ export class Runner {
     while (!signal.aborted) {
       try {
         await execute(this.#deps, tenant, id, signal);
-        await this.#deps.onEnd();
         return;
       } catch (error) {
         if (signal.aborted) return;

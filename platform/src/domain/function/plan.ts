@@ -1,6 +1,7 @@
+import { builtHandler } from "#contract/config/handler.ts";
 import type { LaunchSpec, RoutePlan } from "#contract/plan/plan.ts";
 import type { FunctionState, RevisionState } from "./function.ts";
-import { runtimeFamily } from "./runtime.ts";
+import { familyOf } from "./runtime.ts";
 import { httpTriggers } from "./triggers.ts";
 
 /** What gateways are told of a function. `revisions` are those that `live` names. */
@@ -18,7 +19,7 @@ export function routePlan(state: FunctionState, revisions: readonly RevisionStat
 
 function dispatchView({ config }: RevisionState): RoutePlan["revisions"][string] {
   const { memoryMiB, concurrency, timeoutMs } = config;
-  return { runtime: runtimeFamily(config.runtime), memoryMiB, concurrency, timeoutMs };
+  return { runtime: familyOf(config.runtime), memoryMiB, concurrency, timeoutMs };
 }
 
 /** What agents are told of a revision. */
@@ -29,8 +30,8 @@ export function launchSpec(state: RevisionState): LaunchSpec {
     app: state.app,
     function: state.function,
     revision: state.revision,
-    runtime: runtimeFamily(config.runtime),
-    handler: config.handler,
+    runtime: familyOf(config.runtime),
+    handler: builtHandler(config.handler),
     execution: config.execution,
     bundle: state.bundle,
     memoryMiB: config.memoryMiB,

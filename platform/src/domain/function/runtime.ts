@@ -1,21 +1,14 @@
 import type { Runtime } from "#contract/api/resources.ts";
+import { splitRuntime } from "#contract/config/handler.ts";
 
-const NAMED = /^([a-z][a-z-]*?)-?(\d+(?:\.\d+)*)?$/;
-
-/** `nodejs24` → nodejs and 24, `python3.11` → python and 3.11, `fdk` → fdk. */
-function parts(runtime: string): { family: string; version: string | undefined } | undefined {
-  const match = NAMED.exec(runtime);
-  return match === null ? undefined : { family: match[1]!, version: match[2] };
-}
-
-/** The runtime without its version: what agents know it by. */
-export function runtimeFamily(runtime: string): string {
-  return parts(runtime)?.family ?? runtime;
+/** `nodejs24` → nodejs: what agents know it by. */
+export function familyOf(runtime: string): string {
+  return splitRuntime(runtime)?.family ?? runtime;
 }
 
 /** Why functions can't use this runtime here; undefined when they can. */
 export function runtimeProblem(wanted: string, known: readonly Runtime[]): string | undefined {
-  const asked = parts(wanted);
+  const asked = splitRuntime(wanted);
   const family = known.filter((runtime) => runtime.name === wanted || runtime.name === asked?.family);
   if (family.length === 0)
     return `There is no runtime "${wanted}". There is: ${known.map((runtime) => runtime.name).join(", ") || "none"}.`;

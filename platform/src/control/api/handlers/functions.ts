@@ -10,8 +10,8 @@ import { viewApp, viewFunction, viewRevision } from "../views.ts";
 
 export interface FunctionHandlerDeps {
   readonly store: Store;
-  /** To be called after what may have changed a plan. */
-  readonly plansChanged: () => Promise<void>;
+  /** To be called after functions were deleted. */
+  readonly onDeleted: (removed: readonly FunctionRef[]) => Promise<void>;
 }
 
 type Functions = Pick<
@@ -22,7 +22,7 @@ type Functions = Pick<
 const NAME = /^[a-z0-9-]{1,63}$/;
 const NUMBER = /^[1-9][0-9]{0,8}$/;
 
-export function createFunctionHandlers({ store, plansChanged }: FunctionHandlerDeps): Functions {
+export function createFunctionHandlers({ store, onDeleted }: FunctionHandlerDeps): Functions {
   return {
     async listApps({ params: { tenant }, query: { cursor, limit = PAGE_ITEMS } }) {
       const after = decodeCursor(cursor, NAME);
@@ -41,8 +41,9 @@ export function createFunctionHandlers({ store, plansChanged }: FunctionHandlerD
       return { body: viewApp(state) };
     },
     async deleteApp({ params: { tenant, app } }) {
+      const functions = await allFunctions(store, tenant, app);
       if (!(await store.deleteApp(tenant, app))) throw noApp(tenant, app);
-      await plansChanged();
+      await onDeleted(functions);
       return { body: undefined };
     },
     async listFunctions({ params: { tenant, app }, query: { cursor, limit = PAGE_ITEMS } }) {
@@ -72,7 +73,7 @@ export function createFunctionHandlers({ store, plansChanged }: FunctionHandlerD
       const outcome = await store.deleteFunction(tenant, app, name, expected);
       if (outcome === "absent") throw noFunction(params);
       if (outcome === "changed") throw changed(params);
-      await plansChanged();
+      await onDeleted([{ tenant, app, function: name }]);
       return { body: undefined };
     },
     async listRevisions({ params, query: { cursor, limit = PAGE_ITEMS } }) {
@@ -91,6 +92,16 @@ export async function functionAt(store: Store, ref: FunctionRef): Promise<Functi
   const state = await store.function(ref.tenant, ref.app, ref.function);
   if (state === undefined) throw noFunction(ref);
   return state;
+}
+
+async function allFunctions(store: Store, tenant: string, app: string): Promise<FunctionRef[]> {
+  const all: FunctionRef[] = [];
+  for (let after: string | undefined; ; ) {
+    const states = await store.functions(tenant, app, { after, limit: 1_000 });
+    all.push(...states.map((state) => ({ tenant, app, function: state.function })));
+    after = states.at(-1)?.function;
+    if (after === undefined) return all;
+  }
 }
 
 /** Undefined when it was deleted meanwhile. */

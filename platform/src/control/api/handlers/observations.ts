@@ -1,6 +1,6 @@
 import { PlatformError } from "#contract/errors.ts";
 import type { Store } from "#ports/store/index.ts";
-import type { LogReader, RecordReader } from "../../readers.ts";
+import type { LogReader, RecordReader } from "../../history.ts";
 import type { Handlers } from "../handler.ts";
 import { PAGE_ITEMS } from "../paging.ts";
 import { functionAt } from "./functions.ts";

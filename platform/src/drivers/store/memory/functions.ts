@@ -1,5 +1,5 @@
+import { claimKey } from "#contract/config/triggers.ts";
 import { revisionNumber } from "#domain/function/function.ts";
-import { claimKey } from "#domain/function/triggers.ts";
 import type { AppState, HeldClaim, NamePage } from "#ports/store/index.ts";
 import type { Synchronous } from "./driver.ts";
 import type { Plans } from "./plans.ts";

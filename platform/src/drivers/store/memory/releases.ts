@@ -1,5 +1,6 @@
+import { claimKey } from "#contract/config/triggers.ts";
 import { type FunctionPolicy, revisionName } from "#domain/function/function.ts";
-import { claimKey, claimsOf } from "#domain/function/triggers.ts";
+import { claimsOf } from "#domain/function/triggers.ts";
 import {
   endEvents,
   type FunctionProgress,

@@ -1,6 +1,7 @@
 import type { Kysely } from "kysely";
+import { claimKey } from "#contract/config/triggers.ts";
 import { type FunctionPolicy, revisionName } from "#domain/function/function.ts";
-import { claimKey, claimsOf } from "#domain/function/triggers.ts";
+import { claimsOf } from "#domain/function/triggers.ts";
 import {
   endEvents,
   type FunctionProgress,

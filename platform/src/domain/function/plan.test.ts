@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { functionKey, revisionKey } from "#contract/names.ts";
+import { planProblem } from "#contract/plan/plan.ts";
+import type { FunctionState, RevisionState } from "./function.ts";
+import { launchSpec, routePlan } from "./plan.ts";
+import { claimsOf } from "./triggers.ts";
+
+const REF = { tenant: "acme", app: "shop", function: "thumbnail" };
+const REVISION: RevisionState = {
+  ...REF,
+  revision: "r3",
+  source: `sha256:${"0".repeat(64)}`,
+  bundle: { digest: `sha256:${"1".repeat(64)}`, bytes: 7 },
+  config: {
+    runtime: "nodejs24",
+    handler: "src/index.ts#resize",
+    memoryMiB: 256,
+    timeoutMs: 1_000,
+    initTimeoutMs: 2_000,
+    concurrency: 5,
+    execution: "loop",
+    environment: { QUALITY: "80" },
+    build: { installScripts: ["sharp"] },
+  },
+  createdAtMs: 1,
+};
+const FUNCTION: FunctionState = {
+  ...REF,
+  version: 9,
+  live: [{ revision: "r3", weight: 100 }],
+  policy: {
+    scaling: { min: 1, max: 5, keepAliveMs: 10 },
+    queue: { length: 2, timeoutMs: 3 },
+    limits: { bodyBytes: 4 },
+    triggers: [{ http: "get /thumb/{id}" }, { timer: "* * * * *" }, { http: "/x", host: "Shop.Example.com" }],
+  },
+  createdAtMs: 1,
+  updatedAtMs: 2,
+};
+
+test("a gateway is told routes, limits and what dispatch needs, and no environment", () => {
+  const plan = routePlan(FUNCTION, [REVISION]);
+  assert.equal(planProblem("routes", functionKey(REF), plan), undefined);
+  assert.deepEqual(plan.revisions, { r3: { runtime: "nodejs", memoryMiB: 256, concurrency: 5, timeoutMs: 1_000 } });
+  assert.deepEqual(plan.policy.triggers, [
+    { method: "GET", path: "/thumb/{id}" },
+    { method: "*", path: "/x", host: "shop.example.com" },
+  ]);
+  assert.deepEqual(plan.policy.access, { kind: "open" });
+  assert.ok(!JSON.stringify(plan).includes("QUALITY"));
+});
+
+test("an agent is told how to start, with the handler's name in the bundle, and no routes", () => {
+  const spec = launchSpec(REVISION);
+  assert.equal(planProblem("launches", revisionKey(REVISION), spec), undefined);
+  assert.equal(spec.handler, "src/index.mjs#resize");
+  assert.equal(spec.runtime, "nodejs");
+  assert.deepEqual(spec.environment, { QUALITY: "80" });
+  assert.deepEqual(spec.bundle, REVISION.bundle);
+  assert.ok(!JSON.stringify(spec).includes("thumb/"));
+});
+
+test("claims forget the names of parameters, and count once", () => {
+  const triggers = [{ http: "/a/{id}/{rest*}" }, { http: "* /a/{x}/{y*}" }, { http: "GET /a/{id}", host: "H.example" }];
+  assert.deepEqual(claimsOf({ ...FUNCTION.policy, triggers }), [
+    { method: "*", host: "", path: "/a/{}/{*}" },
+    { method: "GET", host: "h.example", path: "/a/{}" },
+  ]);
+});
