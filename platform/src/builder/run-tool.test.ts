@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { tmpdir } from "node:os";
+import { test } from "node:test";
+import { createSystemClock } from "#base/clock.ts";
+import { runTool } from "./run-tool.ts";
+
+const clock = createSystemClock();
+
+async function shell(script: string, signal = AbortSignal.timeout(20_000)) {
+  const shown: string[] = [];
+  const tool = {
+    name: "sh",
+    command: ["/bin/sh"],
+    args: ["-c", script],
+    folder: tmpdir(),
+    environment: { PATH: "/usr/bin:/bin" },
+  };
+  const outcome = await runTool(tool, { clock, output: (line) => shown.push(line), signal });
+  return { outcome, shown };
+}
+
+test("lines of both outputs and the code come back", async () => {
+  const { outcome, shown } = await shell("echo one; echo two >&2; printf three; exit 3");
+  assert.deepEqual(outcome.kind === "exited" && outcome.code, 3);
+  assert.deepEqual(shown.toSorted(), ["one", "three", "two"]);
+});
+
+test("a tool gets no environment but its own", async () => {
+  const { shown } = await shell("env | cut -d= -f1 | sort");
+  assert.deepEqual(
+    shown.filter((name) => !["PATH", "PWD", "SHLVL", "_", "OLDPWD"].includes(name)),
+    [],
+  );
+});
+
+test("an endless line is cut, and of many lines the last are kept", async () => {
+  const { outcome, shown } = await shell("head -c 3000000 /dev/zero | tr '\\0' x; echo; seq 1000");
+  assert.ok(shown.every((line) => line.length <= 4_096));
+  assert.equal(outcome.kind === "exited" && outcome.lines.length, 400);
+  assert.equal(outcome.kind === "exited" && outcome.lines.at(-1), "1000");
+});
+
+test("children that a tool leaves behind are ended with it", async () => {
+  const { shown } = await shell("sleep 1000 & echo $!");
+  await gone(Number(shown[0]));
+});
+
+test("a child that left the group and holds the output open does not hold up the build", { timeout: 15_000 }, async () => {
+  const { outcome, shown } = await shell("setsid sleep 60 & echo $!");
+  process.kill(Number(shown[0]), "SIGKILL");
+  assert.equal(outcome.kind, "exited");
+});
+
+test("abort ends the tool at once", async () => {
+  const controller = new AbortController();
+  const running = shell("echo started; sleep 1000", controller.signal);
+  controller.abort(new Error("enough"));
+  await assert.rejects(running, /enough/);
+});
+
+test("a program that is not there is missing", async () => {
+  const tool = { name: "x", command: ["program-that-is-not-there"], args: [], folder: tmpdir(), environment: {} };
+  const deps = { clock, output: () => {}, signal: AbortSignal.timeout(5_000) };
+  assert.deepEqual(await runTool(tool, deps), { kind: "missing" });
+});
+
+async function gone(pid: number): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`process ${pid} is still there`);
+}
