@@ -26,7 +26,7 @@ describe("logs", () => {
     assert.equal(code, 0);
     assert.equal(
       out,
-      "2026-01-31T12:00:01.000Z info  -        a\n2026-01-31T12:00:02.000Z error 6V9XABCD Error: x\n      at y\n",
+      "2026-01-31T12:00:01.000Z info  -        a\n2026-01-31T12:00:02.000Z error 0Z7M5W8K Error: x\n      at y\n",
     );
     assert.match(platform.requests.at(-1)!, /tail=100$/);
   });
@@ -54,7 +54,7 @@ describe("logs", () => {
   test("--invocation and --since are asked of control; nonsense is a wrong command line", async () => {
     platform.logLines = [line(1, "a"), line(2, "b", { invocation: INVOCATION })];
     const one = await colibri(["logs", "app/greet", "--invocation", INVOCATION], { env });
-    assert.match(one.out, /^\S+ info {2}6V9XABCD b\n$/);
+    assert.match(one.out, /^\S+ info {2}0Z7M5W8K b\n$/);
     const since = await colibri(["logs", "app/greet", "--since", "2026-01-31T12:00:02Z"], { env });
     assert.equal(since.out.split("\n").length, 2);
     for (const args of [

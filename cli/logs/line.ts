@@ -15,7 +15,9 @@ const SHORT_ID_END = 14;
 export function renderLine(line: LogLine, style: Style): string {
   const colour = COLOURS[line.level];
   const level = line.level.padEnd(5);
-  const id = (line.invocation?.slice(SHORT_ID_END - SHORT_ID, SHORT_ID_END) ?? (line.stream === "platform" ? "platform" : "-")).padEnd(SHORT_ID);
+  const id = (
+    line.invocation?.slice(SHORT_ID_END - SHORT_ID, SHORT_ID_END) ?? (line.stream === "platform" ? "platform" : "-")
+  ).padEnd(SHORT_ID);
   const text = line.text.replace(/\n$/, "").replaceAll("\n", "\n    ");
   const shown = colour === undefined ? text : style(colour, text);
   return `${style("dim", line.at)} ${colour === undefined ? level : style(colour, level)} ${style("cyan", id)} ${shown}\n`;

@@ -24,7 +24,12 @@ test("Node is there, with its heap bound to the sandbox's memory", async () => {
     runtimes.list().map(({ name }) => name),
     ["nodejs"],
   );
-  assert.deepEqual(runtimes.get("nodejs")?.command, ["/opt/node", "--max-old-space-size={memoryMiB}", guests.nodejs]);
+  assert.deepEqual(runtimes.get("nodejs")?.command, [
+    "/opt/node",
+    "--max-old-space-size={memoryMiB}",
+    "--max-semi-space-size=8",
+    guests.nodejs,
+  ]);
 });
 
 test("the first Python of the path is taken by its real place, if it is new enough and has a guest", async () => {

@@ -45,7 +45,9 @@ test("children that a tool leaves behind are ended with it", async () => {
   await gone(Number(shown[0]));
 });
 
-test("a child that left the group and holds the output open does not hold up the build", { timeout: 15_000 }, async () => {
+test("a child that left the group and holds the output open does not hold up the build", {
+  timeout: 15_000,
+}, async () => {
   const { outcome, shown } = await shell("setsid sleep 60 & echo $!");
   process.kill(Number(shown[0]), "SIGKILL");
   assert.equal(outcome.kind, "exited");

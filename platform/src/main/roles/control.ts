@@ -1,12 +1,10 @@
 import { readFileSync } from "node:fs";
 import { createIds } from "#base/ids.ts";
-import type { FunctionRef } from "#contract/names.ts";
 import { createSqliteStore } from "#drivers/store/sqlite/driver.ts";
 import { findRuntimes, type Runtimes } from "#platform/agent/index.ts";
 import { createBuilder } from "#platform/builder/builder.ts";
 import { ADMIN, createTokens, hashToken } from "#platform/control/access.ts";
 import { createControl } from "#platform/control/control.ts";
-import { Forgetting } from "#platform/control/forgetting.ts";
 import { createFunctionLogs } from "#platform/control/function-logs.ts";
 import { createReportedMetrics } from "#platform/control/metrics.ts";
 import { createPlanServer } from "#platform/control/plan-server.ts";
@@ -54,15 +52,10 @@ export const open: OpenRole = async (context) => {
   await reports.open(signal);
   const port = await control.open(signal);
   await plans.open(signal);
-  const remove = async (ref: FunctionRef) => {
-    await logs.remove(ref);
-    await records.remove(ref);
-  };
-  const forgetting = new Forgetting({ feed: control.feed, log, remove });
   return {
     facts: { port },
     async close() {
-      for (const part of [control, builder, forgetting, plans, reports, records, logs]) await part.close();
+      for (const part of [control, builder, plans, reports, records, logs]) await part.close();
     },
   };
 };
