@@ -56,11 +56,13 @@ function createPlans(): LaunchPlans & { put(spec: LaunchSpec): void } {
 }
 
 /** Counts who holds what. */
-function createTestBundles(): Bundles & { held: number } {
+function createTestBundles(): Bundles & { held: number; fetched: Promise<unknown> } {
   const bundles = {
     held: 0,
+    fetched: Promise.resolve<unknown>(undefined),
     digests: () => [DIGEST],
     async hold() {
+      await bundles.fetched;
       bundles.held++;
       let held = true;
       const release = () => {
@@ -85,7 +87,15 @@ afterEach(async () => {
 async function createWorld(behaviour: Partial<Behaviour> = {}) {
   const clock = new SimulatedClock();
   const random = createSeededRandom(7);
-  const network = createSimulatedNetwork(clock, random, { delayMs: [0.1, 0.3] });
+  const wires = createSimulatedNetwork(clock, random, { delayMs: [0.1, 0.3] });
+  let dials = 0;
+  const network: typeof wires = {
+    ...wires,
+    dial(address, kind, handlers) {
+      if (kind === "control") dials++;
+      return wires.dial(address, kind, handlers);
+    },
+  };
   const settings = { behaviour: { ...DEFAULT_BEHAVIOUR, ...behaviour } };
   const started: number[] = [];
   const host = createSimulatedHost(
@@ -202,7 +212,21 @@ async function createWorld(behaviour: Partial<Behaviour> = {}) {
     await clock.advance(10);
   });
   await boot();
-  return { clock, network, host, items, handles, bundles, plans, settings, started, boot, owner, agent: () => agent! };
+  return {
+    clock,
+    network,
+    host,
+    items,
+    handles,
+    bundles,
+    plans,
+    settings,
+    started,
+    boot,
+    owner,
+    agent: () => agent!,
+    dials: () => dials,
+  };
 }
 
 function fails(code: string, message: RegExp): (error: unknown) => boolean {
@@ -434,6 +458,32 @@ test("a control stream that is cut at any moment is dialed again, and the load g
   }
 });
 
+test("a control stream that is cut while the bundle is fetched causes one LOAD, on the new stream", async () => {
+  const world = await createWorld();
+  const owner = await world.owner();
+  const { sandbox, address } = await owner.acquire();
+  world.bundles.fetched = new Promise((resolve) => world.clock.after(500, () => resolve(undefined)));
+  await owner.ask("load", { sandbox, revision: THUMB });
+  world.network.cut(address);
+  await world.clock.advance(1_000);
+  assert.equal(owner.of("ready").length, 1);
+  // A guest closes its stream on a second LOAD.
+  assert.equal(world.dials(), 2);
+});
+
+test("what a guest said just before it died is heard before its end is told", async () => {
+  const world = await createWorld();
+  const owner = await world.owner();
+  const { sandbox } = await owner.ready();
+  const guest = world.host.guests.get(sandbox)!;
+  guest.log([{ atMs: world.clock.now(), stream: "stderr", level: "error", text: "last words" }]);
+  void guest.die({ cause: "exited", detail: "exited with code 1" });
+  await world.clock.advance(400);
+  assert.equal(owner.of("gone").length, 1);
+  const texts = world.items.flatMap((item) => (item.kind === "logs" ? item.log.entries.map(({ text }) => text) : []));
+  assert.deepEqual(texts, ["last words"]);
+});
+
 test("the next agent has every sandbox, its state, its holder and its bundle, and reaps the rest", async () => {
   const world = await createWorld();
   const owner = await world.owner("gw1", 3);
@@ -465,12 +515,13 @@ test("the next agent has every sandbox, its state, its holder and its bundle, an
 
 test("an owner that does not come back to the next agent loses its sandboxes after one grant", async () => {
   const world = await createWorld();
-  const owner = await world.owner();
+  const owner = await world.owner("gw1", 2);
   await owner.ready();
   await world.boot();
-  await world.clock.advance(GRANT_MS - 100);
+  await assert.rejects(world.owner("gw1", 1), fails("conflict", /epoch 1 of gw1 is fenced: epoch 2/));
+  await world.clock.advance(GRANT_MS - 200);
   assert.equal(world.agent().sandboxes.length, 1);
-  await world.clock.advance(200);
+  await world.clock.advance(300);
   assert.deepEqual([world.agent().sandboxes.length, world.host.guests.size], [0, 0]);
 });
 
