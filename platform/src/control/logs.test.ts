@@ -20,7 +20,7 @@ const LINE: LogLine = {
 /** Lines that never end until the reader leaves. */
 class EndlessLogs implements LogReader {
   asked: LogQuery | undefined;
-  readonly left = Promise.withResolvers<void>();
+  left = Promise.withResolvers<void>();
   readonly removed: string[] = [];
 
   async remove(ref: FunctionRef): Promise<void> {
@@ -29,6 +29,7 @@ class EndlessLogs implements LogReader {
 
   async *read(_ref: unknown, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
     this.asked = query;
+    this.left = Promise.withResolvers<void>();
     try {
       yield LINE;
       if (query.follow !== true) return;

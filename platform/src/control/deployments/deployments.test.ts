@@ -101,13 +101,33 @@ function changing({ running, client }: Parts): void {
   });
 
   test("deployments of one app run in their order, and the last one wins", async () => {
+    let building = 0;
+    running().builder.before = async () => {
+      building++;
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(building--, 1);
+    };
     const ids: string[] = [];
     for (const source of ["1", "2", "3"]) {
       const body = await requestOf(client(), "ordered", "hello", source);
       ids.push((await client().ask("createDeployment", { body })).body.id);
     }
     const done = await Promise.all(ids.map((id) => client().ended(id)));
+    running().builder.before = () => {};
     assert.deepEqual(done.map(changesOf), [["hello created r1"], ["hello updated r2"], ["hello updated r3"]]);
+  });
+
+  test("deployments of different apps run side by side", async () => {
+    const both = Promise.withResolvers<void>();
+    let building = 0;
+    running().builder.before = async () => {
+      if (++building === 2) both.resolve();
+      await both.promise;
+    };
+    const requests = await Promise.all(["left", "right"].map((app) => requestOf(client(), app, "hello", app)));
+    const done = await Promise.all(requests.map((request) => client().deploy(request)));
+    running().builder.before = () => {};
+    assert.deepEqual(done.map(changesOf), [["hello created r1"], ["hello created r1"]]);
   });
 
   test("the plans follow, and a deleted function takes them along", async () => {
