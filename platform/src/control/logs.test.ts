@@ -106,6 +106,22 @@ describe("logs and records", () => {
     await logs.left.promise;
   });
 
+  test("a follower of a function that has said nothing yet knows that it follows", async () => {
+    const silent: LogReader = {
+      ...logs,
+      async *read(_ref, _query, signal) {
+        await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      },
+    };
+    const other = await startControl(medium, { deps: { logs: silent } });
+    const source = await other.client.upload("code");
+    await other.client.deploy({ app: "shop", functions: { hello: { config: CONFIG, source } } });
+    const response = await other.client.raw("readLogs", { params, query: { follow: true } });
+    assert.equal(response.status, 200);
+    await other.control.close();
+    await response.text().catch(() => {});
+  });
+
   test("records: pages and outcomes pass through, one by its id, none is a problem", async () => {
     const first = await client.ask("listInvocations", { params, query: { outcome: "ok" } });
     assert.equal(first.body.next, "more");

@@ -314,10 +314,13 @@ function following({ running, client }: Parts): void {
   test("events come as they happen, and again from any number", async () => {
     const printed = Promise.withResolvers<void>();
     const goOn = Promise.withResolvers<void>();
+    const seen = Promise.withResolvers<void>();
     running().builder.before = async ({ onOutput }) => {
       onOutput("added 1 package");
       printed.resolve();
       await goOn.promise;
+      onOutput("added 2 packages");
+      await seen.promise;
     };
     const request = await requestOf(client(), "followed", "hello", "code");
     const { id } = (await client().ask("createDeployment", { body: request })).body;
@@ -331,9 +334,19 @@ function following({ running, client }: Parts): void {
       rest = lines.pop()!;
       texts.push(...lines.map((line) => JSON.parse(line).text));
       if (texts.includes("added 1 package")) goOn.resolve();
+      if (texts.includes("added 2 packages")) seen.resolve();
     }
     running().builder.before = () => {};
-    assert.deepEqual(texts, ["queued", "building", "copy", "added 1 package", "releasing", "done", "done"]);
+    assert.deepEqual(texts, [
+      "queued",
+      "building",
+      "copy",
+      "added 1 package",
+      "added 2 packages",
+      "releasing",
+      "done",
+      "done",
+    ]);
     const all = await eventsOf(client(), id);
     assert.deepEqual(
       all.map((event) => event.text),
@@ -341,13 +354,13 @@ function following({ running, client }: Parts): void {
     );
     assert.deepEqual(
       all.map((event) => event.number),
-      [1, 2, 3, 4, 5, 6, 7],
+      [1, 2, 3, 4, 5, 6, 7, 8],
     );
     assert.deepEqual(
-      (await eventsOf(client(), id, 5)).map((event) => event.number),
-      [6, 7],
+      (await eventsOf(client(), id, 6)).map((event) => event.number),
+      [7, 8],
     );
-    assert.deepEqual(await eventsOf(client(), id, 7), []);
+    assert.deepEqual(await eventsOf(client(), id, 8), []);
     assert.deepEqual(await eventsOf(client(), id, 700), []);
   });
 }
