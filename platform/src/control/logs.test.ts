@@ -20,7 +20,7 @@ const LINE: LogLine = {
 /** Lines that never end until the reader leaves. */
 class EndlessLogs implements LogReader {
   asked: LogQuery | undefined;
-  readonly left = Promise.withResolvers<void>();
+  left = Promise.withResolvers<void>();
   readonly removed: string[] = [];
 
   async remove(ref: FunctionRef): Promise<void> {
@@ -29,6 +29,7 @@ class EndlessLogs implements LogReader {
 
   async *read(_ref: unknown, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
     this.asked = query;
+    this.left = Promise.withResolvers<void>();
     try {
       yield LINE;
       if (query.follow !== true) return;
@@ -103,6 +104,22 @@ describe("logs and records", () => {
     assert.equal(Buffer.from(value!).toString(), `${JSON.stringify(LINE)}\n`);
     leaving.abort();
     await logs.left.promise;
+  });
+
+  test("a follower of a function that has said nothing yet knows that it follows", async () => {
+    const silent: LogReader = {
+      ...logs,
+      async *read(_ref, _query, signal) {
+        await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      },
+    };
+    const other = await startControl(medium, { deps: { logs: silent } });
+    const source = await other.client.upload("code");
+    await other.client.deploy({ app: "shop", functions: { hello: { config: CONFIG, source } } });
+    const response = await other.client.raw("readLogs", { params, query: { follow: true } });
+    assert.equal(response.status, 200);
+    await other.control.close();
+    await response.text().catch(() => {});
   });
 
   test("records: pages and outcomes pass through, one by its id, none is a problem", async () => {

@@ -101,13 +101,33 @@ function changing({ running, client }: Parts): void {
   });
 
   test("deployments of one app run in their order, and the last one wins", async () => {
+    let building = 0;
+    running().builder.before = async () => {
+      building++;
+      for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(building--, 1);
+    };
     const ids: string[] = [];
     for (const source of ["1", "2", "3"]) {
       const body = await requestOf(client(), "ordered", "hello", source);
       ids.push((await client().ask("createDeployment", { body })).body.id);
     }
     const done = await Promise.all(ids.map((id) => client().ended(id)));
+    running().builder.before = () => {};
     assert.deepEqual(done.map(changesOf), [["hello created r1"], ["hello updated r2"], ["hello updated r3"]]);
+  });
+
+  test("deployments of different apps run side by side", async () => {
+    const both = Promise.withResolvers<void>();
+    let building = 0;
+    running().builder.before = async () => {
+      if (++building === 2) both.resolve();
+      await both.promise;
+    };
+    const requests = await Promise.all(["left", "right"].map((app) => requestOf(client(), app, "hello", app)));
+    const done = await Promise.all(requests.map((request) => client().deploy(request)));
+    running().builder.before = () => {};
+    assert.deepEqual(done.map(changesOf), [["hello created r1"], ["hello created r1"]]);
   });
 
   test("the plans follow, and a deleted function takes them along", async () => {
@@ -294,10 +314,13 @@ function following({ running, client }: Parts): void {
   test("events come as they happen, and again from any number", async () => {
     const printed = Promise.withResolvers<void>();
     const goOn = Promise.withResolvers<void>();
+    const seen = Promise.withResolvers<void>();
     running().builder.before = async ({ onOutput }) => {
       onOutput("added 1 package");
       printed.resolve();
       await goOn.promise;
+      onOutput("added 2 packages");
+      await seen.promise;
     };
     const request = await requestOf(client(), "followed", "hello", "code");
     const { id } = (await client().ask("createDeployment", { body: request })).body;
@@ -311,9 +334,19 @@ function following({ running, client }: Parts): void {
       rest = lines.pop()!;
       texts.push(...lines.map((line) => JSON.parse(line).text));
       if (texts.includes("added 1 package")) goOn.resolve();
+      if (texts.includes("added 2 packages")) seen.resolve();
     }
     running().builder.before = () => {};
-    assert.deepEqual(texts, ["queued", "building", "copy", "added 1 package", "releasing", "done", "done"]);
+    assert.deepEqual(texts, [
+      "queued",
+      "building",
+      "copy",
+      "added 1 package",
+      "added 2 packages",
+      "releasing",
+      "done",
+      "done",
+    ]);
     const all = await eventsOf(client(), id);
     assert.deepEqual(
       all.map((event) => event.text),
@@ -321,13 +354,13 @@ function following({ running, client }: Parts): void {
     );
     assert.deepEqual(
       all.map((event) => event.number),
-      [1, 2, 3, 4, 5, 6, 7],
+      [1, 2, 3, 4, 5, 6, 7, 8],
     );
     assert.deepEqual(
-      (await eventsOf(client(), id, 5)).map((event) => event.number),
-      [6, 7],
+      (await eventsOf(client(), id, 6)).map((event) => event.number),
+      [7, 8],
     );
-    assert.deepEqual(await eventsOf(client(), id, 7), []);
+    assert.deepEqual(await eventsOf(client(), id, 8), []);
     assert.deepEqual(await eventsOf(client(), id, 700), []);
   });
 }

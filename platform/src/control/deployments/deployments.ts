@@ -58,7 +58,6 @@ export class Deployments {
       for (const event of events) {
         yield event;
         last = event.number;
-        if (event.kind === "end") return;
       }
       if (events.length < EVENTS_AT_ONCE && !(await this.#continues(tenant, id, last, news))) return;
     }

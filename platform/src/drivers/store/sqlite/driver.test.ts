@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { PlatformError } from "#contract/errors.ts";
@@ -82,6 +83,33 @@ async function everythingIsThere(store: Store, acknowledged: readonly string[]):
   for (const job of await store.unfinishedDeployments("acme"))
     assert.equal(await store.function("acme", "shop", job.id.toLowerCase()), undefined);
 }
+
+test("a release that fails at its last step leaves nothing of itself", async () => {
+  await inFolder(async (path) => {
+    const before = await withStore(path, async (store) => {
+      await deploy(store, "D1", [fresh("thumbnail")]);
+      return store.identity();
+    });
+    const database = new DatabaseSync(path);
+    database.exec(`CREATE TRIGGER full BEFORE INSERT ON deployment_events WHEN NEW.kind = 'end'
+      BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+    database.close();
+    await withStore(path, async (store) => {
+      const failed = deploy(store, "D2", [fresh("summary")], { prune: true });
+      await assert.rejects(failed, (error) => {
+        assert.ok(error instanceof PlatformError && error.code === "store-unavailable");
+        return /the disk is full/.test(error.message);
+      });
+      assert.deepEqual(await store.identity(), before);
+      assert.deepEqual(
+        (await store.functions("acme", "shop", { limit: 9 })).map((one) => one.function),
+        ["thumbnail"],
+      );
+      assert.deepEqual(await store.revisions("acme", "shop", "summary", { limit: 9 }), []);
+      assert.equal((await store.deployment("acme", "D2"))?.state, "queued");
+    });
+  });
+});
 
 test("a file that is no database is refused with its path", async () => {
   await inFolder(async (path) => {
