@@ -74,8 +74,12 @@ export class Place {
     return this.spawnProgram(process.execPath, [LAUNCHER, ...args], cwd);
   }
 
-  spawnProgram(program: string, args: readonly string[], cwd: string): ChildProcess {
-    return spawn(program, args, { cwd, env: this.#environment, stdio: ["ignore", "pipe", "pipe"] });
+  spawnProgram(program: string, args: readonly string[], cwd: string, environment = {}): ChildProcess {
+    return spawn(program, args, {
+      cwd,
+      env: { ...this.#environment, ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
   }
 
   /** The command line, as in a shell. */
