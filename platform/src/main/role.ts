@@ -47,6 +47,8 @@ async function run({ role, config }: RoleStart): Promise<void> {
   process.once("SIGTERM", () => ending.resolve("SIGTERM"));
   process.once("disconnect", () => ending.resolve("the supervisor is gone"));
   process.on("SIGINT", () => {});
+  // Also while it opens: what it waits for may never come.
+  void ending.promise.then(() => stopped.abort());
   // Writing the log after the supervisor has gone must not kill what is being closed.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
@@ -55,10 +57,10 @@ async function run({ role, config }: RoleStart): Promise<void> {
     tell({ kind: "ready", facts: opened.facts });
     log.info("ready", { ...opened.facts, pid: process.pid });
     log.info("stopping", { why: await ending.promise });
-    stopped.abort();
     await opened.close();
     process.exit(0);
   } catch (error) {
+    if (stopped.signal.aborted && error === stopped.signal.reason) process.exit(0);
     if (error instanceof PlatformError) tell({ kind: "refused", message: error.message });
     log.error("the role failed", { error });
     // The message must leave before the process does.

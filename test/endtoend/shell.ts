@@ -1,0 +1,51 @@
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CHECKOUT, finish, type Platform, type Ran } from "./platform.ts";
+
+/** A block of commands in a document, and the output that follows it there. */
+export interface Block {
+  readonly script: string;
+  /** Undefined where the document shows none, or leaves out parts of it. */
+  readonly output: string | undefined;
+}
+
+const BLOCK = /^```sh\n([\s\S]*?)^```$(?:\n+```\n([\s\S]*?)^```$)?/gm;
+
+export function blocksIn(markdown: string): Block[] {
+  return [...markdown.matchAll(BLOCK)].map(([, script = "", output]) => ({
+    script: script.trim(),
+    output: output?.includes("…") ? undefined : output,
+  }));
+}
+
+/** Runs documented commands as a reader would, in a folder that looks like the checkout, against this platform instead of the usual ports. */
+export class Shell {
+  readonly #platform: Platform;
+  readonly #folder: string;
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+    this.#folder = join(platform.place.work, "checkout");
+    mkdirSync(this.#folder);
+    for (const name of readdirSync(CHECKOUT))
+      if (!name.startsWith(".")) symlinkSync(join(CHECKOUT, name), join(this.#folder, name));
+    // What a function refuses is a failure of the command.
+    writeFileSync(join(platform.place.work, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
+  }
+
+  run(script: string): Promise<Ran> {
+    const { functionsUrl, controlUrl, place } = this.#platform;
+    const here = script
+      .replaceAll("http://127.0.0.1:8080", functionsUrl)
+      .replaceAll("http://127.0.0.1:8081", controlUrl)
+      .replaceAll(/\b(?:127\.0\.0\.1|localhost):8080/g, new URL(functionsUrl).host);
+    return finish(
+      place.spawnProgram("bash", ["-euo", "pipefail", "-c", here], this.#folder, { CURL_HOME: place.work }),
+    );
+  }
+}
+
+/** Commands one after the other print without a line end between them where documents show one. */
+export function squeeze(text: string): string {
+  return text.replaceAll(/\s+/g, "");
+}
