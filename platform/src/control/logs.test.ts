@@ -108,7 +108,7 @@ describe("logs and records", () => {
 
   test("a follower of a function that has said nothing yet knows that it follows", async () => {
     const silent: LogReader = {
-      ...logs,
+      remove: async () => {},
       async *read(_ref, _query, signal) {
         await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
       },
