@@ -113,7 +113,7 @@ describe("logs and records", () => {
         await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
       },
     };
-    const other = await startControl(medium, { deps: { logs: silent } });
+    const other = await startControl(await makeMedium("memory"), { deps: { logs: silent } });
     const source = await other.client.upload("code");
     await other.client.deploy({ app: "shop", functions: { hello: { config: CONFIG, source } } });
     const response = await other.client.raw("readLogs", { params, query: { follow: true } });
