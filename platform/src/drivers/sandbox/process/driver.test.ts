@@ -8,10 +8,12 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createSystemClock } from "#base/clock.ts";
+import { MessageLink } from "#base/link/message-link.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createSilentLog } from "#base/log.ts";
 import { readStat } from "#base/process-group.ts";
 import { createSystemRandom } from "#base/random.ts";
+import { spawnerRequests } from "#contract/spawner/link.ts";
 import { bundleGuests } from "#guest/bundle.ts";
 import { type SandboxFixture, testSandboxDriver } from "#ports/sandbox/conformance.ts";
 import type { Sandbox, SandboxDriver, SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
@@ -187,3 +189,39 @@ test("process: a start goes through although its spawner is killed under it", ()
     await sandbox.gone;
     assert.deepEqual(await fixture.leftovers(), []);
   }));
+
+test("process: what a spawner started before it died unanswered is not left behind", async () => {
+  const home = mkdtempSync(join(tmpdir(), "colibri-process-"));
+  const options = { folder: join(home, "sandboxes"), spawner: join(home, "spawner.sock") };
+  let started = 0;
+  const listener = await network.listen(options.spawner, ["spawner"], (raw) => {
+    const sides = { asks: {}, hears: {}, serves: spawnerRequests, emits: {} };
+    const link = new MessageLink({ clock }, sides, {
+      serve: {
+        list: () => ({ children: [] }),
+        async spawn({ cwd, environment }) {
+          const child = spawn("/bin/sleep", ["60"], { cwd, env: environment, detached: true, stdio: "ignore" });
+          await once(child, "spawn");
+          started++;
+          raw.close();
+          return { pid: child.pid!, startTime: "0" };
+        },
+        adopt: () => ({ adopted: false }),
+        kill: () => ({}),
+      },
+      hear: {},
+      closed: () => {},
+    });
+    return link.attach(raw).handlers;
+  });
+  const driver = createProcessDriver(deps, options);
+  await driver.open(AbortSignal.timeout(5_000));
+  const runtime = { name: "nodejs", command: ["/bin/true"], environment: {} };
+  await assert.rejects(driver.start({ id: "a", runtime, memoryMiB: 128 }), /link closed before spawn was answered/);
+  assert.equal(started, 2);
+  assert.deepEqual([...findLeftovers(options.folder)], []);
+  assert.deepEqual(readdirSync(options.folder), []);
+  await driver.close();
+  await listener.close();
+  rmSync(home, { recursive: true });
+});
