@@ -460,6 +460,11 @@ describe("mistakes", () => {
     assert.match(found[50]!, /and 450 more mistakes/);
   });
 
+  test("what is written is not repeated without end", () => {
+    const found = mistakesOf(withLine(`memory: 1${"x".repeat(5_000)}`));
+    assert.ok(found[0]!.length < 600, found[0]);
+  });
+
   test("a file of more than a MiB is not read", () => {
     assert.deepEqual(mistakesOf("#".repeat(1024 ** 2 + 1)), [
       "1:1  the file is larger than 1048576 bytes: a configuration is not that long",

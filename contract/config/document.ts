@@ -58,7 +58,6 @@ export class YamlDocument {
     const document = parseDocument(tooLarge ? "" : text, {
       lineCounter: this.#lines,
       prettyErrors: false,
-      merge: true,
       stringKeys: true,
       logLevel: "error",
     });
@@ -176,9 +175,7 @@ export class YamlDocument {
 }
 
 function isMergeKey(pair: Pair<Node, Node | null>): boolean {
-  return (
-    isScalar(pair.key) && (pair.key.value === "<<" || typeof pair.key.value === "symbol") && pair.key.type === "PLAIN"
-  );
+  return isScalar(pair.key) && pair.key.value === "<<" && pair.key.type === "PLAIN";
 }
 
 function cut(text: string, length: number): string {

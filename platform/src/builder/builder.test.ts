@@ -183,8 +183,11 @@ describe("JavaScript and TypeScript", () => {
         assert.match(failure, /lies outside of the function's folder/);
         assert.doesNotMatch(failure, /s3cr3t/);
       }
-      const extended = { "index.ts": "export default 1;\n", "tsconfig.json": JSON.stringify({ extends: secret }) };
-      await shop.build(extended, { handler: "index.ts" });
+      const token = join(shop.folder, "cache", "token.json");
+      await writeFile(token, "s3cr3t");
+      const extending = { "index.ts": "export default 1;\n", "tsconfig.json": JSON.stringify({ extends: token }) };
+      await shop.build(extending, { handler: "index.ts" });
+      assert.doesNotMatch(shop.steps.join("\n"), /s3cr3t/);
     }));
 
   test("a built file never replaces one of the source", () =>
@@ -231,11 +234,12 @@ describe("npm", () => {
   test("install scripts run only where they are named", () =>
     inShop(
       async (shop) => {
-        const mark =
-          'require("fs").writeFileSync(require("path").join(__dirname, "mark"), process.env.SECRET_OF_THE_PLATFORM ?? "ran")';
+        const mark = `const fs = require("node:fs");
+          fs.writeFileSync(__dirname + "/mark", process.env.SECRET_OF_THE_PLATFORM ?? "ran");
+          fs.appendFileSync(__dirname + "/data.txt", "changed");`;
         const scripts = { scripts: { install: "node install.js" } };
-        const loud = await publishNpm(registry, "loud", { "install.js": mark }, scripts);
-        const quiet = await publishNpm(registry, "quiet", { "install.js": mark }, scripts);
+        const loud = await publishNpm(registry, "loud", { "install.js": mark, "data.txt": "as published" }, scripts);
+        const quiet = await publishNpm(registry, "quiet", { "install.js": mark, "data.txt": "as published" }, scripts);
         const files = { ...HANDLER, ...locked({ loud, quiet }) };
         const without = await shop.open(await shop.build(files));
         assert.deepEqual(
@@ -252,6 +256,7 @@ describe("npm", () => {
         assert.equal(withOne.has("node_modules/quiet/mark"), false);
         const afterwards = await shop.open(await shop.build(files));
         assert.equal(afterwards.has("node_modules/loud/mark"), false, "the cache kept what a script made");
+        assert.equal(afterwards.get("node_modules/loud/data.txt"), "as published", "a script changed what is kept");
       },
       { environment: { SECRET_OF_THE_PLATFORM: "s3cr3t" } },
     ));

@@ -6,7 +6,7 @@ import { runTool } from "./run-tool.ts";
 
 const clock = createSystemClock();
 
-async function shell(script: string, signal = AbortSignal.timeout(20_000)) {
+async function shell(script: string, signal = AbortSignal.timeout(20_000), time = clock) {
   const shown: string[] = [];
   const tool = {
     name: "sh",
@@ -15,7 +15,7 @@ async function shell(script: string, signal = AbortSignal.timeout(20_000)) {
     folder: tmpdir(),
     environment: { PATH: "/usr/bin:/bin" },
   };
-  const outcome = await runTool(tool, { clock, output: (line) => shown.push(line), signal });
+  const outcome = await runTool(tool, { clock: time, output: (line) => shown.push(line), signal });
   return { outcome, shown };
 }
 
@@ -40,8 +40,9 @@ test("an endless line is cut, and of many lines the last are kept", async () => 
   assert.equal(outcome.kind === "exited" && outcome.lines.at(-1), "1000");
 });
 
-test("children that a tool leaves behind are ended with it", async () => {
-  const { shown } = await shell("sleep 1000 & echo $!");
+test("children that a tool leaves behind are ended with it, not waited for", { timeout: 15_000 }, async () => {
+  const standing = { ...clock, after: () => ({}), cancel: () => {} };
+  const { shown } = await shell("sleep 1000 & echo $!", AbortSignal.timeout(20_000), standing);
   await gone(Number(shown[0]));
 });
 

@@ -6,6 +6,7 @@ import { builtHandler } from "#contract/config/handler.ts";
 import { buildFailed } from "../failure.ts";
 import type { Job } from "../job.ts";
 import { formatMessage, formatMessages, withEsbuild } from "./esbuild-service.ts";
+import { readTsconfig } from "./tsconfig.ts";
 
 /** An .mjs has no `require`. Where the source calls it, esbuild's helper stands in for it and takes this one. */
 const REQUIRE_HELPER = /^var __require = /m;
@@ -32,7 +33,7 @@ export async function bundleTypeScript(job: Job, file: string): Promise<string> 
     packages: "external",
     sourcemap: "linked",
     sourcesContent: false,
-    // Given as a whole: otherwise those of folders above the source would count, and `extends` could read any file.
+    // Given as text: otherwise those of folders above the source would count.
     tsconfigRaw: await readTsconfig(root),
     plugins: [confinedTo(root)],
     logLevel: "silent",
@@ -82,17 +83,6 @@ function confinedTo(root: string): Plugin {
       });
     },
   };
-}
-
-async function readTsconfig(root: string): Promise<string> {
-  const path = join(root, "tsconfig.json");
-  return (await exists(path)) ? readFile(await inside(root, path), "utf8") : "{}";
-}
-
-async function inside(root: string, path: string): Promise<string> {
-  const real = await realpath(path);
-  if (!real.startsWith(root + sep)) throw buildFailed("tsconfig.json is a link that leaves the function's folder.");
-  return real;
 }
 
 /** What is imported by name must be there when the function starts. */
