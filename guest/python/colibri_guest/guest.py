@@ -301,9 +301,9 @@ class Guest:
 
     def exit_for_user(self, error: SystemExit) -> None:
         """From any thread: user code called sys.exit. The platform tells its callers; here is told where it was."""
-        stack = " | ".join(line.strip() for line in stack_of(error).splitlines())
         status = exit_status(error)
-        complain(f"exit({status}) called by the function: {stack}")
+        # On lines of their own: the last one becomes part of the answer's message, the paths before it must not.
+        complain(f"exit({status}) called by the function\n{stack_of(error).rstrip()}")
         self.loop.call_soon_threadsafe(self._exit, status)
         if get_ident() != self._thread:
             # The loop says what waits and ends the process; it may be held up by other user code.
