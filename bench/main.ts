@@ -1,14 +1,16 @@
-/** `npm run bench -- warm|start [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
+/** `npm run bench -- warm|start|hops [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
 import { parseArgs } from "node:util";
+import { benchHops } from "./hops.ts";
 import { checkoutRef, HERE } from "./lib/checkout.ts";
 import { machine, printTable, type Row, type Target } from "./lib/report.ts";
 import { benchStart } from "./start.ts";
 import { benchWarm } from "./warm.ts";
 
-const USAGE = `usage: npm run bench -- <warm|start> [options]
+const USAGE = `usage: npm run bench -- <warm|start|hops> [options]
 
   warm    throughput and latency at 1, 32 and 128 connections, beside nginx and the handler called directly
   start   cold starts with an empty pool, beside a bare Node server
+  hops    what our own code costs in each hop of the hot path, beside its budget
 
   --json            rows as JSON
   --against <ref>   measure that commit too, in alternation
@@ -29,9 +31,13 @@ async function main(): Promise<number> {
     },
   });
   const bench = positionals[0];
-  if (values.help || (bench !== "warm" && bench !== "start")) {
+  if (values.help || (bench !== "warm" && bench !== "start" && bench !== "hops")) {
     console.error(USAGE);
     return values.help ? 0 : 2;
+  }
+  if (bench === "hops") {
+    show(await benchHops(), values.json);
+    return 0;
   }
   const other = values.against === undefined ? undefined : await checkoutRef(values.against);
   try {
@@ -41,15 +47,17 @@ async function main(): Promise<number> {
       bench === "warm"
         ? await benchWarm(targets, { rounds: Number(values.rounds), seconds: Number(values.seconds) })
         : await benchStart(targets, { samples: Number(values.samples) });
-    if (values.json) console.log(JSON.stringify({ machine: machine(), rows }, null, 2));
-    else {
-      console.log(machine());
-      printTable(rows);
-    }
+    show(rows, values.json);
     return 0;
   } finally {
     await other?.close();
   }
+}
+
+function show(rows: readonly Row[], json: boolean): void {
+  if (json) return console.log(JSON.stringify({ machine: machine(), rows }, null, 2));
+  console.log(machine());
+  printTable(rows);
 }
 
 process.exitCode = await main();
