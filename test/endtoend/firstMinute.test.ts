@@ -71,7 +71,7 @@ describe("the first minute", () => {
   });
 
   test("a deleted function is not found, and its sandboxes go", async () => {
-    assert.equal((await platform.colibri("delete", "shop", "--yes")).code, 0);
+    assert.equal((await platform.colibri("delete", "shop")).code, 0);
     const { status, code } = await platform.call("shop/cart");
     assert.deepEqual([status, code], [404, "function-not-found"]);
     assert.equal((await platform.colibri("inspect", "shop/cart")).code, 5);

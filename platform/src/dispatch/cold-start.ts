@@ -18,6 +18,8 @@ import type { RevisionDispatch } from "./revision-dispatch.ts";
 /** A failed start is not repeated for at least this long, doubling up to the maximum. */
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 10_000;
+/** For the agent to say why a guest that hung up is gone. */
+const CAUSE_MS = 500;
 /** Time for the data stream's greeting. */
 const WELCOME_MS = 5_000;
 /** From `load` to `ready`: more than a bundle's fetch and the longest init timeout that is sensible. */
@@ -193,7 +195,7 @@ export class ColdStarts {
     try {
       // A sandbox whose init failed before has its stream already.
       const connected = sandbox.stream === null ? this.#connect(sandbox) : Promise.resolve();
-      await Promise.all([ready, connected]);
+      await Promise.all([ready, connected.catch((error) => this.#afterCause(ready, error))]);
       if (sandbox.stream?.closed !== false) throw new Error("the data stream closed during the start");
     } catch (error) {
       revision.starting--;
@@ -214,6 +216,12 @@ export class ColdStarts {
       coldMs: Math.round(sandbox.coldMs),
     });
     this.#events.ready(revision, sandbox);
+  }
+
+  /** Why a guest hung up the agent knows best, and says over another link, perhaps a moment later. */
+  async #afterCause(ready: Promise<number>, error: unknown): Promise<never> {
+    await Promise.race([ready, sleep(this.#deps.clock, CAUSE_MS)]);
+    throw error;
   }
 
   #abandon(revision: RevisionDispatch, sandbox: HeldSandbox, error: unknown): void {
@@ -241,7 +249,8 @@ export class ColdStarts {
     const pauseMs = backoff.next();
     revision.failures++;
     revision.lastFailure = failure;
-    revision.blockedUntil = this.#deps.clock.monotonic() + pauseMs;
+    const until = this.#deps.clock.monotonic() + pauseMs;
+    revision.blockedUntil = until;
     this.#deps.log.warn("start failed", {
       ...revision.ref,
       code: failure.code,
@@ -252,7 +261,11 @@ export class ColdStarts {
     const hopeless = ERRORS[failure.code].fault === "user" || failure.code === "no-capacity";
     revision.refusal = hopeless ? failure : undefined;
     if (hopeless && revision.ready === 0 && revision.starting === 0) this.#events.refuse(revision, failure);
-    void sleep(this.#deps.clock, pauseMs, this.#closed.signal).then(() => this.scale(revision));
+    void sleep(this.#deps.clock, pauseMs, this.#closed.signal).then(() => {
+      // Timers may fire a little before their time; by the clock it would stay blocked, with nobody to look again.
+      if (revision.blockedUntil === until) revision.blockedUntil = 0;
+      this.scale(revision);
+    });
   }
 
   /** Milliseconds of loading and initialising. @throws StartError */

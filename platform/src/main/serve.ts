@@ -41,7 +41,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
 
 /** The platform on this machine: home, supervisor, terminal. */
 class Platform {
-  readonly #config: Config;
+  #config: Config;
   readonly #paths: ReturnType<typeof homePaths>;
   readonly #roles: readonly Role[];
   readonly #ended = Promise.withResolvers<number>();
@@ -67,7 +67,7 @@ class Platform {
         { clock, write: (line) => this.#output(platformLog, line) },
         { level: this.#config.logLevel, fields: { role: "supervisor" } },
       );
-      const supervisor = new Supervisor({ clock, random, log }, this.#config, {
+      const supervisor = new Supervisor({ clock, random, log }, () => this.#config, {
         ready: (role, facts) => this.#ready(role, facts),
         refused: (_role, message) => this.#refused(message),
         output: (_role, text) => this.#output(platformLog, text),
@@ -101,18 +101,23 @@ class Platform {
 
   #ready(role: Role, facts: Readonly<Record<string, unknown>>): void {
     this.#facts.set(role, facts);
+    this.#keepPort(role, facts.port);
     if (this.#shown || !this.#roles.every((name) => this.#facts.has(name))) return;
     this.#shown = true;
-    const port = (of: Role, configured: number) => Number(this.#facts.get(of)?.port ?? configured);
-    const addresses: Addresses = {
-      functions: `http://${this.#config.bind}:${port("gateway", this.#config.port)}`,
-      control: `http://${this.#config.bind}:${port("control", this.#config.controlPort)}`,
-    };
+    const { bind, port, controlPort } = this.#config;
+    const addresses: Addresses = { functions: `http://${bind}:${port}`, control: `http://${bind}:${controlPort}` };
     writeDurably(
       this.#paths.addresses,
       `${JSON.stringify({ pid: process.pid, functionsUrl: addresses.functions, controlUrl: addresses.control })}\n`,
     );
     console.log(banner(this.#paths, addresses, String(this.#facts.get("agent")?.isolation ?? "elsewhere")));
+  }
+
+  /** A role that is started again must answer where everybody was told, also when the port was chosen freely. */
+  #keepPort(role: Role, port: unknown): void {
+    if (typeof port !== "number") return;
+    if (role === "gateway") this.#config = { ...this.#config, port };
+    else this.#config = { ...this.#config, controlPort: port };
   }
 
   /** Before everything is up, a refusal ends the start; later the role is tried again. */

@@ -70,11 +70,12 @@ interface Unit {
  */
 export class Supervisor {
   readonly #deps: { clock: Clock; random: Random; log: Log };
-  readonly #config: Config;
+  readonly #config: () => Config;
   readonly #events: SupervisorEvents;
   readonly #units = new Map<Role, Unit>();
 
-  constructor(deps: { clock: Clock; random: Random; log: Log }, config: Config, events: SupervisorEvents) {
+  /** `config` is asked at each start of a role. */
+  constructor(deps: { clock: Clock; random: Random; log: Log }, config: () => Config, events: SupervisorEvents) {
     this.#deps = deps;
     this.#config = config;
     this.#events = events;
@@ -134,7 +135,7 @@ export class Supervisor {
       detached: true,
     });
     unit.child = child;
-    child.send({ role: unit.role, config: this.#config } satisfies RoleStart);
+    child.send({ role: unit.role, config: this.#config() } satisfies RoleStart);
     child.on("message", (message: RoleMessage) => {
       if (message.kind === "ready") this.#up(unit, child.pid ?? 0, message.facts);
       else this.#events.refused(unit.role, message.message);
