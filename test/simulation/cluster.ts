@@ -153,7 +153,7 @@ export class SimulatedCluster {
 
   leave(caller: Caller): void {
     caller.leave();
-    if (caller.invocation !== undefined) this.dispatch?.leave(caller.invocation);
+    if (caller.invocation !== undefined) this.dispatch?.leave(caller.invocation, "client-closed");
   }
 
   /** Time passes; invariants are looked at after each moment in which something happened. */

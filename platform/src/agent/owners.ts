@@ -91,7 +91,7 @@ export class Owners {
     const check = (epoch: number) => this.#check(session.owner, epoch);
     return {
       hello: ({ owner, epoch }) => this.#hello(session, link(), owner, epoch),
-      acquire: ({ epoch, revision }) => calls.acquire(check(epoch), epoch, revision),
+      acquire: ({ epoch, revision }) => this.#acquire(check(epoch), epoch, revision, link()),
       load: ({ epoch, sandbox, revision }) =>
         done(calls.request(check(epoch), epoch, sandbox, { kind: "load", revision })),
       freeze: ({ epoch, sandbox }) => done(calls.request(check(epoch), epoch, sandbox, { kind: "freeze" })),
@@ -112,6 +112,14 @@ export class Owners {
         return {};
       },
     };
+  }
+
+  async #acquire(owner: string, epoch: number, revision: RevisionRef, link: OwnerLink) {
+    const acquired = await this.#calls.acquire(owner, epoch, revision);
+    // An owner that has said hello anew meanwhile never hears of it, and would hold it for ever.
+    if (!this.#links.has(link))
+      await this.#calls.request(owner, epoch, acquired.sandbox, { kind: "release", cause: "stopped" });
+    return acquired;
   }
 
   #hello(session: { owner: string | undefined }, link: OwnerLink, name: string, epoch: number) {

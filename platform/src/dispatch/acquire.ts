@@ -1,5 +1,5 @@
 import type { Clock } from "#base/clock.ts";
-import type { Failure } from "#contract/errors.ts";
+import type { ErrorCode, Failure } from "#contract/errors.ts";
 import type { HeldSandbox } from "./held-sandbox.ts";
 import type { Invocation } from "./invocation.ts";
 import type { RevisionDispatch } from "./revision-dispatch.ts";
@@ -61,9 +61,9 @@ export class Acquire {
   }
 
   /** The caller left while waiting. */
-  leave(invocation: Invocation): void {
+  leave(invocation: Invocation, outcome: ErrorCode): void {
     invocation.revision.waiting.remove(invocation);
-    this.#end(invocation, "client-closed");
+    this.#end(invocation, outcome);
   }
 
   /** Everybody who waits is told the same. */
@@ -96,7 +96,7 @@ export class Acquire {
     this.refuse(invocation, { code: "queue-timeout", message: `no slot was free within ${timeoutMs} ms${why}` });
   }
 
-  #end(invocation: Invocation, outcome: string): void {
+  #end(invocation: Invocation, outcome: ErrorCode): void {
     this.#stopTimer(invocation);
     invocation.phase = "over";
     invocation.outcome = outcome;

@@ -88,6 +88,14 @@ export class AgentClient {
       .catch((error) => this.#log.debug("release not confirmed", { sandbox, error }));
   }
 
+  /** Best effort, as `release`. */
+  drain(sandbox: string, graceMs: number, reason: string): void {
+    this.#log.info("sandbox is drained", { sandbox, reason });
+    this.#link
+      ?.ask("drain", { epoch: this.#options.epoch, sandbox, graceMs }, REQUEST_MS)
+      .catch((error) => this.#log.debug("drain not confirmed", { sandbox, error }));
+  }
+
   #require(): AgentLink {
     if (this.#link === undefined) throw new PlatformError("unavailable", "the agent is away");
     return this.#link;

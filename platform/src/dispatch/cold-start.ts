@@ -192,14 +192,19 @@ export class ColdStarts {
     ready: Promise<number>,
     begun: number,
   ): Promise<void> {
+    // A sandbox whose init failed before has its stream already.
+    const connected = sandbox.stream === null ? this.#connect(sandbox) : Promise.resolve();
     try {
-      // A sandbox whose init failed before has its stream already.
-      const connected = sandbox.stream === null ? this.#connect(sandbox) : Promise.resolve();
       await Promise.all([ready, connected.catch((error) => this.#afterCause(ready, error))]);
       if (sandbox.stream?.closed !== false) throw new Error("the data stream closed during the start");
     } catch (error) {
+      // Only one that is connected may be kept for another try.
+      const usable = await connected.then(
+        () => sandbox.stream?.closed === false,
+        () => false,
+      );
       revision.starting--;
-      this.#abandon(revision, sandbox, error);
+      this.#abandon(revision, sandbox, error, usable);
       return;
     }
     revision.starting--;
@@ -224,12 +229,12 @@ export class ColdStarts {
     throw error;
   }
 
-  #abandon(revision: RevisionDispatch, sandbox: HeldSandbox, error: unknown): void {
+  #abandon(revision: RevisionDispatch, sandbox: HeldSandbox, error: unknown, usable: boolean): void {
     const failure =
       error instanceof StartError
         ? error.failure
         : { code: "start-failed" as const, message: error instanceof Error ? error.message : String(error) };
-    if (error instanceof StartError && error.kind === "failed" && sandbox.stream?.closed === false) {
+    if (error instanceof StartError && error.kind === "failed" && usable) {
       sandbox.state = "loaded";
       sandbox.idleSinceMs = this.#deps.clock.monotonic();
     } else {

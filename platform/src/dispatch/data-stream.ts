@@ -82,13 +82,13 @@ export class DataStream {
   invoke(invocation: Invocation, budgetMs: number): void {
     const stream = ++this.#streams;
     invocation.stream = stream;
-    invocation.sendWindow = INITIAL_WINDOW;
     invocation.receiveWindow = INITIAL_WINDOW;
     this.#running.set(stream, invocation);
     const head = `{"id":"${invocation.id}",${invocation.revision.refText},"budgetMs":${budgetMs},${invocation.headText}}`;
     const body = invocation.body;
     const whole = body === null || (Buffer.isBuffer(body) && body.length <= INITIAL_WINDOW);
     invocation.bodySent = whole;
+    invocation.sendWindow = whole && body !== null ? INITIAL_WINDOW - (body as Buffer).length : INITIAL_WINDOW;
     this.#link!.send(GUEST_FRAMES.INVOKE, whole ? FLAG_FIN : 0, stream, head, whole ? (body as Buffer | null) : null);
   }
 
@@ -168,10 +168,10 @@ export class DataStream {
     if (invocation.phase === "over") return this.#late(invocation, frame);
     if (invocation.phase !== "answering") throw new ShapeError("DATA before HEAD");
     if (frame.bodyBytes > 0) invocation.answer.data(this.#receiveBody(invocation, frame));
-    // Writing may have found that the caller is gone, or that the answer is longer than it said.
+    // The answer may have found itself longer than it said, or shorter.
     if ((frame.fin || frame.last) && (invocation.phase as string) !== "over") {
       invocation.answer.end();
-      this.#events.answered(invocation, "ok");
+      if ((invocation.phase as string) !== "over") this.#events.answered(invocation, "ok");
     }
     if (frame.last) this.#release(invocation);
   }
@@ -189,6 +189,8 @@ export class DataStream {
 
   #onWindow(invocation: Invocation, frame: Frame): void {
     invocation.sendWindow += parseJson(guestWindow, frame.head, "WINDOW").credit;
+    // Else a guest could have any amount of a body sent to it, and leave it here.
+    if (invocation.sendWindow > INITIAL_WINDOW) throw new ShapeError("WINDOW gives more than was sent");
     if (invocation.sendWindow > 0) invocation.resumeBody?.();
   }
 

@@ -3,6 +3,8 @@ import type { Network } from "#base/link/link.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { AgentEvents, GoneCause, SandboxView } from "#contract/agent/link.ts";
+import type { ErrorCode, Failure } from "#contract/errors.ts";
+import type { MisroutedReason } from "#contract/guest/link.ts";
 import type { FunctionRef } from "#contract/names.ts";
 import { functionKey } from "#contract/names.ts";
 import type { RoutePlan } from "#contract/plan/plan.ts";
@@ -17,6 +19,7 @@ import type { HeldSandbox } from "./held-sandbox.ts";
 import { Invocation, type InvocationStart } from "./invocation.ts";
 import { RevisionDispatch } from "./revision-dispatch.ts";
 
+const DELETED: Failure = { code: "function-not-found", message: "the function was deleted" };
 const SWEEP_MS = 1_000;
 /** How long the agent has to say why a sandbox is gone before it is told to remove it. */
 const GONE_MS = 2_000;
@@ -94,7 +97,8 @@ export class Dispatcher {
     });
     this.#forward = new Forward(deps, {
       freed: (invocation) => this.#freed(invocation),
-      again: (invocation) => this.#acquire.again(invocation),
+      refused: (sandbox, reason) => this.#refused(sandbox, reason),
+      again: (invocation) => this.#again(invocation),
       over: deps.settle,
       kill: (sandbox, cause, reason) => this.#kill(sandbox, cause, reason),
       lost: (sandbox) => this.#lost(sandbox),
@@ -123,17 +127,20 @@ export class Dispatcher {
   }
 
   /** The answer comes through `answer`, perhaps before this returns. */
-  submit(start: InvocationStart, revision: RevisionDispatch, answer: Answer): Invocation {
+  submit(start: InvocationStart, routed: RevisionDispatch, answer: Answer): Invocation {
+    // While its body was read, another revision may have taken the place of the one it was routed to.
+    const revision = routed.retired ? (this.route(functionKey(routed.ref)) ?? routed) : routed;
     const invocation = new Invocation(start, revision, answer);
-    this.#acquire.submit(invocation);
+    if (revision.retired) this.#acquire.refuse(invocation, DELETED);
+    else this.#acquire.submit(invocation);
     return invocation;
   }
 
-  /** The caller does not want the answer any more. */
-  leave(invocation: Invocation): void {
+  /** The caller is done with it before its answer was; `outcome` says why. */
+  leave(invocation: Invocation, outcome: ErrorCode): void {
     if (invocation.phase === "over") return;
-    if (invocation.phase === "waiting") this.#acquire.leave(invocation);
-    else this.#forward.leave(invocation);
+    if (invocation.phase === "waiting") this.#acquire.leave(invocation, outcome);
+    else this.#forward.leave(invocation, outcome);
   }
 
   /** The caller has taken bytes of a streamed answer. */
@@ -165,7 +172,8 @@ export class Dispatcher {
     this.#functions.delete(key);
     for (const revision of owned.revisions.values()) {
       revision.live = false;
-      this.#acquire.refuseAll(revision, { code: "function-not-found", message: "the function was deleted" });
+      revision.retired = true;
+      this.#acquire.refuseAll(revision, DELETED);
       for (const sandbox of [...revision.sandboxes.values()])
         this.#drain(revision, sandbox, "the function was deleted");
     }
@@ -196,6 +204,23 @@ export class Dispatcher {
     }
   }
 
+  #again(invocation: Invocation): void {
+    if (invocation.revision.retired) this.#acquire.refuse(invocation, DELETED);
+    else this.#acquire.again(invocation);
+  }
+
+  /**
+   * What it runs, perhaps for an owner before us, it may finish; then the agent removes it. On stream 0 the guest refuses the
+   * stream as a whole, and closes it.
+   */
+  #refused(sandbox: HeldSandbox, reason: MisroutedReason): void {
+    const held = this.#held.get(sandbox.id);
+    if (held === undefined || sandbox.state !== "ready") return;
+    sandbox.state = "gone";
+    held.revision.sandboxes.delete(sandbox.id);
+    this.#agent.drain(sandbox.id, held.revision.plan.timeoutMs, `it refused an invocation: ${reason}`);
+  }
+
   /** No new invocations; gone when the running ones are done. */
   #drain(revision: RevisionDispatch, sandbox: HeldSandbox, reason: string): void {
     if (sandbox.state === "ready" || sandbox.state === "loaded") sandbox.state = "draining";
@@ -205,13 +230,18 @@ export class Dispatcher {
   #remove(revision: RevisionDispatch, sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
     sandbox.state = "gone";
     revision.sandboxes.delete(sandbox.id);
-    this.#agent.release(sandbox.id, cause, reason);
+    this.#release(sandbox, cause, reason);
     sandbox.stream?.close();
   }
 
   #kill(sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
     this.#deps.log.warn("sandbox is killed", { sandbox: sandbox.id, cause, reason });
     if (sandbox.state === "ready") sandbox.state = "draining";
+    this.#release(sandbox, cause, reason);
+  }
+
+  #release(sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
+    sandbox.unwanted = { cause, reason };
     this.#agent.release(sandbox.id, cause, reason);
   }
 
@@ -242,7 +272,7 @@ export class Dispatcher {
   }
 
   #ready(revision: RevisionDispatch, sandbox: HeldSandbox): void {
-    if (this.#functions.get(functionKey(revision.ref))?.revisions.get(revision.ref.revision) !== revision) {
+    if (revision.retired) {
       this.#remove(revision, sandbox, "stopped", "the function was deleted while it started");
       return;
     }
@@ -264,10 +294,11 @@ export class Dispatcher {
     const present = new Set(views.map((view) => view.sandbox));
     for (const id of [...this.#held.keys()]) if (!present.has(id)) this.#gone({ sandbox: id, cause: "host" });
     for (const view of views) {
-      const known = this.#held.get(view.sandbox)?.sandbox.state;
-      if (known !== undefined && known !== "gone") continue;
+      const known = this.#held.get(view.sandbox)?.sandbox;
+      if (known !== undefined && known.state !== "gone" && known.unwanted === undefined) continue;
       const revision = known === undefined ? this.#adopterOf(view) : undefined;
-      if (revision === undefined) this.#agent.release(view.sandbox, "stopped", "nobody needs it");
+      const { cause, reason } = known?.unwanted ?? { cause: "stopped", reason: "nobody needs it" };
+      if (revision === undefined) this.#agent.release(view.sandbox, cause, reason);
       else this.#starts.adopt(revision, view);
     }
     for (const revision of this.#all()) this.#starts.scale(revision);
@@ -284,8 +315,9 @@ export class Dispatcher {
   #retire(owned: OwnedFunction): void {
     for (const [name, revision] of owned.revisions) {
       if (revision.live) continue;
-      if (revision.sandboxes.size === 0 && revision.waiting.length === 0 && revision.starting === 0)
-        owned.revisions.delete(name);
+      if (revision.sandboxes.size > 0 || revision.waiting.length > 0 || revision.starting > 0) continue;
+      revision.retired = true;
+      owned.revisions.delete(name);
     }
   }
 

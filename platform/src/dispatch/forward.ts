@@ -18,6 +18,8 @@ const ATTEMPTS = 2;
 export interface ForwardEvents {
   /** A slot of the invocation's sandbox is free again. */
   freed(invocation: Invocation): void;
+  /** A guest did not take an invocation: it will not take the next one either. */
+  refused(sandbox: HeldSandbox, reason: MisroutedReason): void;
   /** Nothing of it ran: it may wait again. */
   again(invocation: Invocation): void;
   /** The caller has its answer. */
@@ -59,9 +61,9 @@ export class Forward {
   }
 
   /** The caller left. The slot stays taken until the guest lets go. */
-  leave(invocation: Invocation): void {
+  leave(invocation: Invocation, outcome: ErrorCode): void {
     if (invocation.phase === "over") return;
-    this.#over(invocation, "client-closed");
+    this.#over(invocation, outcome);
     this.cancel(invocation, "client");
   }
 
@@ -81,15 +83,21 @@ export class Forward {
   }
 
   #released(invocation: Invocation): void {
-    this.#stopTimer(invocation);
-    if (invocation.late) invocation.sandbox!.suspect--;
-    invocation.late = false;
+    this.#letGo(invocation);
     this.#events.freed(invocation);
   }
 
+  #letGo(invocation: Invocation): void {
+    this.#stopTimer(invocation);
+    if (invocation.late) invocation.sandbox!.suspect--;
+    invocation.late = false;
+  }
+
   #misrouted(invocation: Invocation, reason: MisroutedReason): void {
-    this.#log.warn("misrouted", { invocation: invocation.id, sandbox: invocation.sandbox?.id, reason });
-    this.#events.freed(invocation);
+    const sandbox = invocation.sandbox!;
+    this.#log.warn("misrouted", { invocation: invocation.id, sandbox: sandbox.id, reason });
+    this.#letGo(invocation);
+    this.#events.refused(sandbox, reason);
     this.#retry(invocation, { code: "sandbox-lost", message: `the sandbox refused the invocation: ${reason}` });
   }
 
@@ -145,17 +153,18 @@ export class Forward {
   }
 
   #resend(invocation: Invocation): void {
-    this.#events.freed(invocation);
     this.#retry(invocation, { code: "sandbox-lost", message: "the sandbox was lost before it took the invocation" });
   }
 
+  /** Gives its slot back and sends it again, where that may be. */
   #retry(invocation: Invocation, otherwise: Failure): void {
-    this.#stopTimer(invocation);
-    if (invocation.phase === "over") return;
     // A body that is being streamed has been read in part and can't be sent twice.
     const repeatable = invocation.body === null || Buffer.isBuffer(invocation.body);
-    if (repeatable && invocation.attempts < ATTEMPTS) this.#events.again(invocation);
-    else this.#fail(invocation, otherwise);
+    const again = repeatable && invocation.attempts < ATTEMPTS;
+    // While it has its sandbox, so that the record can name it.
+    if (!again && invocation.phase !== "over") this.#fail(invocation, otherwise);
+    this.#events.freed(invocation);
+    if (invocation.phase !== "over") this.#events.again(invocation);
   }
 
   #fail(invocation: Invocation, failure: Failure): void {

@@ -1,5 +1,5 @@
 import type { Clock } from "#base/clock.ts";
-import type { Slot } from "#contract/agent/link.ts";
+import type { GoneCause, Slot } from "#contract/agent/link.ts";
 import type { Failure } from "#contract/errors.ts";
 import type { DataStream } from "./data-stream.ts";
 
@@ -23,6 +23,8 @@ export class HeldSandbox {
   readonly epoch: number;
   state: HeldState = "starting";
   stream: DataStream | null = null;
+  /** Why the agent was asked to remove it: asked again when the agent was away. */
+  unwanted: { readonly cause: GoneCause; readonly reason: string } | undefined;
   /** The agent gets no PONG: it works, route nothing there. */
   busy = false;
   /** Invocations past their deadline that have not let go. */

@@ -1,4 +1,5 @@
 import type { Timer } from "#base/clock.ts";
+import type { ErrorCode } from "#contract/errors.ts";
 import type { Answer, BodySource } from "./answer.ts";
 import type { HeldSandbox } from "./held-sandbox.ts";
 import type { RevisionDispatch } from "./revision-dispatch.ts";
@@ -65,8 +66,9 @@ export class Invocation {
   /** Of a body that is being streamed: called when the window has opened. */
   resumeBody: (() => void) | null = null;
 
+  /** Of the function's answer, 0 until it has one. */
   status = 0;
-  outcome = "ok";
+  outcome: "ok" | ErrorCode = "ok";
   bodyBytes: number;
   answerBytes = 0;
 

@@ -24,6 +24,8 @@ export class RevisionDispatch {
   policy: RoutePlan["policy"];
   /** Whether alias `live` still names it. */
   live = true;
+  /** Dispatch has forgotten it: nothing may be started or wait here any more. */
+  retired = false;
   readonly waiting = new WaitingList();
   readonly sandboxes = new Map<string, HeldSandbox>();
   /** Starts under way, also those that have no sandbox yet. */

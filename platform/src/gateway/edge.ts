@@ -4,7 +4,7 @@ import type { Ids } from "#base/ids.ts";
 import type { ErrorCode } from "#contract/errors.ts";
 import type { InvocationStart } from "../dispatch/invocation.ts";
 import type { RevisionDispatch } from "../dispatch/revision-dispatch.ts";
-import { collectBody, RequestBody } from "./body.ts";
+import { COLLECTED_BYTES, collectBody, declaredBytes, RequestBody } from "./body.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Found, Routes } from "./routes.ts";
@@ -14,10 +14,11 @@ export interface EdgeOptions {
   readonly maximumInFlight: number;
   /** Bytes of a request's target. */
   readonly maximumTargetBytes: number;
+  readonly maximumHeaders: number;
 }
 
-/** Bodies of a known length up to this are read before a slot is asked for: a slow sender then holds none. */
-const COLLECTED_BYTES = 64 * 1024;
+const SLASH = 47;
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
 /** W3C Trace Context, version 00. */
 const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
@@ -55,7 +56,17 @@ export class Edge {
 
   enter(request: IncomingMessage, exchange: Exchange, enter: Enter): void {
     const startedAt = this.#clock.monotonic();
-    const target = request.url!;
+    let target = request.url!;
+    let host = request.headers.host ?? "";
+    if (target.charCodeAt(0) !== SLASH) {
+      // The form that proxies are sent: what it names replaces Host (RFC 9112 section 3.2.2).
+      const absolute = ABSOLUTE.exec(target);
+      if (absolute !== null) {
+        host = absolute[1]!;
+        target = target.slice(absolute[0].length);
+        if (target.charCodeAt(0) !== SLASH) target = `/${target}`;
+      }
+    }
     if (target === "/healthz") return exchange.health(this.#load.ready);
     exchange.id = this.#ids.next();
     if (this.#load.inFlight >= this.#options.maximumInFlight)
@@ -68,10 +79,15 @@ export class Edge {
         "address-too-long",
         `the request target has ${target.length} characters, ${this.#options.maximumTargetBytes} are allowed`,
       );
+    const { maximumHeaders } = this.#options;
+    if (request.rawHeaders.length > 2 * maximumHeaders)
+      return exchange.refuse("headers-too-large", `the request has more than ${maximumHeaders} headers`);
+    const malformed = wrongHead(request);
+    if (malformed !== undefined) return exchange.refuse("bad-request", malformed);
     const question = target.indexOf("?");
     const path = question === -1 ? target : target.slice(0, question);
     const query = question === -1 ? "" : target.slice(question + 1);
-    const found = this.#routes.find(request.method!, request.headers.host ?? "", path);
+    const found = this.#routes.find(request.method!, host, path);
     if (found.kind !== "found") return this.#refuseRoute(found, path, exchange);
     const revision = this.#dispatch.route(found.key);
     if (revision === undefined) return exchange.refuse("function-not-found", `no function answers at ${path}`);
@@ -84,7 +100,7 @@ export class Edge {
     const begin = (body: Buffer | RequestBody | null) => {
       const start: InvocationStart = {
         id: exchange.id,
-        headText: headText(request, found, query),
+        headText: headText(request, found, host, query),
         body,
         bodyBytes: Buffer.isBuffer(body) ? body.length : 0,
         trigger: found.trigger,
@@ -94,8 +110,10 @@ export class Edge {
       enter(start, revision);
     };
     if (bodyBytes === 0) begin(null);
-    else if (bodyBytes > 0 && bodyBytes <= COLLECTED_BYTES) collectBody(request, bodyBytes, begin);
-    else begin(new RequestBody(request, limit, () => exchange.bodyTooLarge(limit)));
+    else if (bodyBytes > 0 && bodyBytes <= COLLECTED_BYTES) {
+      exchange.bodyWanted();
+      collectBody(request, bodyBytes, begin);
+    } else begin(new RequestBody(request, limit, exchange));
   }
 
   #refuseRoute(found: Exclude<Found, { kind: "found" }>, path: string, exchange: Exchange): void {
@@ -107,11 +125,17 @@ export class Edge {
   }
 }
 
-/** -1 when only the end of the body will tell. */
-function declaredBytes(request: IncomingMessage): number {
-  const length = request.headers["content-length"];
-  if (length !== undefined) return Number(length);
-  return request.headers["transfer-encoding"] === undefined ? 0 : -1;
+/** What the parser lets through and HTTP/1.1 does not. */
+function wrongHead(request: IncomingMessage): string | undefined {
+  if (request.httpVersionMajor !== 1) return `HTTP/${request.httpVersion} is not spoken here: use HTTP/1.1`;
+  const { rawHeaders } = request;
+  let hosts = 0;
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!;
+    if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  if (hosts > 1) return "the request has more than one Host header";
+  return hosts === 0 && request.httpVersionMinor > 0 ? "the request has no Host header" : undefined;
 }
 
 function prefersAsync(request: IncomingMessage): boolean {
@@ -120,7 +144,12 @@ function prefersAsync(request: IncomingMessage): boolean {
 }
 
 /** JSON text of what the guest is told of the request. Headers go as they came, plus where they came from. */
-function headText(request: IncomingMessage, found: Extract<Found, { kind: "found" }>, query: string): string {
+function headText(
+  request: IncomingMessage,
+  found: Extract<Found, { kind: "found" }>,
+  host: string,
+  query: string,
+): string {
   const headers = request.rawHeaders;
   headers.push(
     "X-Forwarded-For",
@@ -128,7 +157,7 @@ function headText(request: IncomingMessage, found: Extract<Found, { kind: "found
     "X-Forwarded-Proto",
     "http",
     "X-Forwarded-Host",
-    request.headers.host ?? "",
+    host,
   );
   const params = found.params === undefined ? "" : `,"params":${JSON.stringify(found.params)}`;
   const trace = request.headers.traceparent;

@@ -5,14 +5,15 @@ import type { FunctionRef } from "#contract/names.ts";
 import type { Answer, AnswerHead } from "../dispatch/answer.ts";
 import type { Invocation } from "../dispatch/invocation.ts";
 import type { AsyncClient } from "./async-client.ts";
+import { type BodyOwner, COLLECTED_BYTES, declaredBytes } from "./body.ts";
 import type { Dispatch } from "./dispatch.ts";
+import { problemHeaders, problemText } from "./problem.ts";
 
 const RETRY_AFTER_SECONDS = "1";
-/** Header values: what is not printable ASCII would not survive everywhere. */
-const UNPRINTABLE = /[^\x20-\x7e]+/g;
-const LONGEST_MESSAGE = 512;
 /** A caller that takes nothing of a finished answer for so long is cut off. */
 const TAIL_MS = 60_000;
+/** How long the rest of a body that nobody wants is taken and thrown away, so that its sender gets to read the answer. */
+const LINGER_MS = 2_000;
 
 export interface ExchangeDeps {
   readonly dispatch: Dispatch;
@@ -27,9 +28,11 @@ export interface ExchangeDeps {
  * Owns: the response. Invariants: 1. the response is ended or destroyed exactly once; 2. what the function says can't break
  * out of its own answer: lengths it declares are held, and what it breaks off is broken off for the caller too.
  */
-export class Exchange implements Answer {
+export class Exchange implements Answer, BodyOwner {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  /** The caller waits for word before it sends the body. */
+  readonly #continues: boolean;
   readonly #deps: ExchangeDeps;
   /** Of the invocation; "" until the edge has made one. */
   id = "";
@@ -39,9 +42,10 @@ export class Exchange implements Answer {
   /** Written and not taken by the caller's connection. */
   #stuck = 0;
 
-  constructor(request: IncomingMessage, response: ServerResponse, deps: ExchangeDeps) {
+  constructor(request: IncomingMessage, response: ServerResponse, continues: boolean, deps: ExchangeDeps) {
     this.#request = request;
     this.#response = response;
+    this.#continues = continues;
     this.#deps = deps;
   }
 
@@ -50,7 +54,7 @@ export class Exchange implements Answer {
     this.#invocation = invocation;
     if (invocation.phase === "over") return;
     if (this.#response.destroyed || (this.#request.destroyed && !this.#request.complete))
-      return this.#deps.dispatch.leave(invocation);
+      return this.#deps.dispatch.leave(invocation, "client-closed");
     this.#response.on("close", () => this.#closed());
   }
 
@@ -68,12 +72,19 @@ export class Exchange implements Answer {
     });
   }
 
+  /** Not before: a refusal takes the place of `100 Continue`, and the body is then never sent. */
+  bodyWanted(): void {
+    if (this.#continues) this.#response.writeContinue();
+  }
+
   bodyTooLarge(limit: number): void {
     const invocation = this.#invocation;
+    // An answer that is complete, or will be, is not lost because the rest of the body is long.
+    if (invocation !== undefined && invocation.phase === "over") return;
     if (!this.#response.headersSent)
       this.refuse("body-too-large", `the body is larger than the ${limit} bytes that this function takes`);
     else this.#response.destroy();
-    if (invocation !== undefined) this.#deps.dispatch.leave(invocation);
+    if (invocation !== undefined) this.#deps.dispatch.leave(invocation, "body-too-large");
   }
 
   head(head: AnswerHead, body: Buffer | null, last: boolean): void {
@@ -90,10 +101,12 @@ export class Exchange implements Answer {
       headers.push("Content-Length", String(head.bytes));
       this.#left = this.#request.method === "HEAD" ? undefined : head.bytes;
     }
-    this.#closeUnread(headers);
+    const unread = this.#unread();
+    if (unread) headers.push("Connection", "close");
     response.writeHead(head.status, headers);
     if (last) {
-      if (body === null || bodyless) response.end();
+      if (unread) this.#endUnread(bodyless ? null : body);
+      else if (body === null || bodyless) response.end();
       else response.end(body);
       if (response.writableLength > 0) this.#boundTail();
       return;
@@ -107,15 +120,15 @@ export class Exchange implements Answer {
     if (response.destroyed) return;
     if (this.#left !== undefined) {
       this.#left -= chunk.length;
-      if (this.#left < 0) return void response.destroy();
+      if (this.#left < 0) return this.#breakOff();
     }
     if (response.write(chunk)) this.#taken(chunk.length);
     else this.#stick(chunk.length);
   }
 
   end(): void {
-    if (this.#left !== undefined && this.#left > 0) this.#response.destroy();
-    else this.#response.end();
+    if (this.#left !== undefined && this.#left > 0) return this.#breakOff();
+    this.#response.end();
     if (this.#response.writableLength > 0) this.#boundTail();
   }
 
@@ -129,36 +142,45 @@ export class Exchange implements Answer {
     const response = this.#response;
     if (response.destroyed || response.headersSent) return;
     const { status, retry, fault } = ERRORS[code];
-    const body = JSON.stringify({
-      type: `docs/errors.md#${code}`,
-      title: ERRORS[code].meaning,
-      status,
-      code,
-      detail: message,
-      invocation: this.id,
-    });
-    const headers = [
-      "Content-Type",
-      "application/problem+json",
-      "Content-Length",
-      String(Buffer.byteLength(body)),
-      "Colibri-Error-Code",
-      code,
-      "Colibri-Error-Message",
-      printable(message),
-    ];
+    const body = problemText(code, message, this.id);
+    const headers = problemHeaders(code, message, body);
     if (this.id !== "") headers.push("Colibri-Invocation-Id", this.id);
     if (this.#invocation !== undefined) headers.push("Server-Timing", this.#timing());
     if (retry && fault !== "user" && status !== 502) headers.push("Retry-After", RETRY_AFTER_SECONDS);
     headers.push(...more);
-    this.#closeUnread(headers);
+    const unread = this.#unread();
+    if (unread) headers.push("Connection", "close");
     response.writeHead(status, headers);
-    response.end(body);
+    if (unread) this.#endUnread(body);
+    else response.end(body);
   }
 
-  /** A body that nobody will read must not be taken for the next request: the connection ends with this answer. */
-  #closeUnread(headers: string[]): void {
-    if (!this.#request.complete) headers.push("Connection", "close");
+  /** Whether so much of the body may still come that the connection is better given up than read to its end. */
+  #unread(): boolean {
+    if (this.#request.complete) return false;
+    const bytes = declaredBytes(this.#request);
+    return bytes === -1 || bytes > COLLECTED_BYTES;
+  }
+
+  /** To close on somebody who is still sending resets the connection, and may take the answer with it. */
+  #endUnread(body: Buffer | string | null): void {
+    const response = this.#response;
+    response.flushHeaders();
+    if (body !== null) response.write(body);
+    // One that waits for word sends nothing.
+    if (this.#continues && this.#invocation === undefined) return void response.end();
+    const end = () => {
+      this.#deps.clock.cancel(timer);
+      response.end();
+    };
+    const timer = this.#deps.clock.after(LINGER_MS, end);
+    this.#request.once("close", end).resume();
+  }
+
+  /** The function did not keep to the length that it declared. */
+  #breakOff(): void {
+    this.#response.destroy();
+    if (this.#invocation !== undefined) this.#deps.dispatch.leave(this.#invocation, "answer-invalid");
   }
 
   /** What is still to be sent must not be held for a caller who reads nothing. */
@@ -191,14 +213,10 @@ export class Exchange implements Answer {
 
   #closed(): void {
     const invocation = this.#invocation;
-    if (invocation !== undefined && invocation.phase !== "over") this.#deps.dispatch.leave(invocation);
+    if (invocation !== undefined && invocation.phase !== "over") this.#deps.dispatch.leave(invocation, "client-closed");
   }
 }
 
 function round(milliseconds: number): number {
   return Math.round(milliseconds * 1_000) / 1_000;
-}
-
-function printable(message: string): string {
-  return message.replace(UNPRINTABLE, " ").slice(0, LONGEST_MESSAGE);
 }

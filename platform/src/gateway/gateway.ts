@@ -65,11 +65,16 @@ export class Gateway {
         return deps.plans.ready;
       },
     };
+    const limits = options.limits ?? SERVER_LIMITS;
     const edge = new Edge(
       { ...deps, routes: this.#routes, load },
-      { maximumInFlight: options.maximumInFlight ?? MAXIMUM_IN_FLIGHT, maximumTargetBytes: MAXIMUM_TARGET_BYTES },
+      {
+        maximumInFlight: options.maximumInFlight ?? MAXIMUM_IN_FLIGHT,
+        maximumTargetBytes: MAXIMUM_TARGET_BYTES,
+        maximumHeaders: limits.headers,
+      },
     );
-    this.#server = createEdgeServer(createInvoke(edge, deps.settle, deps), options.limits ?? SERVER_LIMITS);
+    this.#server = createEdgeServer(createInvoke(edge, deps.settle, deps), limits);
   }
 
   /** Resolves with the port. @throws PlatformError when the address can't be had. */

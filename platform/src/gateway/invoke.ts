@@ -18,9 +18,9 @@ export function createInvoke(
   edge: Edge,
   settle: Settle,
   deps: ExchangeDeps,
-): (request: IncomingMessage, response: ServerResponse) => void {
-  return function invoke(request, response) {
-    const exchange = new Exchange(request, response, deps);
+): (request: IncomingMessage, response: ServerResponse, continues?: boolean) => void {
+  return function invoke(request, response, continues = false) {
+    const exchange = new Exchange(request, response, continues, deps);
     edge.enter(request, exchange, (start, revision) => {
       settle.inFlight++;
       exchange.begin(deps.dispatch.submit(start, revision, exchange));

@@ -1,11 +1,13 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { ERRORS, type ErrorCode, PlatformError } from "#contract/errors.ts";
+import { problemHeaders, problemText } from "./problem.ts";
 
 /** Bounds of the front door. Each has a test in server.test.ts. */
 export interface ServerLimits {
   /** Bytes of all headers of a request together. */
   readonly headerBytes: number;
+  /** How many of them; more are refused by the edge. */
   readonly headers: number;
   /** From the first byte until all headers are there. */
   readonly headersTimeoutMs: number;
@@ -28,7 +30,8 @@ export const SERVER_LIMITS: ServerLimits = Object.freeze({
   checkEveryMs: 2_000,
 });
 
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
+/** `continues`: the caller waits for `100 Continue` before it sends the body. */
+type Handler = (request: IncomingMessage, response: ServerResponse, continues?: boolean) => void;
 
 /** The HTTP server of the edge, bounded in every dimension that a caller controls. */
 export function createEdgeServer(handler: Handler, limits: ServerLimits): Server {
@@ -41,17 +44,20 @@ export function createEdgeServer(handler: Handler, limits: ServerLimits): Server
       connectionsCheckingInterval: limits.checkEveryMs,
       noDelay: true,
       insecureHTTPParser: false,
+      // The edge refuses it with a code of the catalogue.
+      requireHostHeader: false,
     },
-    handler,
+    (request, response) => handler(request, response),
   );
-  server.maxHeadersCount = limits.headers;
+  // Node would drop what is beyond without a word; with one more than is allowed the edge can see that there are too many.
+  server.maxHeadersCount = limits.headers + 1;
   server.maxConnections = limits.connections;
   server.on("clientError", refuseMalformed);
-  server.on("checkExpectation", (_request, response) => refuseExpectation(response));
-  server.on("checkContinue", (request, response) => {
-    response.writeContinue();
-    handler(request, response);
-  });
+  server.on("connect", (_request, socket: Socket) =>
+    refuse(socket, "bad-request", "CONNECT is not served: this is no proxy"),
+  );
+  server.on("checkExpectation", (request, response) => refuseExpectation(request.headers.expect, response));
+  server.on("checkContinue", (request, response) => handler(request, response, true));
   return server;
 }
 
@@ -73,36 +79,29 @@ export function listen(server: Server, host: string, port: number): Promise<numb
   });
 }
 
+/** Node's own note of which response has the connection now. */
+type Answering = Socket & { readonly _httpMessage?: ServerResponse | null };
+
+/** A request that can't be parsed, or did not arrive in time. */
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === "ECONNRESET" || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const [code, message] = describe(error.code);
-  const { status } = ERRORS[code];
-  const body = JSON.stringify({
-    type: `docs/errors.md#${code}`,
-    title: ERRORS[code].meaning,
-    status,
-    code,
-    detail: message,
-  });
-  const head = [
-    `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? "Error"}`,
-    "Content-Type: application/problem+json",
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    `Colibri-Error-Code: ${code}`,
-    `Colibri-Error-Message: ${message}`,
-    "Connection: close",
-  ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+  const answering = (socket as Answering)._httpMessage;
+  // An answer that has begun, or one that is owed to a request in front of this one, must not be mixed with another.
+  const busy = answering !== undefined && answering !== null && (answering.headersSent || answering.req.complete);
+  if (busy || error.code === "ECONNRESET" || !socket.writable) socket.destroy();
+  else refuse(socket, ...describe(error.code));
 }
 
-const STATUS_TEXT: Readonly<Record<number, string>> = {
-  400: "Bad Request",
-  408: "Request Timeout",
-  431: "Request Header Fields Too Large",
-};
+/** Where there is no response to answer with. */
+function refuse(socket: Socket, code: ErrorCode, message: string): void {
+  const { status } = ERRORS[code];
+  const body = problemText(code, message);
+  const headers = ["Connection", "close", ...problemHeaders(code, message, body)];
+  let head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`;
+  for (let index = 0; index < headers.length; index += 2) head += `${headers[index]}: ${headers[index + 1]}\r\n`;
+  socket.write(`${head}\r\n${body}`);
+  // Not `end` alone: a caller that never closes its side would keep the connection for ever.
+  socket.destroySoon();
+}
 
 function describe(code: string | undefined): [ErrorCode, string] {
   if (code === "HPE_HEADER_OVERFLOW")
@@ -111,9 +110,9 @@ function describe(code: string | undefined): [ErrorCode, string] {
   return ["bad-request", `the request is not well-formed HTTP/1.1 (${code ?? "unknown"})`];
 }
 
-function refuseExpectation(response: ServerResponse): void {
+function refuseExpectation(expect: string | undefined, response: ServerResponse): void {
   const code = "expectation-failed";
-  response
-    .writeHead(ERRORS[code].status, ["Content-Type", "text/plain", "Colibri-Error-Code", code, "Connection", "close"])
-    .end(`${ERRORS[code].meaning}\n`);
+  const message = `the request expects ${expect ?? "something"}, the gateway knows 100-continue only`;
+  const body = problemText(code, message);
+  response.writeHead(ERRORS[code].status, [...problemHeaders(code, message, body), "Connection", "close"]).end(body);
 }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "#base/clock.ts";
+import { ERRORS, type ErrorCode } from "#contract/errors.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Invocation } from "../dispatch/invocation.ts";
 import type { RevisionDispatch } from "../dispatch/revision-dispatch.ts";
@@ -51,9 +52,11 @@ export class Settle {
   }
 
   #record(invocation: Invocation, waitMs: number, runMs: number): void {
-    const { revision, id } = invocation;
+    const { revision, id, outcome } = invocation;
+    // What the caller got, or would have got: the function's own status once it has begun to answer.
+    const status = invocation.status === 0 ? callerStatus(outcome) : invocation.status;
     const sandbox = invocation.sandbox?.id ?? "";
-    const row = `["${id}","${revision.ref.revision}","${invocation.outcome}",${invocation.status},${invocation.startedMs},${round(waitMs)},${round(invocation.coldMs)},${round(runMs)},${invocation.bodyBytes},${invocation.answerBytes},"${sandbox}","${invocation.trigger}"]`;
+    const row = `["${id}","${revision.ref.revision}","${outcome}",${status},${invocation.startedMs},${round(waitMs)},${round(invocation.coldMs)},${round(runMs)},${invocation.bodyBytes},${invocation.answerBytes},"${sandbox}","${invocation.trigger}"]`;
     const batch = this.#batches.get(revision);
     if (batch === undefined) {
       this.#batches.set(revision, { rows: row, count: 1, first: id, last: id });
@@ -74,6 +77,10 @@ export class Settle {
     const { first, last, count } = batch;
     this.#telemetry.add({ kind: "records", tenant, app, function: name, first, last, count, rows: `[${batch.rows}]` });
   }
+}
+
+function callerStatus(outcome: "ok" | ErrorCode): number {
+  return outcome === "ok" ? 200 : ERRORS[outcome].status;
 }
 
 function round(milliseconds: number): number {
