@@ -130,7 +130,7 @@ export class Supervisor {
     const child = fork(new URL("./role.ts", import.meta.url), [unit.role], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       execArgv: [],
-      env: { ...process.env, NODE_COMPILE_CACHE: homePaths(this.#config.home).compiled },
+      env: { ...process.env, NODE_COMPILE_CACHE: homePaths(this.#config().home).compiled },
       // A session of its own: the terminal's Ctrl-C reaches the supervisor alone, which stops the roles in order.
       detached: true,
     });
