@@ -73,6 +73,7 @@ export class Supervisor {
   readonly #config: () => Config;
   readonly #events: SupervisorEvents;
   readonly #units = new Map<Role, Unit>();
+  readonly #stopping = Promise.withResolvers<void>();
 
   /** `config` is asked at each start of a role. */
   constructor(deps: { clock: Clock; random: Random; log: Log }, config: () => Config, events: SupervisorEvents) {
@@ -91,6 +92,7 @@ export class Supervisor {
   /** One after the other; what does not stop in time is killed. */
   async stop(): Promise<void> {
     for (const unit of this.#units.values()) unit.stopping = true;
+    this.#stopping.resolve();
     for (const role of ROLES) {
       const unit = this.#units.get(role);
       if (unit === undefined) continue;
@@ -121,7 +123,7 @@ export class Supervisor {
       if (clock.monotonic() - begun > STABLE_MS) backoff.reset();
       const pauseMs = backoff.next();
       log.warn("a role ended and is started again", { role: unit.role, ended, pauseMs: Math.round(pauseMs) });
-      await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+      await Promise.race([this.#stopping.promise, new Promise<void>((resolve) => setTimeout(resolve, pauseMs))]);
     }
   }
 
@@ -142,7 +144,7 @@ export class Supervisor {
     });
     for (const stream of [child.stdout, child.stderr]) this.#forward(unit.role, stream);
     return new Promise((resolve) => {
-      child.once("error", (error) => resolve(error.message));
+      child.on("error", (error) => resolve(error.message));
       child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
   }
