@@ -3,6 +3,8 @@ import { setSourceMapsSupport } from "node:module";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { findFunction, HandlerError, type LoadedFunction } from "./function.ts";
+import { confinePackages } from "./module-walls.ts";
+import { setStackRoot } from "./stack.ts";
 import { placeSyntaxError } from "./syntax-place.ts";
 
 const SHOWN_FILES = 20;
@@ -17,6 +19,8 @@ export async function loadFunction(root: string, handler: string): Promise<Loade
   const name = hash < 0 ? undefined : handler.slice(hash + 1);
   const path = locate(resolve(root), file);
   setSourceMapsSupport(true);
+  setStackRoot(resolve(root));
+  confinePackages(root);
   const url = pathToFileURL(path).href;
   let exports: Record<string, unknown>;
   try {

@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import type { Thrown } from "#contract/guest/link.ts";
+import { shortenPaths, trimStack } from "./stack.ts";
 
 const MAXIMUM = { name: 200, message: 8_192, stack: 32_768 } as const;
 
@@ -9,8 +10,8 @@ export function describeThrown(value: unknown): Thrown {
     if (value instanceof Error || isErrorLike(value))
       return {
         name: clip(String(value.name || "Error"), MAXIMUM.name),
-        message: clip(String(value.message), MAXIMUM.message),
-        stack: clip(String(value.stack ?? ""), MAXIMUM.stack),
+        message: clip(shortenPaths(String(value.message)), MAXIMUM.message),
+        stack: clip(trimStack(String(value.stack ?? "")), MAXIMUM.stack),
       };
     return { name: "Error", message: clip(typeof value === "string" ? value : inspect(value), MAXIMUM.message) };
   } catch {
@@ -21,7 +22,7 @@ export function describeThrown(value: unknown): Thrown {
 /** For the log: stack, causes and fields. */
 export function inspectThrown(value: unknown): string {
   try {
-    return typeof value === "string" ? value : inspect(value);
+    return typeof value === "string" ? value : trimStack(inspect(value));
   } catch {
     return "something was thrown that can't be described";
   }

@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -9,7 +10,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Random } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
 
@@ -53,9 +54,8 @@ export type HomePaths = ReturnType<typeof homePaths>;
 /** Makes the home, only for its owner. @throws PlatformError when it can't be written. */
 export function prepareHome(paths: HomePaths): void {
   try {
-    mkdirSync(paths.home, { recursive: true, mode: 0o700 });
-    for (const folder of ["run", "logs", "control", "gateway", "agent"])
-      mkdirSync(join(paths.home, folder), { recursive: true, mode: 0o700 });
+    makeFolder(paths.home);
+    for (const folder of ["run", "logs", "control", "gateway", "agent"]) makeFolder(join(paths.home, folder));
     writeFileSync(join(paths.home, "run", ".writable"), "");
     rmSync(join(paths.home, "run", ".writable"));
   } catch (error) {
@@ -66,6 +66,13 @@ export function prepareHome(paths: HomePaths): void {
       { cause: error },
     );
   }
+}
+
+/** Like a recursive mkdir, which Node 24 never ends where a folder can't be made, as under /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeFolder(dirname(path));
+  mkdirSync(path, { mode: 0o700 });
 }
 
 /** One platform a home. A lock whose process is gone is taken over. @throws PlatformError naming the process that has it. */

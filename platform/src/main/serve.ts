@@ -11,7 +11,7 @@ import { PlatformLog } from "./platform-log.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 
 /** One Ctrl-C may arrive twice, from the terminal and from the launcher; only a later one means "now". */
-const SAME_SIGNAL_MS = 500;
+const SAME_SIGNAL_MS = 200;
 
 /** Which roles, from `--role=control,gateway`; all without it. @throws PlatformError naming the roles there are. */
 function chosenRoles(argv: readonly string[]): Role[] {

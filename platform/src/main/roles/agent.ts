@@ -12,6 +12,7 @@ import {
   createTelemetry,
   SANDBOX_TECHNOLOGIES,
 } from "../drivers.ts";
+import { writeDurably } from "../home.ts";
 import type { OpenRole } from "./context.ts";
 
 const MIB = 1024 * 1024;
@@ -21,6 +22,8 @@ const CACHED_BUNDLE_BYTES = 10 * 1024 * MIB;
 
 export const open: OpenRole = async (context) => {
   const { clock, random, network, log, paths, instance, config, signal } = context;
+  // Node asks the nearest package.json what a .js file is: a bundle without one must not find that of whoever owns the home.
+  writeDurably(join(paths.agent.home, "package.json"), "{}\n");
   const guests = await bundleGuests(paths.agent.guests);
   const runtimes = await findRuntimes({
     guests: { nodejs: guests.nodejs, python: guests.python },

@@ -1,0 +1,22 @@
+import { realpathSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+/** Frames of the guest and of Node's own code: of no use to whoever wrote the function. */
+const FOREIGN = new RegExp(`^\\s+at .*(?:${RegExp.escape(import.meta.url)}|\\(node:|at node:|node:internal)`);
+let prefixes: readonly string[] = [];
+
+/** Where the function's files lie: said relative to it from now on. */
+export function setStackRoot(root: string): void {
+  const real = realpathSync(root);
+  prefixes = [...new Set([root, real])].flatMap((folder) => [`${pathToFileURL(folder).href}/`, `${folder}/`]);
+}
+
+/** A stack, or text with stacks in it, as its author knows the files. */
+export function trimStack(text: string): string {
+  const lines = text.split("\n").filter((line) => !FOREIGN.test(line));
+  return shortenPaths(lines.join("\n"));
+}
+
+export function shortenPaths(text: string): string {
+  return prefixes.reduce((shortened, prefix) => shortened.replaceAll(prefix, ""), text);
+}
