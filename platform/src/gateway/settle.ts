@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "#base/clock.ts";
+import { ERRORS, isErrorCode } from "#contract/errors.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Invocation } from "../dispatch/invocation.ts";
 import type { RevisionDispatch } from "../dispatch/revision-dispatch.ts";
@@ -53,7 +54,9 @@ export class Settle {
   #record(invocation: Invocation, waitMs: number, runMs: number): void {
     const { revision, id } = invocation;
     const sandbox = invocation.sandbox?.id ?? "";
-    const row = `["${id}","${revision.ref.revision}","${invocation.outcome}",${invocation.status},${invocation.startedMs},${round(waitMs)},${round(invocation.coldMs)},${round(runMs)},${invocation.bodyBytes},${invocation.answerBytes},"${sandbox}","${invocation.trigger}"]`;
+    // Without a head from the function, the answer was the error's.
+    const status = invocation.status || (isErrorCode(invocation.outcome) ? ERRORS[invocation.outcome].status : 0);
+    const row = `["${id}","${revision.ref.revision}","${invocation.outcome}",${status},${invocation.startedMs},${round(waitMs)},${round(invocation.coldMs)},${round(runMs)},${invocation.bodyBytes},${invocation.answerBytes},"${sandbox}","${invocation.trigger}"]`;
     const batch = this.#batches.get(revision);
     if (batch === undefined) {
       this.#batches.set(revision, { rows: row, count: 1, first: id, last: id });
