@@ -58,6 +58,11 @@ export const MAXIMUM_CHUNK = 64 * 1024;
 /** At most this much of one log text; the guest cuts the rest and says so. */
 export const MAXIMUM_LOG_TEXT = 16 * 1024;
 
+/** Of an answer's HEAD, in characters: the guest refuses more as the user's error, since few clients take as much. */
+export const MAXIMUM_HEAD = 64 * 1024;
+/** Of an answer. */
+export const MAXIMUM_ANSWER_HEADERS = 1_000;
+
 export const GUEST_STATES = ["pending", "loading", "loaded", "initialising", "ready", "draining", "failed"] as const;
 export type GuestState = (typeof GUEST_STATES)[number];
 export const EXECUTIONS = ["loop", "threads", "process"] as const;

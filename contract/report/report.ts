@@ -6,7 +6,7 @@
 import type { ERRORS } from "../errors.ts";
 import { guestLog } from "../guest/link.ts";
 import { isId, isName } from "../names.ts";
-import { anything, integer, list, matching, object, optional, type TypeOf, tagged, text } from "../shape.ts";
+import { anything, integer, list, matching, object, oneOf, optional, type TypeOf, tagged, text } from "../shape.ts";
 
 const name = matching("a name", isName);
 const functionRef = { tenant: name, app: name, function: name };
@@ -55,7 +55,13 @@ const recordsItem = object({
   rows: text(900_000),
 });
 
-const logsItem = object({ ...functionRef, revision: text(16), sandbox: text(64), log: guestLog });
+const logsItem = object({
+  ...functionRef,
+  revision: text(16),
+  sandbox: text(64),
+  /** Who says it; without, the guest. */ from: optional(oneOf("guest", "platform")),
+  log: guestLog,
+});
 
 /** Prometheus exposition text of one role, replaced by the next. */
 const metersItem = object({ text: text(900_000) });

@@ -19,13 +19,18 @@ export class HandlerError extends Error {}
  */
 export function findFunction(file: string, name: string | undefined, exports: Exports): LoadedFunction {
   const common = asExports(exports.default);
-  const found = name === undefined ? findUnnamed(exports, common) : (exports[name] ?? common?.[name]);
+  const found = name === undefined ? findUnnamed(exports, common) : (member(exports, name) ?? member(common, name));
   const init = exports.init ?? common?.init;
   const loaded = toFunction(found);
   if (loaded === undefined) throw new HandlerError(explain(file, name, found, exports, common));
   if (init !== undefined && typeof init !== "function")
     throw new HandlerError(`${file} exports init, but it is a ${typeof init}, not a function`);
   return { ...loaded, init: init as LoadedFunction["init"] };
+}
+
+/** What every object has, such as `__proto__`, nobody exported. */
+function member(exports: Exports | undefined, name: string): unknown {
+  return exports === undefined || name in Object.prototype ? undefined : exports[name];
 }
 
 function findUnnamed(exports: Exports, common: Exports | undefined): unknown {

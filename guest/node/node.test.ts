@@ -374,4 +374,15 @@ describe("the Node guest's own", { concurrency: 2 }, () => {
     const { data } = await guest.ready(esm("export default (input) => ['bundled', input];"));
     assert.equal((await data.json(1)).body.toString(), '["bundled",1]');
   });
+
+  test("headers beyond what an answer may have are the user's mistake, and nobody else's", async (t) => {
+    const source = `export default (input) => new Response("x", { headers: input === "long" ? { x: "y".repeat(70_000) } : Array.from({ length: 1_100 }, (_, n) => ["x-" + n, "1"]) });`;
+    const { data } = await ready(t, esm(source));
+    for (const body of ["long", "many"]) {
+      const end = await data.invoke({ contentType: "text/plain", body });
+      assert.ok(end.kind === "error", JSON.stringify(end));
+      assert.equal(end.code, "answer-invalid");
+      assert.match(end.error?.message ?? "", /allowed$/);
+    }
+  });
 });

@@ -1,3 +1,4 @@
+import { MAXIMUM_ANSWER_HEADERS, MAXIMUM_HEAD } from "#contract/guest/link.ts";
 import { AnswerError } from "./answer-bytes.ts";
 
 /** A streamed answer, asked for piece by piece. */
@@ -37,5 +38,10 @@ export function responseHead(response: Response): string {
     throw new AnswerError(`the Response has the status ${status}; it must be from 200 to 599`);
   const headers: string[] = [];
   for (const [name, value] of response.headers) headers.push(name, value);
-  return JSON.stringify({ status, headers });
+  const head = JSON.stringify({ status, headers });
+  if (headers.length / 2 > MAXIMUM_ANSWER_HEADERS)
+    throw new AnswerError(`the Response has ${headers.length / 2} headers; ${MAXIMUM_ANSWER_HEADERS} are allowed`);
+  if (head.length > MAXIMUM_HEAD)
+    throw new AnswerError(`the Response's headers have ${head.length} characters; ${MAXIMUM_HEAD} are allowed`);
+  return head;
 }

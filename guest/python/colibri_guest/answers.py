@@ -157,6 +157,11 @@ def _encode_text(text: str) -> bytes:
         raise Failure("answer-invalid", message, "UnicodeEncodeError") from None
 
 
+# As contract/guest/link.ts has it, with room for the quotes around each.
+MAXIMUM_HEADERS = 1_000
+MAXIMUM_HEADER_CHARACTERS = 56 * 1024
+
+
 def _check_status(status: Any) -> int:
     if isinstance(status, int) and not isinstance(status, bool) and 200 <= status <= 599:
         return int(status)
@@ -172,6 +177,16 @@ def _check_headers(headers: Any) -> tuple[str, ...]:
     except (TypeError, ValueError):
         message = f"the Response's headers are {_a(headers)}; use a dict or a list of (name, value)"
         raise Failure("answer-invalid", message, "TypeError") from None
+    return bounded(flat)
+
+
+def bounded(flat: list[str]) -> tuple[str, ...]:
+    """Headers as name, value, name, value, unless there is more of them than an answer may have."""
+    size = sum(map(len, flat))
+    if len(flat) // 2 > MAXIMUM_HEADERS or size > MAXIMUM_HEADER_CHARACTERS:
+        message = f"the Response has {len(flat) // 2} headers with {size} characters; "
+        message += f"{MAXIMUM_HEADERS} with {MAXIMUM_HEADER_CHARACTERS} are allowed"
+        raise Failure("answer-invalid", message, "ValueError")
     return tuple(flat)
 
 

@@ -5,7 +5,7 @@ their windows. The slot is held until the application returns, so what it does a
 
 from __future__ import annotations
 
-from .answers import Answer, check_header
+from .answers import Answer, bounded, check_header
 from .frames import MAXIMUM_CHUNK
 from .thrown import Failure
 
@@ -118,4 +118,4 @@ def _headers(pairs: Any) -> tuple[str, ...]:
     flat: list[str] = []
     for name, value in pairs:
         flat += check_header(bytes(name).decode("latin-1"), bytes(value).decode("latin-1"))
-    return tuple(flat)
+    return bounded(flat)

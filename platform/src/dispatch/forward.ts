@@ -168,6 +168,7 @@ export class Forward {
   }
 
   #fail(invocation: Invocation, failure: Failure): void {
+    invocation.reason = failure.message;
     invocation.answer.failed(failure);
     this.#over(invocation, failure.code);
   }

@@ -69,6 +69,8 @@ export class Invocation {
   /** Of the function's answer, 0 until it has one. */
   status = 0;
   outcome: "ok" | ErrorCode = "ok";
+  /** Why the platform ended it: for the function's log, which would otherwise not know. */
+  reason = "";
   bodyBytes: number;
   answerBytes = 0;
 

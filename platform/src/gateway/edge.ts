@@ -113,7 +113,7 @@ export class Edge {
     else if (bodyBytes > 0 && bodyBytes <= COLLECTED_BYTES) {
       exchange.bodyWanted();
       collectBody(request, bodyBytes, begin);
-    } else begin(new RequestBody(request, limit, exchange));
+    } else begin(new RequestBody({ clock: this.#clock }, request, limit, exchange));
   }
 
   #refuseRoute(found: Exclude<Found, { kind: "found" }>, path: string, exchange: Exchange): void {

@@ -78,13 +78,20 @@ export class Exchange implements Answer, BodyOwner {
   }
 
   bodyTooLarge(limit: number): void {
+    this.#refuseBody("body-too-large", `the body is larger than the ${limit} bytes that this function takes`);
+  }
+
+  bodyStalled(waitedMs: number): void {
+    this.#refuseBody("request-timeout", `nothing of the body came for ${waitedMs} ms`);
+  }
+
+  #refuseBody(code: "body-too-large" | "request-timeout", message: string): void {
     const invocation = this.#invocation;
-    // An answer that is complete, or will be, is not lost because the rest of the body is long.
+    // An answer that is complete, or will be, is not lost because of the rest of the body.
     if (invocation !== undefined && invocation.phase === "over") return;
-    if (!this.#response.headersSent)
-      this.refuse("body-too-large", `the body is larger than the ${limit} bytes that this function takes`);
+    if (!this.#response.headersSent) this.refuse(code, message);
     else this.#response.destroy();
-    if (invocation !== undefined) this.#deps.dispatch.leave(invocation, "body-too-large");
+    if (invocation !== undefined) this.#deps.dispatch.leave(invocation, code);
   }
 
   head(head: AnswerHead, body: Buffer | null, last: boolean): void {

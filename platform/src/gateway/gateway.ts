@@ -1,5 +1,5 @@
 import type { Server } from "node:http";
-import type { Clock, Timer } from "#base/clock.ts";
+import { type Clock, sleep, type Timer } from "#base/clock.ts";
 import type { Ids } from "#base/ids.ts";
 import type { Log } from "#base/log.ts";
 import type { FunctionRef } from "#contract/names.ts";
@@ -42,6 +42,8 @@ export interface GatewayOptions {
 const MAXIMUM_IN_FLIGHT = 10_000;
 const MAXIMUM_TARGET_BYTES = 8 * 1024;
 const METERS_MS = 1_000;
+/** How long the front door stays shut while plans are being read. */
+const PLAN_MS = 2_000;
 /** How long invocations under way may take to finish when the gateway is told to stop. */
 const CLOSE_MS = 5_000;
 
@@ -79,11 +81,14 @@ export class Gateway {
 
   /** Resolves with the port. @throws PlatformError when the address can't be had. */
   async open(signal: AbortSignal): Promise<number> {
-    const { plans, telemetry, dispatch } = this.#deps;
+    const { clock, plans, telemetry, dispatch } = this.#deps;
     plans.onChange((key, plan) => this.#change(key, plan));
+    // With the copy on disk read, nobody is told that there is no plan; without one, callers are told so until control is there.
+    const planned = plans.open(signal);
+    await Promise.race([planned, sleep(clock, PLAN_MS)]);
     const port = await listen(this.#server, this.#options.bind, this.#options.port);
     await telemetry.open(signal);
-    await plans.open(signal);
+    await planned;
     for (const [key, plan] of plans.entries()) this.#change(key, plan);
     this.#deps.async.open();
     dispatch.open();

@@ -41,6 +41,7 @@ export class Settle {
     const runMs = invocation.forwardedAt === 0 ? 0 : invocation.endedAt - invocation.forwardedAt;
     this.#meters.count(invocation, waitMs, runMs);
     this.#record(invocation, waitMs, runMs);
+    if (invocation.reason !== "") this.#tell(invocation);
   }
 
   /** Hands over what there is. */
@@ -49,6 +50,23 @@ export class Settle {
     this.#timer = undefined;
     for (const [revision, batch] of this.#batches) this.#send(revision, batch);
     this.#batches.clear();
+  }
+
+  /** What ended it, in the function's own log: code that was killed could not say so. */
+  #tell({ id, revision, sandbox, reason }: Invocation): void {
+    const { tenant, app, function: name, revision: number } = revision.ref;
+    const entry = { atMs: this.#clock.now(), stream: "stderr", level: "error", invocation: id, text: reason } as const;
+    const log = { entries: [entry] };
+    this.#telemetry.add({
+      kind: "logs",
+      tenant,
+      app,
+      function: name,
+      revision: number,
+      sandbox: sandbox?.id ?? "",
+      from: "platform",
+      log,
+    });
   }
 
   #record(invocation: Invocation, waitMs: number, runMs: number): void {

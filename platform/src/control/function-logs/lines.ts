@@ -13,7 +13,7 @@ export function linesOf(item: LogsItem, nowMs: number): string[] {
     at: moment(atMs, nowMs),
     ...from,
     ...(invocation === undefined ? {} : { invocation }),
-    stream,
+    stream: item.from === "platform" ? "platform" : stream,
     level,
     text,
   }));
