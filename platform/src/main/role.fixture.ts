@@ -1,9 +1,9 @@
-/** A role that does what its configuration's home says: a comma-separated list of words. */
+/** A role that does what its configuration says for `bind`: a comma-separated list of words. */
 import { spawn } from "node:child_process";
 import type { RoleStart } from "./supervisor.ts";
 
 process.once("message", ({ role, config }: RoleStart) => {
-  const does = new Set(config.home.split(","));
+  const does = new Set(config.bind.split(","));
   if (does.has("talk")) {
     process.stdout.write(`{"from":"${role}","text":"begun `);
     setTimeout(() => process.stdout.write(`ended"}\n{"from":"${role}","text":"whole"}\n{"from":"${role}","cut`), 20);

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
 import { createLog } from "#base/log.ts";
@@ -10,12 +13,13 @@ const PATIENCE_MS = 15_000;
 
 /** Roles of a fixture that do what `does` says, and all that is heard of them. */
 function supervise(t: TestContext, does: string) {
+  const folder = mkdtempSync(join(tmpdir(), "colibri-supervisor-"));
   const ready: { role: Role; pid: number; port: number; at: number }[] = [];
   const refused: string[] = [];
   const logged: { message: string; role?: string; ended?: string; pauseMs?: number }[] = [];
   let output = "";
   const clock = createSystemClock();
-  const config: { now: Config } = { now: { ...readConfig({}, "/"), home: does } };
+  const config: { now: Config } = { now: { ...readConfig({}, folder), bind: does } };
   const log = createLog({ clock, write: (line) => logged.push(JSON.parse(line)) }, { level: "info" });
   const supervisor = new Supervisor(
     { clock, random: createSeededRandom(1), log },
@@ -29,7 +33,10 @@ function supervise(t: TestContext, does: string) {
       },
     },
   );
-  t.after(() => supervisor.stop());
+  t.after(async () => {
+    await supervisor.stop();
+    rmSync(folder, { recursive: true });
+  });
   return { supervisor, ready, refused, logged, config, output: () => output };
 }
 
