@@ -76,7 +76,7 @@ export class DataStream {
   }
 
   wasAccepted(invocation: Invocation): boolean {
-    return invocation.stream <= this.#accepted || invocation.phase === "accepted" || invocation.phase === "answering";
+    return invocation.stream <= this.#accepted;
   }
 
   invoke(invocation: Invocation, budgetMs: number): void {
@@ -125,10 +125,13 @@ export class DataStream {
     }
     switch (frame.type) {
       case GUEST_FRAMES.HEAD:
+        this.#onAccepted(stream);
         return this.#onHead(invocation, frame);
       case GUEST_FRAMES.DATA:
+        this.#onAccepted(stream);
         return this.#onData(invocation, frame);
       case GUEST_FRAMES.END:
+        this.#onAccepted(stream);
         return this.#onEnd(invocation, frame);
       case GUEST_FRAMES.WINDOW:
         return this.#onWindow(invocation, frame);
@@ -139,6 +142,7 @@ export class DataStream {
     }
   }
 
+  /** Whatever is said of an answer implies it too. */
   #onAccepted(stream: number): void {
     if (stream > this.#streams)
       throw new ShapeError(`ACCEPTED up to stream ${stream}, but only ${this.#streams} were opened`);

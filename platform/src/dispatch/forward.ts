@@ -147,9 +147,7 @@ export class Forward {
       tell({ code: "guest-violation", message: `the sandbox broke the guest protocol: ${violation}` });
       return;
     }
-    sandbox.whenGone(this.#clock, CAUSE_MS, (failure) =>
-      tell(failure ?? { code: "sandbox-lost", message: "the sandbox was lost while the invocation ran" }),
-    );
+    sandbox.whenGone(this.#clock, CAUSE_MS, (failure) => tell(failure ?? lostWith(sandbox)));
   }
 
   #resend(invocation: Invocation): void {
@@ -185,4 +183,10 @@ export class Forward {
     if (invocation.timer !== null) this.#clock.cancel(invocation.timer);
     invocation.timer = null;
   }
+}
+
+/** What the agent does not say is known here where the sandbox was removed on our word: to the neighbours of what made it go. */
+function lostWith({ unwanted }: HeldSandbox): Failure {
+  const message = "the sandbox was lost while the invocation ran";
+  return { code: "sandbox-lost", message: unwanted === undefined ? message : `${message}: ${unwanted.reason}` };
 }

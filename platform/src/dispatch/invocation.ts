@@ -5,13 +5,13 @@ import type { HeldSandbox } from "./held-sandbox.ts";
 import type { RevisionDispatch } from "./revision-dispatch.ts";
 
 /**
- *     waiting ──slot──▶ forwarded ──ACCEPTED──▶ accepted ──HEAD──▶ answering ──▶ over
- *        │                  │ link lost, MISROUTED: waiting again, once
- *        └── refused, client left ─────────────────────────────────────────▶ over
+ *     waiting ──slot──▶ forwarded ──HEAD──▶ answering ──▶ over
+ *        │                  │ not ACCEPTED and link lost, or MISROUTED: waiting again, once
+ *        └── refused, client left ──────────────────────────▶ over
  *
  * `over` is about the caller: it has its answer. The slot is another matter: it is held until the guest says END or is gone.
  */
-export type Phase = "waiting" | "forwarded" | "accepted" | "answering" | "over";
+export type Phase = "waiting" | "forwarded" | "answering" | "over";
 
 /** What the edge knows when it hands an invocation to dispatch. */
 export interface InvocationStart {

@@ -96,6 +96,12 @@ export class Gateway {
     return port;
   }
 
+  /** Where it listens; undefined before. It answers before `open` resolves: that it is not ready. */
+  get port(): number | undefined {
+    const address = this.#server.address();
+    return typeof address === "object" && address !== null ? address.port : undefined;
+  }
+
   async close(): Promise<void> {
     const { clock, settle, telemetry, plans, dispatch } = this.#deps;
     if (this.#timer !== undefined) clock.cancel(this.#timer);

@@ -75,47 +75,27 @@ function makeFolder(path: string): void {
   mkdirSync(path, { mode: 0o700 });
 }
 
-/** One platform a home. A lock whose process is gone is taken over. @throws PlatformError naming the process that has it. */
-export function lockHome(paths: HomePaths): () => void {
-  const mine = `${process.pid} ${startTime(process.pid)}`;
-  for (;;) {
-    try {
-      const file = openSync(paths.lock, "wx", 0o600);
-      writeSync(file, mine);
-      closeSync(file);
-      return () => rmSync(paths.lock, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
-    const [pid, started] = readFileSync(paths.lock, "utf8").split(" ");
-    if (pid !== undefined && started !== undefined && started !== "" && startTime(Number(pid)) === started) {
-      throw new PlatformError(
-        "conflict",
-        `Colibri already runs on ${paths.home} (process ${pid}): stop it first, or choose another COLIBRI_HOME`,
-      );
-    }
-    rmSync(paths.lock, { force: true });
-  }
-}
+const TOKEN_CHARACTERS = 32;
 
-/** Tells a process from a later one with the same number; "" when there is none. */
-function startTime(pid: number): string {
+function readIfThere(path: string): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  } catch {
-    return "";
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
   }
 }
 
 /** The admin token: made at the first start, readable only by the owner of the home. */
 export function readOrCreateToken(paths: HomePaths, random: Random): string {
-  try {
-    const token = readFileSync(paths.token, "utf8").trim();
-    if (token.length >= 32) return token;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
+  const present = readIfThere(paths.token)?.trim() ?? "";
+  if (present.length >= TOKEN_CHARACTERS) return present;
+  // Somebody's own: to put another in its place would lock them out without a word.
+  if (present !== "")
+    throw new PlatformError(
+      "request-invalid",
+      `the token in ${paths.token} has ${present.length} characters, it takes ${TOKEN_CHARACTERS} at least: remove the file to have one made`,
+    );
   const token = `colibri_${random.bytes(24).toString("base64url")}`;
   writeDurably(paths.token, `${token}\n`);
   return token;
@@ -123,12 +103,14 @@ export function readOrCreateToken(paths: HomePaths, random: Random): string {
 
 /** Higher at every start of the owner, so that what an earlier run ordered is fenced. */
 export function nextEpoch(paths: HomePaths): number {
-  let last = 0;
-  try {
-    last = Number.parseInt(readFileSync(paths.gateway.epoch, "utf8"), 10) || 0;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
+  const text = readIfThere(paths.gateway.epoch)?.trim() ?? "0";
+  // To count from the start again would have the agent fence every order.
+  if (!/^\d{1,15}$/.test(text))
+    throw new PlatformError(
+      "store-unavailable",
+      `${paths.gateway.epoch} holds ${JSON.stringify(text.slice(0, 40))}, not the number of the gateway's last start: stop the platform, remove ${paths.home}/agent/sandboxes and the file`,
+    );
+  const last = Number(text);
   writeDurably(paths.gateway.epoch, `${last + 1}\n`);
   return last + 1;
 }

@@ -6,10 +6,12 @@ import { PlatformError } from "#contract/errors.ts";
 import { type Addresses, banner } from "./banner.ts";
 import { compileAhead } from "./compile-ahead.ts";
 import { type Config, readConfig } from "./config.ts";
-import { homePaths, lockHome, prepareHome, readOrCreateToken, writeDurably } from "./home.ts";
+import { homePaths, prepareHome, readOrCreateToken, writeDurably } from "./home.ts";
+import { lockHome } from "./home-lock.ts";
 import { PlatformLog } from "./platform-log.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 
+const PLATFORM_LOG = { maximumBytes: 20 * 1024 * 1024, files: 5 } as const;
 /** One Ctrl-C may arrive twice, from the terminal and from the launcher; only a later one means "now". */
 const SAME_SIGNAL_MS = 200;
 
@@ -60,17 +62,18 @@ class Platform {
     const random = createSystemRandom();
     prepareHome(this.#paths);
     const unlock = lockHome(this.#paths);
-    const platformLog = new PlatformLog(this.#paths.platformLog);
+    const platformLog = new PlatformLog(this.#paths.platformLog, PLATFORM_LOG);
     try {
       readOrCreateToken(this.#paths, random);
       const log = createLog(
         { clock, write: (line) => this.#output(platformLog, line) },
         { level: this.#config.logLevel, fields: { role: "supervisor" } },
       );
-      const supervisor = new Supervisor({ clock, random, log }, () => this.#config, {
+      const options = { config: () => this.#configNow(), program: new URL("./role.ts", import.meta.url) };
+      const supervisor = new Supervisor({ clock, random, log }, options, {
         ready: (role, facts) => this.#ready(role, facts),
         refused: (_role, message) => this.#refused(message),
-        output: (_role, text) => this.#output(platformLog, text),
+        output: (_role, lines) => this.#output(platformLog, lines),
       });
       this.#listenForSignals(supervisor);
       await compileAhead(this.#paths, process.version);
@@ -101,11 +104,14 @@ class Platform {
 
   #ready(role: Role, facts: Readonly<Record<string, unknown>>): void {
     this.#facts.set(role, facts);
-    this.#keepPort(role, facts.port);
     if (this.#shown || !this.#roles.every((name) => this.#facts.has(name))) return;
     this.#shown = true;
-    const { bind, port, controlPort } = this.#config;
-    const addresses: Addresses = { functions: `http://${bind}:${port}`, control: `http://${bind}:${controlPort}` };
+    const host = this.#config.bind.includes(":") ? `[${this.#config.bind}]` : this.#config.bind;
+    const { port, controlPort } = this.#configNow();
+    const addresses: Addresses = {
+      functions: `http://${host}:${port}`,
+      control: `http://${host}:${controlPort}`,
+    };
     writeDurably(
       this.#paths.addresses,
       `${JSON.stringify({ pid: process.pid, functionsUrl: addresses.functions, controlUrl: addresses.control })}\n`,
@@ -113,11 +119,14 @@ class Platform {
     console.log(banner(this.#paths, addresses, String(this.#facts.get("agent")?.isolation ?? "elsewhere")));
   }
 
-  /** A role that is started again must answer where everybody was told, also when the port was chosen freely. */
-  #keepPort(role: Role, port: unknown): void {
-    if (typeof port !== "number") return;
-    if (role === "gateway") this.#config = { ...this.#config, port };
-    else this.#config = { ...this.#config, controlPort: port };
+  /** With the ports that were chosen: a role that is started again answers where it did before. */
+  #configNow(): Config {
+    const port = (of: Role, configured: number) => Number(this.#facts.get(of)?.port ?? configured);
+    return {
+      ...this.#config,
+      port: port("gateway", this.#config.port),
+      controlPort: port("control", this.#config.controlPort),
+    };
   }
 
   /** Before everything is up, a refusal ends the start; later the role is tried again. */

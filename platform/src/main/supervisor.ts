@@ -41,8 +41,15 @@ export interface RoleStatuses {
 export interface SupervisorEvents {
   ready(role: Role, facts: Readonly<Record<string, unknown>>): void;
   refused(role: Role, message: string): void;
-  /** A chunk of a role's own log. */
-  output(role: Role, text: string): void;
+  /** Whole lines of a role's own log. */
+  output(role: Role, lines: string): void;
+}
+
+export interface SupervisorOptions {
+  /** Asked at every start of a role: a port that was chosen for it stays the same. */
+  readonly config: () => Config;
+  /** What a role's process runs. */
+  readonly program: URL;
 }
 
 /** The name of a role on this host, the same over restarts. */
@@ -55,6 +62,9 @@ const LONGEST_RESTART_MS = 5_000;
 /** A role that lived so long starts over with the shortest wait. */
 const STABLE_MS = 30_000;
 const STOP_MS = 10_000;
+/** For the rest of a role's output after it has exited: somebody it started may hold the pipe open. */
+const TRAILING_MS = 200;
+const LONGEST_LINE = 64 * 1024;
 
 interface Unit {
   readonly role: Role;
@@ -70,15 +80,14 @@ interface Unit {
  */
 export class Supervisor {
   readonly #deps: { clock: Clock; random: Random; log: Log };
-  readonly #config: () => Config;
+  readonly #options: SupervisorOptions;
   readonly #events: SupervisorEvents;
   readonly #units = new Map<Role, Unit>();
-  readonly #stopping = Promise.withResolvers<void>();
+  readonly #stopping = new AbortController();
 
-  /** `config` is asked at each start of a role. */
-  constructor(deps: { clock: Clock; random: Random; log: Log }, config: () => Config, events: SupervisorEvents) {
+  constructor(deps: { clock: Clock; random: Random; log: Log }, options: SupervisorOptions, events: SupervisorEvents) {
     this.#deps = deps;
-    this.#config = config;
+    this.#options = options;
     this.#events = events;
   }
 
@@ -92,7 +101,7 @@ export class Supervisor {
   /** One after the other; what does not stop in time is killed. */
   async stop(): Promise<void> {
     for (const unit of this.#units.values()) unit.stopping = true;
-    this.#stopping.resolve();
+    this.#stopping.abort();
     for (const role of ROLES) {
       const unit = this.#units.get(role);
       if (unit === undefined) continue;
@@ -123,29 +132,36 @@ export class Supervisor {
       if (clock.monotonic() - begun > STABLE_MS) backoff.reset();
       const pauseMs = backoff.next();
       log.warn("a role ended and is started again", { role: unit.role, ended, pauseMs: Math.round(pauseMs) });
-      await Promise.race([this.#stopping.promise, new Promise<void>((resolve) => setTimeout(resolve, pauseMs))]);
+      await pause(pauseMs, this.#stopping.signal);
     }
   }
 
   /** Resolves with how it ended. */
   #run(unit: Unit): Promise<string> {
-    const child = fork(new URL("./role.ts", import.meta.url), [unit.role], {
+    const config = this.#options.config();
+    const child = fork(this.#options.program, [unit.role], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       execArgv: [],
-      env: { ...process.env, NODE_COMPILE_CACHE: homePaths(this.#config().home).compiled },
+      env: { ...process.env, NODE_COMPILE_CACHE: homePaths(config.home).compiled },
       // A session of its own: the terminal's Ctrl-C reaches the supervisor alone, which stops the roles in order.
       detached: true,
     });
     unit.child = child;
-    child.send({ role: unit.role, config: this.#config() } satisfies RoleStart);
+    child.send({ role: unit.role, config } satisfies RoleStart, () => {});
     child.on("message", (message: RoleMessage) => {
       if (message.kind === "ready") this.#up(unit, child.pid ?? 0, message.facts);
       else this.#events.refused(unit.role, message.message);
     });
-    for (const stream of [child.stdout, child.stderr]) this.#forward(unit.role, stream);
+    this.#forward(child.stdout, (lines) => this.#events.output(unit.role, lines));
+    // Not the role's log, but what Node says of its end.
+    this.#forward(child.stderr, (lines) => this.#deps.log.warn(lines.trimEnd(), { role: unit.role }));
     return new Promise((resolve) => {
       child.on("error", (error) => resolve(error.message));
-      child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
+      child.once("exit", (code, signal) => {
+        const ended = signal ?? `exit code ${code}`;
+        child.once("close", () => resolve(ended));
+        setTimeout(() => resolve(ended), TRAILING_MS);
+      });
     });
   }
 
@@ -162,10 +178,37 @@ export class Supervisor {
   #tellControl(): void {
     const control = this.#units.get("control")?.child;
     if (control?.connected)
-      control.send({ roles: [...this.#units.values()].map(({ status }) => status) } satisfies RoleStatuses);
+      control.send({ roles: [...this.#units.values()].map(({ status }) => status) } satisfies RoleStatuses, () => {});
   }
 
-  #forward(role: Role, stream: Readable | null): void {
-    stream?.setEncoding("utf8").on("data", (text: string) => this.#events.output(role, text));
+  /** Line by line, since the lines of all roles go to one file. */
+  #forward(stream: Readable | null, write: (lines: string) => void): void {
+    let rest = "";
+    stream?.setEncoding("utf8").on("data", (text: string) => {
+      const whole = rest.length + text.length > LONGEST_LINE ? text.length : text.lastIndexOf("\n") + 1;
+      if (whole > 0) write(endLine(rest + text.slice(0, whole)));
+      rest = whole > 0 ? text.slice(whole) : rest + text;
+    });
+    stream?.once("end", () => {
+      if (rest !== "") write(endLine(rest));
+    });
   }
+}
+
+function endLine(text: string): string {
+  return text.endsWith("\n") ? text : `${text}\n`;
+}
+
+/** Keeps the process alive, as the clock's timers do not: there may be nothing else until the role is started again. */
+function pause(pauseMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, pauseMs);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
 }

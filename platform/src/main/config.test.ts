@@ -1,0 +1,46 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { readConfig } from "./config.ts";
+
+test("without anything set: loopback, the usual ports, the home in the folder", () => {
+  assert.deepEqual(readConfig({}, "/srv"), {
+    home: "/srv/.colibri",
+    bind: "127.0.0.1",
+    port: 8080,
+    controlPort: 8081,
+    sandbox: "auto",
+    logLevel: "info",
+  });
+});
+
+test("what is set is taken; a home is relative to the folder; empty is not set", () => {
+  const environment = {
+    COLIBRI_HOME: "state",
+    COLIBRI_BIND: "::1",
+    COLIBRI_PORT: "0",
+    COLIBRI_CONTROL_PORT: "65535",
+    COLIBRI_SANDBOX: "process",
+    COLIBRI_LOG_LEVEL: "",
+  };
+  const config = readConfig(environment, "/srv");
+  assert.deepEqual(
+    [config.home, config.bind, config.port, config.controlPort, config.sandbox, config.logLevel],
+    ["/srv/state", "::1", 0, 65_535, "process", "info"],
+  );
+});
+
+test("what is wrong is named, with what would be right", () => {
+  for (const [name, value, right] of [
+    ["COLIBRI_PORT", "http", "a port from 1 to 65535, or 0 for a free one"],
+    ["COLIBRI_PORT", "65536", "a port from 1 to 65535, or 0 for a free one"],
+    ["COLIBRI_CONTROL_PORT", "-1", "a port from 1 to 65535, or 0 for a free one"],
+    ["COLIBRI_CONTROL_PORT", "1e3", "a port from 1 to 65535, or 0 for a free one"],
+    ["COLIBRI_SANDBOX", "docker", "auto, process, container, microvm"],
+    ["COLIBRI_LOG_LEVEL", "loud", "debug, info, warn, error"],
+  ] as const) {
+    assert.throws(() => readConfig({ [name]: value }, "/"), {
+      code: "request-invalid",
+      message: `${name} is ${JSON.stringify(value)}: it takes ${right}`,
+    });
+  }
+});

@@ -1,0 +1,89 @@
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { PlatformError } from "#contract/errors.ts";
+import type { HomePaths } from "./home.ts";
+
+/**
+ * One platform a home. A lock whose process is gone is taken over. Returns what gives it back.
+ * @throws PlatformError naming the process that has it.
+ */
+export function lockHome(paths: HomePaths): () => void {
+  const mine = identity(process.pid);
+  const holder = acquire(paths.lock, mine);
+  if (holder !== undefined)
+    throw new PlatformError(
+      "conflict",
+      `Colibri already runs on ${paths.home} (process ${holder.split(" ")[0]}): stop it first, or choose another COLIBRI_HOME`,
+    );
+  return () => {
+    if (read(paths.lock) === mine) rmSync(paths.lock, { force: true });
+  };
+}
+
+/**
+ * Makes the lock ours; or returns the living process that has it.
+ *
+ * A lock appears with its contents, by link, so nobody sees it empty. One that was left behind is never removed, since what is
+ * removed may by then be somebody else's: it is replaced, and only by who holds a second lock, named after the dead holder.
+ */
+function acquire(path: string, mine: string): string | undefined {
+  const aside = `${path}.${process.pid}`;
+  for (;;) {
+    writeFileSync(aside, mine, { mode: 0o600 });
+    if (link(aside, path)) {
+      rmSync(aside);
+      return undefined;
+    }
+    const holder = read(path);
+    if (holder === undefined) continue;
+    if (lives(holder)) {
+      rmSync(aside);
+      return holder;
+    }
+    const takeover = `${path}.after-${holder.replace(/[^0-9a-z]+/gi, "-").slice(0, 80)}`;
+    const rival = acquire(takeover, mine);
+    if (rival !== undefined) {
+      rmSync(aside);
+      return rival;
+    }
+    const unchanged = read(path) === holder;
+    if (unchanged) renameSync(aside, path);
+    rmSync(takeover);
+    if (unchanged) return undefined;
+  }
+}
+
+/** False when there is something already. */
+function link(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+function lives(holder: string): boolean {
+  const pid = Number(holder.split(" ")[0]);
+  return Number.isSafeInteger(pid) && pid > 0 && identity(pid) === holder;
+}
+
+/** Tells a process from a later one with the same number, in this boot or another; only the number when there is none. */
+function identity(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    return `${pid} ${started} ${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}`;
+  } catch {
+    return `${pid}`;
+  }
+}
