@@ -13,25 +13,28 @@ import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 /** One Ctrl-C may arrive twice, from the terminal and from the launcher; only a later one means "now". */
 const SAME_SIGNAL_MS = 500;
 
-/** Which roles, from `--role=control,gateway`; all without it. @throws PlatformError naming the roles there are. */
-function chosenRoles(argv: readonly string[]): Role[] {
-  const given = argv.find((argument) => argument.startsWith("--role="))?.slice("--role=".length);
-  if (given === undefined) return [...ROLES].reverse();
+/** Those that can be asked for: the spawner comes with the agent, which can do nothing without it. */
+const CHOICES = ROLES.filter((role) => role !== "spawner");
+
+/** In the order in which they are started. @throws PlatformError naming the roles there are. */
+export function chosenRoles(given: string | undefined): Role[] {
+  const all = [...ROLES].reverse();
+  if (given === undefined) return all;
   const names = given.split(",");
-  const unknown = names.find((name) => !ROLES.includes(name as Role));
+  const unknown = names.find((name) => !CHOICES.some((role) => role === name));
   if (unknown !== undefined)
     throw new PlatformError(
       "request-invalid",
-      `--role=${given}: there is no role ${unknown}; the roles are ${ROLES.join(", ")}`,
+      `--role=${given}: there is no role ${JSON.stringify(unknown)}; the roles are ${CHOICES.join(", ")}`,
     );
-  return names as Role[];
+  return all.filter((role) => names.includes(role === "spawner" ? "agent" : role));
 }
 
-/** Runs the platform until it is told to stop. Resolves with the exit code. */
-export async function serve(argv: readonly string[]): Promise<number> {
+/** Runs the platform, or the roles `given` as `control,gateway`, until it is told to stop. Resolves with the exit code. */
+export async function serve(given: string | undefined): Promise<number> {
   try {
     const config = readConfig(process.env, process.cwd());
-    return await new Platform(config, chosenRoles(argv)).run();
+    return await new Platform(config, chosenRoles(given)).run();
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
     console.error(`colibri: ${error.message}`);
@@ -64,13 +67,13 @@ class Platform {
     try {
       readOrCreateToken(this.#paths, random);
       const log = createLog(
-        { clock, write: (line) => this.#output(platformLog, line) },
+        { clock, write: (line) => platformLog.write(line) },
         { level: this.#config.logLevel, fields: { role: "supervisor" } },
       );
       const supervisor = new Supervisor({ clock, random, log }, this.#config, {
         ready: (role, facts) => this.#ready(role, facts),
         refused: (_role, message) => this.#refused(message),
-        output: (_role, text) => this.#output(platformLog, text),
+        output: (_role, text) => platformLog.write(text),
       });
       this.#listenForSignals(supervisor);
       await compileAhead(this.#paths, process.version);
@@ -120,9 +123,5 @@ class Platform {
     if (this.#shown) return;
     console.error(`colibri: ${message}`);
     this.#ended.resolve(1);
-  }
-
-  #output(platformLog: PlatformLog, text: string): void {
-    platformLog.write(text);
   }
 }
