@@ -1,11 +1,13 @@
 import { type ChildProcess, fork } from "node:child_process";
 import type { Readable } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
 import { createBackoff } from "#base/backoff.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Config } from "./config.ts";
 import { homePaths } from "./home.ts";
+import { WholeLines } from "./whole-lines.ts";
 
 /** In the order in which they are stopped: no new work first, what others lean on last. */
 export const ROLES = ["gateway", "async", "agent", "spawner", "control"] as const;
@@ -41,7 +43,7 @@ export interface RoleStatuses {
 export interface SupervisorEvents {
   ready(role: Role, facts: Readonly<Record<string, unknown>>): void;
   refused(role: Role, message: string): void;
-  /** A chunk of a role's own log. */
+  /** Whole lines of a role's own log. */
   output(role: Role, text: string): void;
 }
 
@@ -61,7 +63,8 @@ interface Unit {
   child: ChildProcess | undefined;
   status: RoleStatus;
   exited: Promise<void>;
-  stopping: boolean;
+  /** Aborts when it is to stop: a wait for its next start ends then. */
+  readonly stopping: AbortController;
 }
 
 /**
@@ -82,14 +85,14 @@ export class Supervisor {
 
   start(role: Role): void {
     const status = this.#statusOf(role, 0, "away");
-    const unit: Unit = { role, child: undefined, status, exited: Promise.resolve(), stopping: false };
+    const unit: Unit = { role, child: undefined, status, exited: Promise.resolve(), stopping: new AbortController() };
     this.#units.set(role, unit);
     unit.exited = this.#keep(unit);
   }
 
   /** One after the other; what does not stop in time is killed. */
   async stop(): Promise<void> {
-    for (const unit of this.#units.values()) unit.stopping = true;
+    for (const unit of this.#units.values()) unit.stopping.abort();
     for (const role of ROLES) {
       const unit = this.#units.get(role);
       if (unit === undefined) continue;
@@ -103,24 +106,26 @@ export class Supervisor {
   /** At once. The spawner is given SIGTERM, since what it started would outlive a kill. */
   kill(): void {
     for (const unit of this.#units.values()) {
-      unit.stopping = true;
+      unit.stopping.abort();
       unit.child?.kill(unit.role === "spawner" ? "SIGTERM" : "SIGKILL");
     }
   }
 
   async #keep(unit: Unit): Promise<void> {
     const { clock, log } = this.#deps;
+    const { signal } = unit.stopping;
     const backoff = createBackoff(this.#deps.random, { firstMs: FIRST_RESTART_MS, maximumMs: LONGEST_RESTART_MS });
-    while (!unit.stopping) {
+    while (!signal.aborted) {
       const begun = clock.monotonic();
       const ended = await this.#run(unit);
       unit.status = this.#statusOf(unit.role, 0, "away");
       this.#tellControl();
-      if (unit.stopping) return;
+      if (signal.aborted) return;
       if (clock.monotonic() - begun > STABLE_MS) backoff.reset();
       const pauseMs = backoff.next();
       log.warn("a role ended and is started again", { role: unit.role, ended, pauseMs: Math.round(pauseMs) });
-      await new Promise<void>((resolve) => setTimeout(resolve, pauseMs));
+      // Not the clock's timer: that would let the process end, where this role is the only one.
+      await pause(pauseMs, undefined, { signal }).catch(() => {});
     }
   }
 
@@ -134,14 +139,15 @@ export class Supervisor {
       detached: true,
     });
     unit.child = child;
-    child.send({ role: unit.role, config: this.#config } satisfies RoleStart);
+    tell(child, { role: unit.role, config: this.#config } satisfies RoleStart);
     child.on("message", (message: RoleMessage) => {
       if (message.kind === "ready") this.#up(unit, child.pid ?? 0, message.facts);
       else this.#events.refused(unit.role, message.message);
     });
     for (const stream of [child.stdout, child.stderr]) this.#forward(unit.role, stream);
     return new Promise((resolve) => {
-      child.once("error", (error) => resolve(error.message));
+      // One that could not be started never closes.
+      child.on("error", (error) => child.pid === undefined && resolve(error.message));
       child.once("close", (code, signal) => resolve(signal ?? `exit code ${code}`));
     });
   }
@@ -158,11 +164,18 @@ export class Supervisor {
 
   #tellControl(): void {
     const control = this.#units.get("control")?.child;
-    if (control?.connected)
-      control.send({ roles: [...this.#units.values()].map(({ status }) => status) } satisfies RoleStatuses);
+    if (control !== undefined)
+      tell(control, { roles: [...this.#units.values()].map(({ status }) => status) } satisfies RoleStatuses);
   }
 
   #forward(role: Role, stream: Readable | null): void {
-    stream?.setEncoding("utf8").on("data", (text: string) => this.#events.output(role, text));
+    const lines = new WholeLines((text) => this.#events.output(role, text));
+    stream?.setEncoding("utf8").on("data", (text: string) => lines.push(text));
+    stream?.on("close", () => lines.end());
   }
+}
+
+/** What can't be told to a child that ends is not worth telling: its end follows. */
+function tell(child: ChildProcess, message: RoleStart | RoleStatuses): void {
+  if (child.connected) child.send(message, () => {});
 }
