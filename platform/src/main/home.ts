@@ -1,6 +1,7 @@
 import {
   closeSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -10,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isRunning, readStat } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
 
@@ -70,35 +72,33 @@ export function prepareHome(paths: HomePaths): void {
 
 /** One platform a home. A lock whose process is gone is taken over. @throws PlatformError naming the process that has it. */
 export function lockHome(paths: HomePaths): () => void {
-  const mine = `${process.pid} ${startTime(process.pid)}`;
-  for (;;) {
-    try {
-      const file = openSync(paths.lock, "wx", 0o600);
-      writeSync(file, mine);
-      closeSync(file);
-      return () => rmSync(paths.lock, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-    }
-    const [pid, started] = readFileSync(paths.lock, "utf8").split(" ");
-    if (pid !== undefined && started !== undefined && started !== "" && startTime(Number(pid)) === started) {
-      throw new PlatformError(
-        "conflict",
-        `Colibri already runs on ${paths.home} (process ${pid}): stop it first, or choose another COLIBRI_HOME`,
-      );
-    }
-    rmSync(paths.lock, { force: true });
+  // Written aside and linked: whoever finds the lock finds it whole, and so never takes a new one for an abandoned one.
+  const aside = `${paths.lock}.${process.pid}`;
+  writeFileSync(aside, `${process.pid} ${readStat(process.pid)?.startTime}`, { mode: 0o600 });
+  try {
+    while (!takeLock(paths, aside));
+  } finally {
+    rmSync(aside, { force: true });
   }
+  return () => rmSync(paths.lock, { force: true });
 }
 
-/** Tells a process from a later one with the same number; "" when there is none. */
-function startTime(pid: number): string {
+/** False when an abandoned one was in the way, and has been removed. */
+function takeLock(paths: HomePaths, aside: string): boolean {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  } catch {
-    return "";
+    linkSync(aside, paths.lock);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
+  const [pid = "", started = ""] = readFileSync(paths.lock, "utf8").split(" ");
+  if (isRunning(Number(pid), started))
+    throw new PlatformError(
+      "conflict",
+      `Colibri already runs on ${paths.home} (process ${pid}): stop it first, or choose another COLIBRI_HOME`,
+    );
+  rmSync(paths.lock, { force: true });
+  return false;
 }
 
 /** The admin token: made at the first start, readable only by the owner of the home. */
