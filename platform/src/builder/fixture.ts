@@ -15,10 +15,10 @@ import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import type { Digest } from "#contract/digest.ts";
+import type { BuiltBundle } from "#platform/control/deployments/builder.ts";
 import type { Blobs } from "#ports/blobs/index.ts";
 import { inChunks, tarOf, type Written } from "./archive/fixture.ts";
 import { BUILDER_LIMITS, type Builder, type BuilderLimits, createBuilder } from "./builder.ts";
-import type { BuiltBundle } from "./job.ts";
 
 export type Files = Readonly<Record<string, string | Uint8Array>>;
 export type Settings = Partial<Pick<FunctionConfig, "runtime" | "handler" | "build">>;
