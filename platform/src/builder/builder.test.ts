@@ -8,6 +8,7 @@ import { tarOf } from "./archive/fixture.ts";
 import { ARCHIVE_LIMITS } from "./archive/limits.ts";
 import {
   type Files,
+  gone,
   inWorkshop,
   locked,
   publishNpm,
@@ -498,18 +499,6 @@ async function endless(shop: Workshop): Promise<{ files: Files; started: () => P
     throw new Error("the install script did not start");
   };
   return { files: { ...HANDLER, ...locked({ slow }) }, started };
-}
-
-async function gone(pid: number): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`process ${pid} is still there`);
 }
 
 async function isThere(path: string): Promise<boolean> {

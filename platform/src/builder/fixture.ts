@@ -246,3 +246,16 @@ function publishFile(registry: Registry, name: string, file: string, bytes: Uint
   );
   return hash;
 }
+
+/** Resolves when the process has ended. */
+export async function gone(pid: number): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`process ${pid} is still there`);
+}
