@@ -195,7 +195,7 @@ function addServe(program: Command, _context: Context, ended: Ended): void {
     .option("--role <roles>", "run these roles only: control, gateway, agent, async")
     .action(async (options: { role?: string }) => {
       const { serve } = await import("#platform/main/serve.ts");
-      ended(await serve(options.role === undefined ? [] : [`--role=${options.role}`]));
+      ended(await serve(options.role));
     });
 }
 

@@ -7,7 +7,6 @@ const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 const REVISION = /^r[1-9][0-9]{0,8}$/;
 
 export const DEFAULT_TENANT = "default";
-export const LIVE = "live";
 export const NAME_RULE =
   "lower-case letters, digits and hyphens, 1 to 63 characters, starting and ending with a letter or digit";
 

@@ -7,9 +7,9 @@ import type { Source } from "./source.ts";
 export function describeSources({ config }: AppFile, sources: readonly Source[]): unknown {
   return {
     app: config.app,
-    functions: Object.entries(config.functions).map(([name, { source, config: settings }]) => {
+    functions: Object.entries(config.functions).map(([name, { source, config: wanted }]) => {
       const { entries, bytes } = sources.find((candidate) => candidate.functions.includes(name))!;
-      return { function: name, source, bytes, files: entries, config: settings };
+      return { function: name, source, bytes, files: entries, config: wanted };
     }),
   };
 }

@@ -97,7 +97,6 @@ export const agentRequests = Object.freeze({
   /** Renews every grant of the owner. */
   heartbeat: { request: object({ epoch }), answer: object({}) },
 });
-export type AgentRequests = { [K in keyof typeof agentRequests]: (typeof agentRequests)[K] };
 
 /** agent → owner. */
 export const agentEvents = Object.freeze({

@@ -91,7 +91,7 @@ const DeploymentStateSchema = Type.Enum(DEPLOYMENT_STATES);
 export const DeploymentFunctionSchema = Type.Object({
   function: Name,
   state: DeploymentStateSchema,
-  /** unchanged: neither code nor settings differ; configured: a new revision of the same bundle. */
+  /** unchanged: neither code nor configuration differs; configured: a new revision of the same bundle. */
   change: Type.Optional(
     Type.Union([
       Type.Literal("created"),

@@ -23,7 +23,7 @@ function mistakesOf(text: string, exists: (path: string) => boolean = everything
   return mistakes.map(({ line, column, path, message }) => `${line}:${column} ${path} ${message}`);
 }
 
-/** A function `f` with one line of settings more. */
+/** A function `f` with one line of configuration more. */
 function withLine(line: string, runtime = "nodejs"): string {
   return `app: a\nfunctions:\n  f:\n    runtime: ${runtime}\n    ${line}\n`;
 }
@@ -161,12 +161,12 @@ const WRONG: readonly (readonly [string, string, string])[] = [
   [
     "no functions",
     "app: a",
-    "1:1 functions functions is missing: write functions: and below it a mapping from each function's name to its settings",
+    "1:1 functions functions is missing: write functions: and below it a mapping from each function's name to its configuration",
   ],
   [
     "empty functions",
     "app: a\nfunctions: {}",
-    "2:12 functions is empty: write a mapping from each function's name to its settings",
+    "2:12 functions is empty: write a mapping from each function's name to its configuration",
   ],
   [
     "a bad app",

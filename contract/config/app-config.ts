@@ -63,7 +63,7 @@ function readAppName(reader: FieldReader, field: Entry | undefined, root: Value)
 }
 
 function readFunctionEntries(reader: FieldReader, field: Entry | undefined, root: Value): readonly Entry[] {
-  const right = "a mapping from each function's name to its settings";
+  const right = "a mapping from each function's name to its configuration";
   if (field === undefined) {
     reader.mistake(root, `functions is missing: write functions: and below it ${right}`, "functions");
     return [];

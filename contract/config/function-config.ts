@@ -43,7 +43,7 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
 };
 const PACKAGE_NAME = /^(?:@[a-z0-9~_.-]+\/)?[A-Za-z0-9~_][A-Za-z0-9~_.-]*$/;
 
-/** A function's settings; where something is wrong it is in the reader's mistakes, and a stand-in is returned. */
+/** A function's configuration; where something is wrong it is in the reader's mistakes, and a stand-in is returned. */
 export function readFunction(reader: FieldReader, entry: Entry, context: FunctionContext): AppFunction {
   const { key: name, value } = entry;
   const fields = reader.expect(value, "map", "a mapping such as { runtime: nodejs }")

@@ -51,7 +51,6 @@ export const KEYS = [
   { path: `${FN}.triggers[].timer`, type: "text" },
 ] as const satisfies readonly Key[];
 
-export type KeyPath = (typeof KEYS)[number]["path"];
 /** Keys with a range and a default. */
 export type QuantityPath = Extract<(typeof KEYS)[number], { default: number }>["path"];
 

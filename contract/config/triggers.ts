@@ -25,10 +25,14 @@ export function parseHttpTrigger(http: string, host?: string): ParsedTrigger {
   return { kind: "trigger", trigger: { method, path, ...(host === undefined ? {} : { host: host.toLowerCase() }) } };
 }
 
-/** Two triggers of the same claim can't both be answered: the names of parameters make no difference. */
+/** A path as it is claimed: the names of parameters make no difference. */
+export function claimedPath(path: string): string {
+  return path.replace(/\{[^}*]+(\*?)\}/g, "{$1}");
+}
+
+/** Two triggers of the same claim can't both be answered. */
 export function claimKey(trigger: HttpTrigger): string {
-  const path = trigger.path.replace(/\{[^}*]+(\*?)\}/g, "{$1}");
-  return `${trigger.method} ${trigger.host ?? ""}${path}`;
+  return `${trigger.method} ${trigger.host ?? ""}${claimedPath(trigger.path)}`;
 }
 
 function methodProblem(method: string): string | undefined {

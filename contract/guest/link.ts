@@ -6,8 +6,9 @@
  * docs/contracts/guest-link.md tells the whole story; the vectors beside this file fix the bytes.
  *
  *     pending ─LOAD→ loading ─LOADED→ loaded ─INIT→ initialising ─READY→ ready ─DRAIN→ draining → gone
- *                       └─FAILED→ pending*             └─FAILED→ loaded (INIT may be sent again)
- *     * a guest whose load failed takes no other function: it is removed.
+ *                       └─FAILED→ failed                └─FAILED→ loaded (INIT may be sent again)
+ *
+ * A guest whose load failed takes no other function: it is removed.
  *
  * Everything a guest sends is hostile input: user code shares its process.
  */

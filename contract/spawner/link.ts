@@ -46,7 +46,6 @@ export const spawnerRequests = Object.freeze({
   /** Signals the child's whole process group. Nothing happens when the child is gone. */
   kill: { request: object({ id: child, signal: oneOf(...SPAWNER_SIGNALS) }), answer: object({}) },
 });
-export type SpawnerRequests = typeof spawnerRequests;
 
 /** spawner → agent. */
 export const spawnerEvents = Object.freeze({
@@ -54,4 +53,3 @@ export const spawnerEvents = Object.freeze({
   /** Nothing of its process group runs any more. Both are null for an adopted child, whose end was seen but not how. */
   exited: object({ id: child, code: nullable(integer(0, 255)), signal: nullable(text(16)) }),
 });
-export type SpawnerEvents = typeof spawnerEvents;

@@ -29,6 +29,7 @@ const FILES = {
   "a.txt": "a",
   "empty.txt": "",
   "deep/b.bin": "b".repeat(512),
+  " spaces around .txt ": "s",
   [`${"long/".repeat(30)}c`]: "c".repeat(1_300),
 };
 

@@ -120,7 +120,7 @@ export class TarReader {
 function text(block: Buffer, offset: number, length: number): string {
   const field = block.subarray(offset, offset + length);
   const end = field.indexOf(0);
-  return field.toString("utf8", 0, end < 0 ? length : end).trim();
+  return field.toString("utf8", 0, end < 0 ? length : end);
 }
 
 function verifySum(block: Buffer): void {

@@ -3,7 +3,7 @@ import type { Ids } from "#base/ids.ts";
 import type { Listener, Network } from "#base/link/link.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import type { GoneCause, SandboxView } from "#contract/agent/link.ts";
+import type { SandboxView } from "#contract/agent/link.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { RevisionRef } from "#contract/names.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
@@ -157,12 +157,7 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     owners.tellAll("capacity", capacity());
   }
 
-  async function request(
-    owner: string,
-    epoch: number,
-    id: string,
-    asked: OwnerRequest & { graceMs?: number; cause?: GoneCause },
-  ) {
+  async function request(owner: string, epoch: number, id: string, asked: OwnerRequest): Promise<void> {
     const sandbox = sandboxes.get(id);
     // Whoever wants it gone has what he wants.
     if (sandbox === undefined && (asked.kind === "release" || asked.kind === "drain")) return;
@@ -170,11 +165,7 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     const admitted = admit(sandbox.life, owner, epoch, asked);
     if (admitted.kind === "refused") throw new PlatformError("conflict", `sandbox ${id}: ${admitted.reason}`);
     if (asked.kind === "load") requireSame(sandbox, await launches.get(asked.revision));
-    if (asked.kind === "load") sandbox.send({ kind: "load", revision: asked.revision });
-    else if (asked.kind === "drain") sandbox.send({ kind: "drain", graceMs: asked.graceMs ?? 0 });
-    else if (asked.kind === "release")
-      sandbox.send({ kind: "remove", cause: asked.cause ?? "stopped", failure: undefined });
-    else sandbox.send({ kind: asked.kind });
+    sandbox.send(asked.kind === "release" ? { kind: "remove", cause: asked.cause, failure: undefined } : asked);
   }
 
   async function recoverAll(): Promise<void> {

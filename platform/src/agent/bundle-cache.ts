@@ -49,11 +49,11 @@ interface Entry extends TypeOf<typeof facts> {
 export function createBundleCache(deps: BundleCacheDeps, options: BundleCacheOptions): BundleCache {
   /** In order of last use. */
   const entries = new Map<Digest, Entry>();
-  const fetching = new Map<Digest, Promise<Entry>>();
+  const fetching = new Map<Digest, Promise<void>>();
   const folderOf = (digest: Digest) => join(options.folder, digestHex(digest));
   const factsOf = (digest: Digest) => `${folderOf(digest)}.json`;
 
-  async function fetch(tenant: string, digest: Digest): Promise<Entry> {
+  async function fetch(tenant: string, digest: Digest): Promise<void> {
     const folder = folderOf(digest);
     const source = await deps.blobs.get(tenant, digest);
     if (source === undefined) throw unavailable(digest, "it is not in the store");
@@ -64,12 +64,10 @@ export function createBundleCache(deps: BundleCacheDeps, options: BundleCacheOpt
     const known = { archiveBytes: counted.bytes, unpackedBytes: unpacked.bytes };
     await writeFile(`${factsOf(digest)}.new`, JSON.stringify(known));
     await rename(`${factsOf(digest)}.new`, factsOf(digest));
-    const entry = { digest, folder, ...known, holders: 0 };
-    entries.set(digest, entry);
-    return entry;
+    entries.set(digest, { digest, folder, ...known, holders: 0 });
   }
 
-  function fetchOnce(tenant: string, digest: Digest): Promise<Entry> {
+  function fetchOnce(tenant: string, digest: Digest): Promise<void> {
     const under = fetching.get(digest);
     if (under !== undefined) return under;
     const fetched = fetch(tenant, digest)
@@ -82,7 +80,12 @@ export function createBundleCache(deps: BundleCacheDeps, options: BundleCacheOpt
   }
 
   async function hold(tenant: string, digest: Digest): Promise<HeldBundle> {
-    const entry = entries.get(digest) ?? (await fetchOnce(tenant, digest));
+    let entry = entries.get(digest);
+    // What was fetched may be evicted by another's hold before it is this one's turn.
+    while (entry === undefined) {
+      await fetchOnce(tenant, digest);
+      entry = entries.get(digest);
+    }
     entry.holders++;
     entries.delete(digest);
     entries.set(digest, entry);

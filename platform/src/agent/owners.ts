@@ -2,13 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Link, LinkHandlers } from "#base/link/link.ts";
 import { MessageLink, type Served } from "#base/link/message-link.ts";
 import type { Log } from "#base/log.ts";
-import {
-  type AgentEvents,
-  agentEvents,
-  agentRequests,
-  type GoneCause,
-  type SandboxView,
-} from "#contract/agent/link.ts";
+import { type AgentEvents, agentEvents, agentRequests, type SandboxView } from "#contract/agent/link.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { AnswerOf } from "#contract/link/message.ts";
 import type { RevisionRef } from "#contract/names.ts";
@@ -21,12 +15,7 @@ export interface OwnerCalls {
   said(owner: string): void;
   heartbeat(owner: string, epoch: number): void;
   acquire(owner: string, epoch: number, revision: RevisionRef): Promise<AnswerOf<typeof agentRequests, "acquire">>;
-  request(
-    owner: string,
-    epoch: number,
-    sandbox: string,
-    asked: OwnerRequest & { graceMs?: number; cause?: GoneCause },
-  ): Promise<void>;
+  request(owner: string, epoch: number, sandbox: string, asked: OwnerRequest): Promise<void>;
   list(): readonly SandboxView[];
 }
 

@@ -1,4 +1,4 @@
-/** First in, first out, in O(1), never longer than its limit. Every queue of the platform is one of these. */
+/** First in, first out, in O(1), never longer than its limit. */
 export class BoundedQueue<T> {
   readonly limit: number;
   #items: (T | undefined)[] = [];

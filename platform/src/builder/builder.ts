@@ -13,15 +13,10 @@ import { pipeline } from "node:stream/promises";
 import type { Clock } from "#base/clock.ts";
 import type { Ids } from "#base/ids.ts";
 import type { Log } from "#base/log.ts";
-import {
-  builtHandler,
-  isTypeScript,
-  RUNTIME_FAMILIES,
-  type RuntimeFamily,
-  runtimeFamily,
-} from "#contract/config/handler.ts";
+import { isTypeScript, RUNTIME_FAMILIES, type RuntimeFamily, runtimeFamily } from "#contract/config/handler.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { isName } from "#contract/names.ts";
+import type { Builder as BuilderOfControl, BuildRequest, BuiltBundle } from "#platform/control/deployments/builder.ts";
 import type { Blobs } from "#ports/blobs/index.ts";
 import { digestStream } from "./archive/digest.ts";
 import { ARCHIVE_LIMITS, type ArchiveLimits } from "./archive/limits.ts";
@@ -31,7 +26,7 @@ import { walkFolder } from "./archive/walk.ts";
 import { asPlatformError, buildFailed } from "./failure.ts";
 import { findHandler } from "./handler-file.ts";
 import { createInstalledCache, type InstalledCache, sweepInstalledCache } from "./installed-cache.ts";
-import type { BuildRequest, BuiltBundle, Job } from "./job.ts";
+import type { Job } from "./job.ts";
 import { bundleTypeScript } from "./node/bundle.ts";
 import { installNodePackages } from "./node/npm.ts";
 import { checkJavaScript } from "./node/syntax.ts";
@@ -79,15 +74,10 @@ export const BUILDER_LIMITS: BuilderLimits = Object.freeze({
   maximumCacheBytes: 2 * 1024 ** 3,
 });
 
-export interface Builder {
+export interface Builder extends BuilderOfControl {
   open(signal: AbortSignal): Promise<void>;
   /** Aborts what is being built, and waits until nothing is left of it. Works twice. */
   close(): Promise<void>;
-  /**
-   * @throws PlatformError `build-failed`, `dependencies-failed`, `archive-unsafe`, `archive-too-large`, `runtime-unknown`: the
-   * user's to mend; `not-found` when the source is not there. The reason of `signal` when it aborts.
-   */
-  build(request: BuildRequest, signal: AbortSignal): Promise<BuiltBundle>;
 }
 
 const CACHE = "cache";
@@ -157,8 +147,7 @@ class FolderBuilder implements Builder {
       const file = await findHandler(job.source, request.config.handler, family);
       await this.#prepare(job, environment, family, file);
       signal.throwIfAborted();
-      const packed = await this.#pack(job, folder);
-      return { ...packed, handler: builtHandler(request.config.handler) };
+      return await this.#pack(job, folder);
     } catch (error) {
       signal.throwIfAborted();
       throw error;
@@ -207,7 +196,7 @@ class FolderBuilder implements Builder {
     if (isTypeScript(file)) await bundleTypeScript(job, file);
   }
 
-  async #pack(job: Job, folder: string): Promise<Omit<BuiltBundle, "handler">> {
+  async #pack(job: Job, folder: string): Promise<BuiltBundle> {
     job.onStep("Packing the bundle");
     const walked = await walkFolder(job.source, { ignoring: "nothing", limits: this.#limits.archive });
     if (walked.kind === "refused") throw asPlatformError(walked, "The bundle, packages included, can't be packed");

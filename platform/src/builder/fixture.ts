@@ -15,10 +15,10 @@ import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import type { Digest } from "#contract/digest.ts";
+import type { BuiltBundle } from "#platform/control/deployments/builder.ts";
 import type { Blobs } from "#ports/blobs/index.ts";
 import { inChunks, tarOf, type Written } from "./archive/fixture.ts";
 import { BUILDER_LIMITS, type Builder, type BuilderLimits, createBuilder } from "./builder.ts";
-import type { BuiltBundle } from "./job.ts";
 
 export type Files = Readonly<Record<string, string | Uint8Array>>;
 export type Settings = Partial<Pick<FunctionConfig, "runtime" | "handler" | "build">>;
@@ -245,4 +245,17 @@ function publishFile(registry: Registry, name: string, file: string, bytes: Uint
     `<html><body><a href="${registry.url}/files/${file}#sha256=${hash}">${file}</a></body></html>`,
   );
   return hash;
+}
+
+/** Resolves when the process has ended. */
+export async function gone(pid: number): Promise<void> {
+  for (let tries = 0; tries < 300; tries++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`process ${pid} is still there`);
 }

@@ -1,23 +1,4 @@
-import type { FunctionConfig } from "#contract/api/resources.ts";
-import type { Digest } from "#contract/digest.ts";
-
-export interface BuildRequest {
-  readonly tenant: string;
-  /** An uploaded archive. */
-  readonly source: Digest;
-  readonly config: FunctionConfig;
-  /** A step begins, or something the user should know: one line. */
-  onStep(text: string): void;
-  /** A line that a tool printed. */
-  onOutput(text: string): void;
-}
-
-export interface BuiltBundle {
-  readonly digest: Digest;
-  readonly bytes: number;
-  /** What the guest must be given instead of the configured handler: TypeScript has become JavaScript. */
-  readonly handler: string;
-}
+import type { BuildRequest } from "#platform/control/deployments/builder.ts";
 
 /** One build under way: its folders and the ways to speak of it. */
 export interface Job extends Pick<BuildRequest, "tenant" | "config" | "onStep"> {

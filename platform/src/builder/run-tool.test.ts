@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
+import { gone } from "./fixture.ts";
 import { runTool } from "./run-tool.ts";
 
 const clock = createSystemClock();
@@ -66,15 +67,3 @@ test("a program that is not there is missing", async () => {
   const deps = { clock, output: () => {}, signal: AbortSignal.timeout(5_000) };
   assert.deepEqual(await runTool(tool, deps), { kind: "missing" });
 });
-
-async function gone(pid: number): Promise<void> {
-  for (let tries = 0; tries < 300; tries++) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  throw new Error(`process ${pid} is still there`);
-}

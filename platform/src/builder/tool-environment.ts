@@ -1,7 +1,7 @@
 import { delimiter, dirname, join } from "node:path";
 
 export interface ToolEnvironmentOptions {
-  /** The platform's own environment: a few settings of it are passed on. */
+  /** The platform's own environment: a few variables of it are passed on. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** The Node that functions run on: first in the PATH, so that scripts find it. */
   readonly node: string;

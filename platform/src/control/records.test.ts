@@ -277,6 +277,16 @@ test("a thread that ends unasked is told, once, and every call is settled", asyn
   await assert.rejects(records.get(ref, idAt(1)), { code: "store-unavailable" });
 });
 
+test("a thread that ends while it is told to close keeps nobody waiting, and is no loss", async (t) => {
+  const started = Promise.withResolvers<Worker>();
+  process.once("worker", (worker) => started.resolve(worker));
+  const { records, lost } = await createStage(t);
+  const worker = await started.promise;
+  void worker.terminate();
+  await assert.rejects(records.close(), { code: "store-unavailable" });
+  assert.deepEqual(lost, []);
+});
+
 test("a file that is no database, and one of a newer version, are said to be so", async (t) => {
   const { path, make, records } = await createStage(t);
   await records.close();

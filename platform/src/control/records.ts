@@ -110,8 +110,11 @@ class DatabaseRecords implements Records {
     if (worker === undefined) return;
     const closed = this.#call("close");
     this.#worker = undefined;
-    await closed;
-    await worker.terminate();
+    try {
+      await closed;
+    } finally {
+      await worker.terminate();
+    }
   }
 
   append(items: readonly RecordsItem[]): Promise<void> {
@@ -156,14 +159,14 @@ class DatabaseRecords implements Records {
   }
 
   #lost(error: Error): void {
-    // Closed, or told already.
-    if (this.#worker === undefined) return;
+    // Closing, or told already: then it is no surprise, but calls may wait all the same.
+    const isUnasked = this.#worker !== undefined;
     this.#worker = undefined;
     if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
     const failure = new PlatformError("store-unavailable", `records are lost: ${error.message}`, { cause: error });
     for (const { reject } of this.#waiting.values()) reject(failure);
     this.#waiting.clear();
-    this.#onLost(error);
+    if (isUnasked) this.#onLost(error);
   }
 
   #trimLater(): void {

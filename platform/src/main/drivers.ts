@@ -1,4 +1,7 @@
-/** The table of drivers: which technology stands behind each port on this machine. What differs in a cluster is this list. */
+/**
+ * The table of drivers: which technology stands behind each port on this machine. What differs in a cluster is this list. The
+ * store's stands in roles/control.ts, its one user: here every role would load the database's code.
+ */
 import { PlatformError } from "#contract/errors.ts";
 import type { PlanTopic } from "#contract/plan/plan.ts";
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
@@ -12,25 +15,13 @@ import type { SandboxChoice } from "./config.ts";
 import type { RoleContext } from "./roles/context.ts";
 
 export function createPlans<T extends PlanTopic>(context: RoleContext, topic: T, folder: string) {
-  const { paths, instance } = context;
-  return createStreamPlans(context, {
-    address: paths.sockets.plan,
-    topic,
-    folder,
-    role: instance.replace(/-\d+$/, ""),
-    instance,
-    pid: process.pid,
-  });
+  const { paths, role, instance } = context;
+  return createStreamPlans(context, { address: paths.sockets.plan, topic, folder, role, instance, pid: process.pid });
 }
 
 export function createTelemetry(context: RoleContext): Telemetry {
-  const { paths, instance } = context;
-  return createStreamTelemetry(context, {
-    address: paths.sockets.report,
-    role: instance.replace(/-\d+$/, ""),
-    instance,
-    pid: process.pid,
-  });
+  const { paths, role, instance } = context;
+  return createStreamTelemetry(context, { address: paths.sockets.report, role, instance, pid: process.pid });
 }
 
 /** Control writes; agents read. */

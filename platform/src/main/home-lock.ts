@@ -1,4 +1,5 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { isRunning, readStat } from "#base/process-group.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { HomePaths } from "./home.ts";
 
@@ -77,13 +78,9 @@ function lives(holder: string): boolean {
   return Number.isSafeInteger(pid) && pid > 0 && identity(pid) === holder;
 }
 
-/** Tells a process from a later one with the same number, in this boot or another; only the number when there is none. */
+/** Tells a process from a later one with the same number, in this boot or another; only the number when it does not run. */
 function identity(pid: number): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
-    return `${pid} ${started} ${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}`;
-  } catch {
-    return `${pid}`;
-  }
+  const stat = readStat(pid);
+  if (stat === undefined || !isRunning(pid, stat.startTime)) return `${pid}`;
+  return `${pid} ${stat.startTime} ${readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()}`;
 }

@@ -20,6 +20,9 @@ const OPENERS: Readonly<Record<RoleStart["role"], () => Promise<{ readonly open:
   async: () => import("./roles/async.ts"),
 };
 
+/** More than the supervisor grants, so that it is the one to tell of it. */
+const CLOSE_MS = 15_000;
+
 function tell(message: RoleMessage): void {
   if (process.connected) process.send?.(message);
 }
@@ -33,6 +36,7 @@ async function run({ role, config }: RoleStart): Promise<void> {
   );
   const stopped = new AbortController();
   const context: RoleContext = {
+    role,
     config,
     paths: homePaths(config.home),
     clock,
@@ -57,6 +61,8 @@ async function run({ role, config }: RoleStart): Promise<void> {
     tell({ kind: "ready", facts: opened.facts });
     log.info("ready", { ...opened.facts, pid: process.pid });
     log.info("stopping", { why: await ending.promise });
+    // Where the supervisor is gone, nobody else ends a role that can't close.
+    setTimeout(() => process.exit(1), CLOSE_MS).unref();
     await opened.close();
     process.exit(0);
   } catch (error) {

@@ -15,25 +15,28 @@ const PLATFORM_LOG = { maximumBytes: 20 * 1024 * 1024, files: 5 } as const;
 /** One Ctrl-C may arrive twice, from the terminal and from the launcher; only a later one means "now". */
 const SAME_SIGNAL_MS = 200;
 
-/** Which roles, from `--role=control,gateway`; all without it. @throws PlatformError naming the roles there are. */
-function chosenRoles(argv: readonly string[]): Role[] {
-  const given = argv.find((argument) => argument.startsWith("--role="))?.slice("--role=".length);
-  if (given === undefined) return [...ROLES].reverse();
+/** Those that can be asked for: the spawner comes with the agent, which can do nothing without it. */
+const CHOICES = ROLES.filter((role) => role !== "spawner");
+
+/** In the order in which they are started. @throws PlatformError naming the roles there are. */
+export function chosenRoles(given: string | undefined): Role[] {
+  const all = [...ROLES].reverse();
+  if (given === undefined) return all;
   const names = given.split(",");
-  const unknown = names.find((name) => !ROLES.includes(name as Role));
+  const unknown = names.find((name) => !CHOICES.some((role) => role === name));
   if (unknown !== undefined)
     throw new PlatformError(
       "request-invalid",
-      `--role=${given}: there is no role ${unknown}; the roles are ${ROLES.join(", ")}`,
+      `--role=${given}: there is no role ${JSON.stringify(unknown)}; the roles are ${CHOICES.join(", ")}`,
     );
-  return names as Role[];
+  return all.filter((role) => names.includes(role === "spawner" ? "agent" : role));
 }
 
-/** Runs the platform until it is told to stop. Resolves with the exit code. */
-export async function serve(argv: readonly string[]): Promise<number> {
+/** Runs the platform, or the roles `given` as `control,gateway`, until it is told to stop. Resolves with the exit code. */
+export async function serve(given: string | undefined): Promise<number> {
   try {
     const config = readConfig(process.env, process.cwd());
-    return await new Platform(config, chosenRoles(argv)).run();
+    return await new Platform(config, chosenRoles(given)).run();
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
     console.error(`colibri: ${error.message}`);

@@ -47,10 +47,15 @@ async function listen(
     socket.once("close", () => sockets.delete(socket));
     greet(socket, kinds, accept).catch(() => socket.destroy());
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen({ path: path.path }, resolve);
-  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ path: path.path }, resolve);
+    });
+  } catch (error) {
+    path.release();
+    throw error;
+  }
   return {
     async close() {
       for (const socket of sockets) socket.destroy();

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createGunzip, type Gunzip } from "node:zlib";
+import { drained } from "./drained.ts";
 import type { ArchiveLimits } from "./limits.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -78,16 +79,6 @@ async function feed(
   } catch (error) {
     gunzip.destroy(error as Error);
   }
-}
-
-function drained(gunzip: Gunzip): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      gunzip.off("drain", done).off("close", done);
-      resolve();
-    };
-    gunzip.on("drain", done).on("close", done);
-  });
 }
 
 function checkRatio(bytesOut: number, bytesIn: number, limits: ArchiveLimits): void {

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { type Pack, pack } from "tar-stream";
+import { drained } from "./drained.ts";
 import type { FolderEntry } from "./walk.ts";
 
 const CHUNK_BYTES = 64 * 1024;
@@ -73,7 +74,6 @@ function changed(path: string): Error {
   return new Error(`${path} was changed while it was packed; try again when nothing writes to it.`);
 }
 
-type Sink = ReturnType<Pack["entry"]>;
 type Header = Parameters<Pack["entry"]>[0];
 
 async function add(packer: Pack, header: Header, content?: AsyncIterable<Uint8Array>): Promise<void> {
@@ -87,14 +87,4 @@ async function add(packer: Pack, header: Header, content?: AsyncIterable<Uint8Ar
   sink.end(null);
   const failure = await ended;
   if (failure) throw failure;
-}
-
-function drained(sink: Sink): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      sink.off("drain", done).off("close", done);
-      resolve();
-    };
-    sink.on("drain", done).on("close", done);
-  });
 }

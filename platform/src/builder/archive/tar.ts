@@ -1,6 +1,7 @@
 import { type Extract, extract } from "tar-stream";
 import { assert } from "#base/assert.ts";
 import type { EntryHead } from "./admission.ts";
+import { drained } from "./drained.ts";
 import type { ArchiveLimits } from "./limits.ts";
 import { Refusal, refuse } from "./refusal.ts";
 
@@ -163,14 +164,4 @@ class TarReader {
 function hasLongHeader(head: EntryHead): boolean {
   const longest = Math.max(Buffer.byteLength(head.name), Buffer.byteLength(head.linkname ?? ""));
   return head.pax !== null || longest > HEADER_NAME_BYTES;
-}
-
-function drained(extractor: Extract): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      extractor.off("drain", done).off("close", done);
-      resolve();
-    };
-    extractor.on("drain", done).on("close", done);
-  });
 }

@@ -120,7 +120,7 @@ async function stream(
   values: AsyncIterable<unknown>,
 ): Promise<void> {
   reply.hijack();
-  // Found out whether the follower's machine is still there.
+  // Finds out whether the follower's machine is still there.
   request.raw.socket.setKeepAlive(true, 30_000);
   const { "content-type": _, ...headers } = reply.getHeaders() as Record<string, string>;
   try {

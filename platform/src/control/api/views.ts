@@ -10,7 +10,7 @@ export function viewApp(state: AppState): App {
   return { tenant, app, functions, createdAt: timeOf(state.createdAtMs), updatedAt: timeOf(state.updatedAtMs) };
 }
 
-/** `main`: the revision whose settings are shown. */
+/** `main`: the revision whose configuration is shown. */
 export function viewFunction(state: FunctionState, main: RevisionState): FunctionResource {
   return {
     tenant: state.tenant,

@@ -5,18 +5,20 @@ import type { Digest } from "#contract/digest.ts";
 export interface Builder {
   /**
    * May be asked again for the same source after a restart: same source and same configuration, same digest.
-   * @throws PlatformError `build-failed`, `dependencies-failed`, `archive-unsafe`, `archive-too-large`: the user's to mend.
+   * @throws PlatformError `build-failed`, `dependencies-failed`, `archive-unsafe`, `archive-too-large`, `runtime-unknown`: the
+   * user's to mend; `not-found` when the source is not there. The reason of `signal` when it aborts.
    */
   build(request: BuildRequest, signal: AbortSignal): Promise<BuiltBundle>;
 }
 
 export interface BuildRequest {
   readonly tenant: string;
+  /** An uploaded archive. */
   readonly source: Digest;
   readonly config: FunctionConfig;
-  /** A step begins: one line for the user. */
+  /** A step begins, or there is something the user should know: one line. */
   onStep(text: string): void;
-  /** What a tool printed. */
+  /** A line that a tool printed. */
   onOutput(text: string): void;
 }
 

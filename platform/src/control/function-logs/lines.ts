@@ -18,7 +18,7 @@ export function linesOf(item: LogsItem, nowMs: number): string[] {
     text,
   }));
   if (dropped !== undefined && dropped > 0) {
-    const text = `${dropped.toLocaleString("en-US")} ${dropped === 1 ? "line" : "lines"} dropped: more than 1 MiB/s`;
+    const text = `${dropped.toLocaleString("en-US")} ${dropped === 1 ? "line" : "lines"} dropped: more than its log takes`;
     lines.unshift({ at: lines[0]?.at ?? moment(nowMs, nowMs), ...from, stream: "platform", level: "warn", text });
   }
   return lines.map((line) => `${JSON.stringify(line)}\n`);

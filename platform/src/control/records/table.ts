@@ -59,8 +59,8 @@ interface StoredBatch {
  * Records in a database file. A batch is one row, stored as it came, found by its first and last id.
  *
  * Owns: the file. Blocks while it works: it lives in a thread of its own (worker.ts).
- * Invariants: 1. a batch is there once, however often it is put; 2. none spans more than SPAN_MS; 3. rows are in order of id
- * within a batch; batches of one function may overlap.
+ * Invariants: 1. a batch is there once, however often it is put; 2. none spans more than SPAN_MS. Rows stand in no
+ * order within a batch, and batches of one function may overlap: readers sort.
  */
 export class RecordTable {
   readonly #database: DatabaseSync;

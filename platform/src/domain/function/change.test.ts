@@ -54,6 +54,6 @@ test("what is not there is built", () => {
   assert.equal(changeOf(undefined, { source: SOURCE, config: CONFIG }), "build");
 });
 
-test("of a split no settings are unchanged", () => {
+test("of a split no configuration is unchanged", () => {
   assert.equal(changeOf({ ...LIVE, whole: false }, { source: SOURCE, config: CONFIG }), "configured");
 });

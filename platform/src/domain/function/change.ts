@@ -12,7 +12,7 @@ export type Change = "unchanged" | "policy" | "configured" | "build";
 export interface LiveFunction {
   readonly policy: FunctionPolicy;
   readonly revision: RevisionState;
-  /** Whether callers get that revision alone. Of a split the wanted settings are never "unchanged". */
+  /** Whether callers get that revision alone. Of a split the wanted configuration is never "unchanged". */
   readonly whole: boolean;
 }
 

@@ -1,4 +1,4 @@
-import { claimKey, parseHttpTrigger } from "#contract/config/triggers.ts";
+import { claimedPath, claimKey, parseHttpTrigger } from "#contract/config/triggers.ts";
 import type { HttpTrigger } from "#contract/plan/plan.ts";
 import type { FunctionPolicy } from "./function.ts";
 
@@ -22,9 +22,8 @@ export function httpTriggers(policy: FunctionPolicy): HttpTrigger[] {
 
 /** A policy's claims, each once. */
 export function claimsOf(policy: FunctionPolicy): Claim[] {
-  const claims = httpTriggers(policy).map((trigger): Claim => {
-    const path = trigger.path.replace(/\{[^}*]+(\*?)\}/g, "{$1}");
-    return { method: trigger.method, host: trigger.host ?? "", path };
+  const claims = httpTriggers(policy).map(({ method, host = "", path }): Claim => {
+    return { method, host, path: claimedPath(path) };
   });
   return [...new Map(claims.map((claim) => [claimKey(claim), claim])).values()];
 }

@@ -1,10 +1,13 @@
+import type { GoneCause } from "#contract/agent/link.ts";
 import { type RevisionRef, revisionKey } from "#contract/names.ts";
 import { boundOf, type PhaseName, type SandboxLife } from "./life.ts";
 
 /** What an owner asks of a sandbox it holds. */
 export type OwnerRequest =
   | { readonly kind: "load"; readonly revision: RevisionRef }
-  | { readonly kind: "freeze" | "thaw" | "drain" | "release" };
+  | { readonly kind: "freeze" | "thaw" }
+  | { readonly kind: "drain"; readonly graceMs: number }
+  | { readonly kind: "release"; readonly cause: GoneCause };
 
 export type Admitted = { readonly kind: "admitted" } | { readonly kind: "refused"; readonly reason: string };
 

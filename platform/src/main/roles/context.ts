@@ -4,10 +4,11 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Config } from "../config.ts";
 import type { HomePaths } from "../home.ts";
-import type { RoleStatus } from "../supervisor.ts";
+import type { Role, RoleStatus } from "../supervisor.ts";
 
 /** What every role is given. */
 export interface RoleContext {
+  readonly role: Role;
   readonly config: Config;
   readonly paths: HomePaths;
   readonly clock: Clock;

@@ -19,8 +19,6 @@ type Deploying = Pick<
   "checkUpload" | "putUpload" | "createDeployment" | "listDeployments" | "getDeployment" | "followDeployment"
 >;
 
-const ID = /^[0-9A-Z]{26}$/;
-
 export function createDeploymentHandlers({ store, uploads, deployments }: DeploymentHandlerDeps): Deploying {
   const find = async (tenant: string, id: string): Promise<DeploymentState> => {
     const found = isId(id) ? await store.deployment(tenant, id) : undefined;
@@ -43,7 +41,7 @@ export function createDeploymentHandlers({ store, uploads, deployments }: Deploy
       return { body: viewDeployment(state), headers: { location: `/v1/tenants/${tenant}/deployments/${state.id}` } };
     },
     async listDeployments({ params: { tenant }, query: { app, cursor, limit = PAGE_ITEMS } }) {
-      const before = decodeCursor(cursor, ID);
+      const before = decodeCursor(cursor, isId);
       const read = (limit: number) => store.deployments(tenant, { app, before, limit });
       return { body: await pageOf(limit, read, (state) => state.id, viewDeployment) };
     },

@@ -1,6 +1,6 @@
 import type { FunctionResource } from "#contract/api/resources.ts";
 import { PlatformError } from "#contract/errors.ts";
-import type { FunctionRef } from "#contract/names.ts";
+import { type FunctionRef, isName, isRevision } from "#contract/names.ts";
 import { type FunctionState, mainRevision, revisionNumber } from "#domain/function/function.ts";
 import type { Store } from "#ports/store/index.ts";
 import { etagOf, expectedVersion, matches } from "../etag.ts";
@@ -19,13 +19,10 @@ type Functions = Pick<
   "listApps" | "getApp" | "deleteApp" | "listFunctions" | "getFunction" | "deleteFunction" | "listRevisions"
 >;
 
-const NAME = /^[a-z0-9-]{1,63}$/;
-const NUMBER = /^[1-9][0-9]{0,8}$/;
-
 export function createFunctionHandlers({ store, onDeleted }: FunctionHandlerDeps): Functions {
   return {
     async listApps({ params: { tenant }, query: { cursor, limit = PAGE_ITEMS } }) {
-      const after = decodeCursor(cursor, NAME);
+      const after = decodeCursor(cursor, isName);
       return {
         body: await pageOf(
           limit,
@@ -48,7 +45,7 @@ export function createFunctionHandlers({ store, onDeleted }: FunctionHandlerDeps
     },
     async listFunctions({ params: { tenant, app }, query: { cursor, limit = PAGE_ITEMS } }) {
       if ((await store.app(tenant, app)) === undefined) throw noApp(tenant, app);
-      const after = decodeCursor(cursor, NAME);
+      const after = decodeCursor(cursor, isName);
       const read = (limit: number) => store.functions(tenant, app, { after, limit });
       const { items, ...rest } = await pageOf(
         limit,
@@ -79,10 +76,10 @@ export function createFunctionHandlers({ store, onDeleted }: FunctionHandlerDeps
     async listRevisions({ params, query: { cursor, limit = PAGE_ITEMS } }) {
       const { tenant, app, function: name } = params;
       await functionAt(store, params);
-      const before = Number(decodeCursor(cursor, NUMBER) ?? Number.MAX_SAFE_INTEGER);
+      const last = decodeCursor(cursor, isRevision);
+      const before = last === undefined ? undefined : revisionNumber(last);
       const read = (limit: number) => store.revisions(tenant, app, name, { before, limit });
-      const positionOf = (state: { revision: string }) => String(revisionNumber(state.revision));
-      return { body: await pageOf(limit, read, positionOf, viewRevision) };
+      return { body: await pageOf(limit, read, (state) => state.revision, viewRevision) };
     },
   };
 }

@@ -264,6 +264,15 @@ test("the copy follows without being closed, in writes that are far apart", asyn
   await plans.close();
 });
 
+test("told to stop while it reads its copy, it does not wait for control", async (t) => {
+  const plans = createStage(temporary(t)).plans();
+  const stop = new AbortController();
+  const opening = plans.open(stop.signal);
+  stop.abort(new Error("stop"));
+  await assert.rejects(opening, /stop/);
+  await plans.close();
+});
+
 for (const [name, content] of [
   ["torn", '{"version":1,"topic":"routes","sto'],
   ["of another topic", '{"version":1,"topic":"launches","store":"s1","number":3,"entries":{}}'],

@@ -76,6 +76,7 @@ class StreamPlans<T extends PlanTopic> implements Plans<PlanOfTopic[T]> {
   async open(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     await this.#readCopy();
+    signal.throwIfAborted();
     this.#dialer.open();
     if (this.#ready) return;
     const { promise, reject } = Promise.withResolvers<never>();

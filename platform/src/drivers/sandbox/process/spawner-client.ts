@@ -180,6 +180,7 @@ export class SpawnerClient {
       listening.listener.output(stream, text);
       return;
     }
+    if (!this.#mayBeHeard(id)) return;
     const unheard = this.#unheardOf(id);
     unheard.output.push({ stream, text });
     unheard.length += text.length;
@@ -191,11 +192,16 @@ export class SpawnerClient {
     this.#children.delete(id);
     const listening = this.#listeners.get(id);
     if (listening === undefined) {
-      this.#unheardOf(id).exit = exit;
+      if (this.#mayBeHeard(id)) this.#unheardOf(id).exit = exit;
       return;
     }
     this.#listeners.delete(id);
     listening.listener.exited(exit);
+  }
+
+  /** Once strict, nobody will ask for what nobody is starting: kept, it would stay for ever. */
+  #mayBeHeard(id: string): boolean {
+    return !this.#strict || this.#starting.has(id);
   }
 
   #unheardOf(id: string): Unheard {
