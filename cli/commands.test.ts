@@ -43,7 +43,7 @@ describe("commands that show and remove", () => {
 
   test("list with nothing there says how to begin", async () => {
     platform.functions.clear();
-    assert.match((await onTerminal(["list"], { env })).out, /No functions yet. Deploy some: colibri deploy/);
+    assert.match((await onTerminal(["list"], { env })).out, /No functions yet. Deploy some: npx colibri deploy/);
     assert.deepEqual(JSON.parse((await onTerminal(["list", "--json"], { env })).out), []);
   });
 
@@ -134,7 +134,7 @@ describe("commands that show and remove", () => {
       const { code, out, err } = await colibri(args, {});
       assert.deepEqual([code, out], [2, ""], args.join(" "));
       assert.match(err, message);
-      assert.match(err, /See `colibri .*--help`/);
+      assert.match(err, /See `npx colibri .*--help`/);
     }
   });
 });

@@ -152,7 +152,7 @@ describe("deploy", () => {
     });
     assert.equal(code, 130);
     assert.match(err, /Interrupted: deployment D1 goes on without being watched/);
-    assert.match(err, /colibri inspect shop/);
+    assert.match(err, /`npx colibri inspect shop`/);
   });
 
   test("a wrong token is known before anything is packed", async (t) => {
@@ -175,7 +175,7 @@ describe("deploy of a folder that can't be deployed", () => {
   test("inside an app: names the folder above", async (t) => {
     const { code, err } = await colibri(["deploy"], { cwd: join(appFolder(t), "greet") });
     assert.equal(code, 1);
-    assert.match(err, /in a folder above: colibri deploy \.\.\n/);
+    assert.match(err, /in a folder above: npx colibri deploy \.\.\n/);
   });
 
   test("the example's own text is a valid configuration", async (t) => {

@@ -116,7 +116,7 @@ describe("invoke", () => {
     assert.equal(out, "");
     assert.match(err, /error: Error: boom\n {6}at handler \[function-error, status 500\]/);
     assert.match(err, /See the message and the function's log/);
-    assert.match(err, new RegExp(`colibri logs app/throw --invocation ${INVOCATION}`));
+    assert.match(err, new RegExp(`npx colibri logs app/throw --invocation ${INVOCATION}`));
   });
 
   test("a status of the function's own: its answer, and failure", async () => {

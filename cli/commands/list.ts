@@ -44,7 +44,7 @@ function render(context: Context, apps: readonly App[], functions: readonly Func
   const style = createStyle(context.stdout, context.env);
   const empty = apps.filter(({ app }) => !functions.some((fn) => fn.app === app)).map(({ app }) => app);
   const note = empty.length > 0 ? `Apps without functions: ${empty.join(", ")}\n` : "";
-  if (functions.length === 0) return `${note}No functions yet. Deploy some: colibri deploy examples/hello\n`;
+  if (functions.length === 0) return `${note}No functions yet. Deploy some: npx colibri deploy examples/hello\n`;
   const rows = functions.map((fn) => [
     `${fn.app}/${fn.function}`,
     showLive(fn.live),

@@ -44,7 +44,7 @@ function queryFrom(options: LogsOptions, now: number): LogQuery {
   if (invocation !== undefined && !isId(invocation))
     throw usageError(
       `--invocation "${invocation}" is no id: ids have 26 digits and capital letters.`,
-      "Answers carry it in the header Colibri-Invocation-Id; `colibri inspect` lists the last ones.",
+      "Answers carry it in the header Colibri-Invocation-Id; `npx colibri inspect` lists the last ones.",
     );
   const tail = options.tail ?? (since === undefined && invocation === undefined ? DEFAULT_TAIL : undefined);
   return {

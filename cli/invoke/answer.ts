@@ -31,7 +31,7 @@ export function statusFailure(answer: IncomingMessage, name: string): CliError |
 
 function logHint(answer: IncomingMessage, name: string): string[] {
   const id = headerOf(answer, "colibri-invocation-id");
-  return id === undefined ? [] : [`Invocation ${id}; its log: colibri logs ${name} --invocation ${id}`];
+  return id === undefined ? [] : [`Invocation ${id}; its log: npx colibri logs ${name} --invocation ${id}`];
 }
 
 function detailOf(text: string): string | undefined {
