@@ -45,6 +45,8 @@ describe("commands that show and remove", () => {
     platform.functions.clear();
     assert.match((await onTerminal(["list"], { env })).out, /No functions yet. Deploy some: npx colibri deploy/);
     assert.deepEqual(JSON.parse((await onTerminal(["list", "--json"], { env })).out), []);
+    const { out } = await onTerminal(["list", "--tenant", "nope"], { env });
+    assert.match(out, /^Tenant nope has no functions yet\. .* --tenant nope\n$/);
   });
 
   test("inspect: an app, and a function with revisions and invocations", async () => {

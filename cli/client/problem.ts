@@ -50,10 +50,14 @@ function tokenMessage({ token, control, tokenMissing }: Connection): string {
   return `${control.value} does not accept the token from ${token.from}.`;
 }
 
-function tokenHints({ token, control, home }: Connection): string[] {
+function tokenHints({ token, control, home, local }: Connection): string[] {
   if (token?.from === "COLIBRI_TOKEN")
     return [
       `Set COLIBRI_TOKEN to a token of the platform at ${control.value}; on its machine that is the file "token" in its home.`,
+    ];
+  if (token === undefined && local)
+    return [
+      "Run it in the folder where the platform was started, or set COLIBRI_HOME to the platform's home, or COLIBRI_TOKEN.",
     ];
   if (token === undefined) return ['Set COLIBRI_TOKEN; on the platform\'s machine it is the file "token" in its home.'];
   return [`The home is ${home.path}. If the platform has another one, set COLIBRI_HOME to it, or set COLIBRI_TOKEN.`];
