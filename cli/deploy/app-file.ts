@@ -2,8 +2,8 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { type AppConfig, parseAppConfig } from "#contract/config/app-config.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
+import { count } from "#contract/count.ts";
 import { CliError } from "../failure.ts";
-import { count } from "../output/units.ts";
 
 export const APP_FILE = "colibri.yaml";
 

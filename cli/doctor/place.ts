@@ -2,12 +2,13 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import type { Health, Runtime } from "#contract/api/resources.ts";
+import { count } from "#contract/count.ts";
 import { Client } from "../client/client.ts";
 import { type Connection, findConnection } from "../connection/connection.ts";
 import { lockHolder } from "../connection/home.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT } from "../failure.ts";
-import { count, showBytes } from "../output/units.ts";
+import { showBytes } from "../output/units.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const GIB = 1024 ** 3;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "#base/clock.ts";
+import { count } from "#contract/count.ts";
 import { ERRORS, type ErrorCode, type Failure, toFailure } from "#contract/errors.ts";
 import type { FunctionRef } from "#contract/names.ts";
 import type { Answer, AnswerHead } from "../dispatch/answer.ts";
@@ -82,7 +83,7 @@ export class Exchange implements Answer, BodyOwner {
     // An answer that is complete, or will be, is not lost because the rest of the body is long.
     if (invocation !== undefined && invocation.phase === "over") return;
     if (!this.#response.headersSent)
-      this.refuse("body-too-large", `the body is larger than the ${limit} bytes that this function takes`);
+      this.refuse("body-too-large", `the body is larger than the ${count(limit, "byte")} that this function takes`);
     else this.#response.destroy();
     if (invocation !== undefined) this.#deps.dispatch.leave(invocation, "body-too-large");
   }

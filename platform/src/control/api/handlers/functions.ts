@@ -119,7 +119,10 @@ function noApp(tenant: string, app: string): PlatformError {
 }
 
 function noFunction({ app, function: name }: FunctionRef): PlatformError {
-  return new PlatformError("not-found", `There is no function "${app}/${name}": \`npx colibri list\` shows what is there.`);
+  return new PlatformError(
+    "not-found",
+    `There is no function "${app}/${name}": \`npx colibri list\` shows what is there.`,
+  );
 }
 
 function changed({ app, function: name }: FunctionRef): PlatformError {
