@@ -43,8 +43,10 @@ describe("commands that show and remove", () => {
 
   test("list with nothing there says how to begin", async () => {
     platform.functions.clear();
-    assert.match((await onTerminal(["list"], { env })).out, /No functions yet. Deploy some: colibri deploy/);
+    assert.match((await onTerminal(["list"], { env })).out, /No functions yet. Deploy some: npx colibri deploy/);
     assert.deepEqual(JSON.parse((await onTerminal(["list", "--json"], { env })).out), []);
+    const { out } = await onTerminal(["list", "--tenant", "nope"], { env });
+    assert.match(out, /^Tenant nope has no functions yet\. .* --tenant nope\n$/);
   });
 
   test("inspect: an app, and a function with revisions and invocations", async () => {
@@ -134,7 +136,7 @@ describe("commands that show and remove", () => {
       const { code, out, err } = await colibri(args, {});
       assert.deepEqual([code, out], [2, ""], args.join(" "));
       assert.match(err, message);
-      assert.match(err, /See `colibri .*--help`/);
+      assert.match(err, /See `npx colibri .*--help`/);
     }
   });
 });

@@ -92,6 +92,30 @@ describe("deploy", () => {
     assert.match(err, /Fix the error named in the message/);
   });
 
+  test("what is refused is named by the keys of colibri.yaml", async (t) => {
+    const cases = [
+      ["functions.f.config.runtime", "functions.f.runtime"],
+      ["functions.f.config.memoryMiB", "functions.f.memory"],
+      ["functions.f.config.policy.queue.timeoutMs", "functions.f.queue.timeout"],
+      ["functions.f.config.policy.limits.bodyBytes", "functions.f.limits.body"],
+      ["functions.f.config.policy.triggers[0]", "functions.f.triggers[0]"],
+      ["functions.f.config.environment.memoryMiB", "functions.f.env.memoryMiB"],
+      ["functions.f.source", "functions.f.source"],
+    ] as const;
+    const errors = cases.map(([path], index) => ({ path, message: `is wrong ${index}` }));
+    platform.refusal = { status: 400, code: "request-invalid", errors };
+    const { code, err } = await onTerminal(["deploy", appFolder(t)], { env: { ...envFor(platform), NO_COLOR: "1" } });
+    assert.equal(code, 1);
+    assert.ok(err.includes(`error: ${cases.map(([, key], index) => `${key}: is wrong ${index}`).join("; ")}\n`), err);
+  });
+
+  test("of a conflict it says what control says, and no more", async (t) => {
+    platform.refusal = { status: 409, code: "conflict", errors: [{ path: "greet", message: "choose another path." }] };
+    const { err } = await colibri(["deploy", appFolder(t)], { env: envFor(platform) });
+    assert.match(err, /^error: greet: choose another path\.\n$/m);
+    assert.doesNotMatch(err, /decide anew/);
+  });
+
   test("--dry-run lists what would be uploaded and needs no platform", async (t) => {
     const cwd = appFolder(t);
     writeFileSync(join(cwd, "greet", ".colibriignore"), "secret.txt\n");
@@ -152,7 +176,7 @@ describe("deploy", () => {
     });
     assert.equal(code, 130);
     assert.match(err, /Interrupted: deployment D1 goes on without being watched/);
-    assert.match(err, /colibri inspect shop/);
+    assert.match(err, /`npx colibri inspect shop`/);
   });
 
   test("a wrong token is known before anything is packed", async (t) => {
@@ -175,7 +199,7 @@ describe("deploy of a folder that can't be deployed", () => {
   test("inside an app: names the folder above", async (t) => {
     const { code, err } = await colibri(["deploy"], { cwd: join(appFolder(t), "greet") });
     assert.equal(code, 1);
-    assert.match(err, /in a folder above: colibri deploy \.\.\n/);
+    assert.match(err, /in a folder above: npx colibri deploy \.\.\n/);
   });
 
   test("the example's own text is a valid configuration", async (t) => {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import type { Command, Option } from "commander";
 import { createContext } from "./context.ts";
@@ -59,7 +59,7 @@ describe("--help", () => {
     test(`of ${command.name()} has examples, which the command takes`, async () => {
       const { code, out, err } = await onTerminal([command.name(), "--help"]);
       assert.deepEqual([code, err], [0, ""]);
-      const examples = [...out.matchAll(/^ {2}\$ colibri (.+)$/gm)].map((match) => match[1]!);
+      const examples = [...out.matchAll(/^ {2}\$ npx colibri (.+)$/gm)].map((match) => match[1]!);
       assert.ok(examples.length > 0, "no examples");
       for (const example of examples) checkExample(command, example);
     });
@@ -74,3 +74,12 @@ function checkExample(command: Command, example: string): void {
   const required = command.registeredArguments.filter((argument) => argument.required).length;
   assert.ok(operands.length >= required && operands.length <= command.registeredArguments.length, example);
 }
+
+test("hints name commands as they can be typed in a checkout", () => {
+  const files = globSync(["cli/**/*.ts", "contract/**/*.ts", "platform/src/**/*.ts"]);
+  assert.ok(files.length > 100);
+  const names = COMMANDS.map((command) => command.name()).join("|");
+  const bare = new RegExp(`.*(?<!npx )\\bcolibri (?:${names}|--)\\b.*`, "g");
+  for (const file of files.filter((path) => !path.endsWith(".test.ts")))
+    assert.deepEqual(readFileSync(file, "utf8").match(bare) ?? [], [], file);
+});

@@ -40,7 +40,7 @@ export function usageError(message: string, ...hints: string[]): CliError {
   return new CliError(message, { exit: EXIT.usage, hints });
 }
 
-/** What the catalogue advises for `code`, as hints. */
+/** What the catalogue advises for `code`, as hints. The message of a conflict says itself what to do; the advice is for API clients. */
 export function remedyOf(code: string | undefined): string[] {
-  return isErrorCode(code) ? [ERRORS[code].remedy] : [];
+  return isErrorCode(code) && code !== "conflict" ? [ERRORS[code].remedy] : [];
 }

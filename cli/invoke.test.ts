@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { FixturePlatform, INVOCATION } from "./fixture/platform.ts";
@@ -116,7 +116,7 @@ describe("invoke", () => {
     assert.equal(out, "");
     assert.match(err, /error: Error: boom\n {6}at handler \[function-error, status 500\]/);
     assert.match(err, /See the message and the function's log/);
-    assert.match(err, new RegExp(`colibri logs app/throw --invocation ${INVOCATION}`));
+    assert.match(err, new RegExp(`npx colibri logs app/throw --invocation ${INVOCATION}`));
   });
 
   test("a status of the function's own: its answer, and failure", async () => {
@@ -131,6 +131,27 @@ describe("invoke", () => {
     assert.equal(code, 1);
     assert.equal(out, "half");
     assert.match(err, /The answer broke off after 4 B/);
+    assert.match(err, new RegExp(`npx colibri logs app/broken --invocation ${INVOCATION}`));
+  });
+
+  test("what an answer that broke off left in a file is removed, but not a device", async (t) => {
+    const cwd = temporaryFolder(t);
+    const { code, err } = await colibri(["invoke", "app/broken", "-o", "half.out"], { cwd, env });
+    assert.equal(code, 1);
+    assert.match(err, /error: The answer broke off after 4 B \(.*\)\.\n {2}--output half\.out was not kept\.\n/);
+    assert.match(err, new RegExp(`npx colibri logs app/broken --invocation ${INVOCATION}`));
+    assert.deepEqual(readdirSync(cwd), []);
+    symlinkSync("/dev/null", join(cwd, "nothing"));
+    assert.equal((await colibri(["invoke", "app/broken", "-o", "nothing"], { cwd, env })).code, 1);
+    assert.deepEqual(readdirSync(cwd), ["nothing"]);
+    const full = await colibri(["invoke", "app/teapot", "-o", "/dev/full"], { cwd, env });
+    assert.match(full.err, /--output \/dev\/full can't be written \(ENOSPC\)/);
+  });
+
+  test("bytes that break off are a failure on a terminal too", async () => {
+    const { code, out, err } = await onTerminal(["invoke", "app/broken"], { env });
+    assert.deepEqual([code, out], [1, ""]);
+    assert.match(err, new RegExp(`The answer broke off after 4 B[^]*--invocation ${INVOCATION}`));
   });
 
   test("--async tells what the platform says", async () => {

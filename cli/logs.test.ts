@@ -43,6 +43,30 @@ describe("logs", () => {
     );
   });
 
+  test("without lines it says so on standard error, and what it looked for", async () => {
+    const silent = async (...args: string[]) => {
+      const { code, out, err } = await colibri(["logs", "app/greet", ...args], { env });
+      assert.deepEqual([code, out], [0, ""]);
+      return err;
+    };
+    assert.equal(await silent(), "no lines yet: app/greet has logged nothing\n");
+    assert.equal(await silent("--json", "--since", "10m"), "no lines yet: app/greet has logged nothing since 10m\n");
+    assert.match(await silent("--invocation", INVOCATION), new RegExp(`no lines yet: invocation ${INVOCATION} of app`));
+    platform.logLines = [line(1, "a")];
+    assert.equal((await colibri(["logs", "app/greet"], { env })).err, "");
+  });
+
+  test("--follow says at a terminal that it waits", async () => {
+    const controller = new AbortController();
+    const onStderr = (): void => controller.abort();
+    const { code, out, err } = await onTerminal(["logs", "app/greet", "--follow"], {
+      env: { ...env, NO_COLOR: "1" },
+      signal: controller.signal,
+      onStderr,
+    });
+    assert.deepEqual([code, out, err], [0, "", "waiting for lines; Ctrl-C ends\n"]);
+  });
+
   test("colours by level on a terminal, unless NO_COLOR is set", async () => {
     platform.logLines = [line(1, "bad", { level: "error" })];
     const coloured = await onTerminal(["logs", "app/greet"], { env });

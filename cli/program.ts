@@ -21,7 +21,7 @@ export function createProgram(context: Context, ended: Ended): Command {
     .version(ownVersion(), "-V, --version", "show the version of this command line")
     .exitOverride()
     .helpCommand("help [command]", "show what a command takes")
-    .showHelpAfterError("  See `colibri --help`.")
+    .showHelpAfterError("  See `npx colibri --help`.")
     .configureOutput({
       writeOut: (text) => void context.stdout.write(text),
       writeErr: (text) => void context.stderr.write(text),
@@ -53,8 +53,8 @@ function command(
     .command(nameAndArguments)
     .description(description)
     .helpOption("-h, --help", "show this help")
-    .showHelpAfterError(`  See \`colibri ${name} --help\`.`)
-    .addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ colibri ${example}\n`).join("")}`);
+    .showHelpAfterError(`  See \`npx colibri ${name} --help\`.`)
+    .addHelpText("after", `\nExamples:\n${examples.map((example) => `  $ npx colibri ${example}\n`).join("")}`);
 }
 
 function tenantOption(): Option {

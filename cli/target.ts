@@ -31,4 +31,4 @@ export function checkTenant(tenant: string): string {
   return tenant;
 }
 
-const SEE_LIST = "`colibri list` shows what is deployed.";
+const SEE_LIST = "`npx colibri list` shows what is deployed.";

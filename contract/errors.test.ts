@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { KEYS } from "./config/keys.ts";
 import { ERRORS, isErrorCode, PlatformError, toFailure } from "./errors.ts";
 import { renderErrors } from "./errors-page.ts";
 
@@ -15,6 +16,19 @@ test("every code is written in lower case with hyphens, and every text is a sent
     for (const text of [definition.meaning, definition.remedy]) assert.match(text, /^.+[.]$/, `${code}: ${text}`);
     assert.ok(definition.status >= 400 && definition.status < 600, code);
   }
+});
+
+test("what is written like a key is one of colibri.yaml", () => {
+  const keys = new Set(KEYS.map(({ path }): string => path.replace("functions.*.", "")));
+  const named = Object.values(ERRORS).flatMap(
+    ({ meaning, remedy }) => `${meaning} ${remedy}`.match(/(?<=`)[a-zA-Z.]+(?=`)/g) ?? [],
+  );
+  const others = ["init"]; // an export
+  assert.ok(named.length > 5);
+  assert.deepEqual(
+    named.filter((name) => /^[a-z]/.test(name) && !keys.has(name) && !others.includes(name)),
+    [],
+  );
 });
 
 test("a failure keeps the code of a PlatformError and calls anything else internal", () => {

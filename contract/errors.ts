@@ -44,7 +44,7 @@ export const ERRORS = Object.freeze({
     "caller",
     false,
     "No function answers at this address.",
-    "Check the address; `colibri list` shows what is deployed.",
+    "Check the address; `npx colibri list` shows what is deployed.",
   ),
   "method-not-allowed": define(
     405,
@@ -123,15 +123,15 @@ export const ERRORS = Object.freeze({
     504,
     "capacity",
     true,
-    "The request waited in the queue longer than `queueTimeout`.",
-    "Try again later, or raise `scaling.max`, `concurrency` or `queueTimeout`.",
+    "The request waited in the queue longer than `queue.timeout`.",
+    "Try again later, or raise `scaling.max`, `concurrency` or `queue.timeout`.",
   ),
   "start-failed": define(
     503,
     "platform",
     true,
     "A sandbox could not be started.",
-    "See the platform's log; `colibri doctor` checks the machine.",
+    "See the platform's log; `npx colibri doctor` checks the machine.",
   ),
   "load-failed": define(
     500,
@@ -228,7 +228,7 @@ export const ERRORS = Object.freeze({
     "caller",
     false,
     "The resource does not exist.",
-    "Check its name; `colibri list` shows what is there.",
+    "Check its name; `npx colibri list` shows what is there.",
   ),
   conflict: define(
     409,
@@ -286,7 +286,7 @@ export const ERRORS = Object.freeze({
     "The function's dependencies could not be installed.",
     "See the deployment's log; check the lock file.",
   ),
-  "runtime-unknown": define(422, "user", false, "No such runtime.", "Use one that `colibri doctor` lists."),
+  "runtime-unknown": define(422, "user", false, "No such runtime.", "Use one that `npx colibri doctor` lists."),
   "store-unavailable": define(
     503,
     "platform",

@@ -20,7 +20,7 @@ export async function notFound(client: Client, target: Target): Promise<CliError
   const hints = await hintsFor(client, target).catch(() => []);
   return new CliError(`There is no ${name}.`, {
     exit: EXIT.notFound,
-    hints: [...hints, "`colibri list` shows what is deployed."],
+    hints: [...hints, "`npx colibri list` shows what is deployed."],
     code: "not-found",
   });
 }

@@ -19,12 +19,34 @@ export async function problemOf(answer: IncomingMessage, connection: Connection)
   const problem = parseProblem(await textOf(answer));
   if (status === 401) return new ApiError(status, tokenMessage(connection), tokenHints(connection), "unauthorized");
   if (problem === undefined) return new ApiError(status, strange(status, connection), [], undefined);
-  const told = problem.detail || problem.title;
-  const others = (problem.errors ?? []).filter(({ message }) => !told.includes(message));
-  const fields = others.map(({ path, message }) => `${path}: ${message}`);
+  const errors = (problem.errors ?? []).map(({ path, message }) => ({ path, shown: keyOf(path), message }));
+  const told = errors.reduce(
+    (text, { path, shown }) => text.replaceAll(`${path}:`, `${shown}:`),
+    problem.detail || problem.title,
+  );
+  const others = errors.filter(({ message }) => !told.includes(message));
+  const fields = others.map(({ shown, message }) => `${shown}: ${message}`);
   const request = status >= 500 && problem.requestId ? [`Request ${problem.requestId}; see the platform's log.`] : [];
   const hints = [...fields, ...remedyOf(problem.code), ...request];
   return new ApiError(status, told, hints, problem.code);
+}
+
+const KEYS: Readonly<Record<string, string>> = {
+  memoryMiB: "memory",
+  timeoutMs: "timeout",
+  initTimeoutMs: "initTimeout",
+  environment: "env",
+  keepAliveMs: "keepAlive",
+  bodyBytes: "body",
+};
+
+/** A field of a deployment's request as the key of colibri.yaml that it came from. */
+function keyOf(path: string): string {
+  const [, fn, field] = /^(functions\.[^.]+\.)config\.(?:policy\.)?(.+)$/.exec(path) ?? [];
+  if (fn === undefined || field === undefined) return path;
+  // The names of variables are the user's own.
+  const fixed = field.startsWith("environment.") ? "environment" : field;
+  return fn + fixed.replace(/\w+/g, (name) => KEYS[name] ?? name) + field.slice(fixed.length);
 }
 
 function exitFor(status: number): ExitCode {
@@ -50,10 +72,14 @@ function tokenMessage({ token, control, tokenMissing }: Connection): string {
   return `${control.value} does not accept the token from ${token.from}.`;
 }
 
-function tokenHints({ token, control, home }: Connection): string[] {
+function tokenHints({ token, control, home, local }: Connection): string[] {
   if (token?.from === "COLIBRI_TOKEN")
     return [
       `Set COLIBRI_TOKEN to a token of the platform at ${control.value}; on its machine that is the file "token" in its home.`,
+    ];
+  if (token === undefined && local)
+    return [
+      "Run it in the folder where the platform was started, or set COLIBRI_HOME to the platform's home, or COLIBRI_TOKEN.",
     ];
   if (token === undefined) return ['Set COLIBRI_TOKEN; on the platform\'s machine it is the file "token" in its home.'];
   return [`The home is ${home.path}. If the platform has another one, set COLIBRI_HOME to it, or set COLIBRI_TOKEN.`];

@@ -1,10 +1,10 @@
 import { createInterface } from "node:readline";
+import { count } from "#contract/count.ts";
 import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context, Input } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
-import { count } from "../output/units.ts";
 import { checkTenant, type FunctionName, parseTarget } from "../target.ts";
 
 export interface DeleteOptions {

@@ -1,3 +1,4 @@
+import { count } from "#contract/count.ts";
 import type { Context } from "../context.ts";
 import type { Finding, Verdict } from "../doctor/finding.ts";
 import { checkMachine, readKernelFile, sandboxFindings } from "../doctor/machine.ts";
@@ -5,7 +6,6 @@ import { checkPlace } from "../doctor/place.ts";
 import { checkContainerRuntimes, checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { type Colour, createStyle, type Style } from "../output/style.ts";
-import { count } from "../output/units.ts";
 
 const SIGNS: Readonly<Record<Verdict, readonly [string, Colour]>> = {
   ok: ["✓", "green"],

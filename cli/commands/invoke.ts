@@ -39,7 +39,7 @@ export async function invoke(context: Context, name: string, options: InvokeOpti
   const failure = await failureOf(answer, name);
   if (failure) throw await explained(failure, connection, tenant, target);
   if (options.async) tellAccepted(context, answer);
-  await writeAnswer(context, answer, options.output);
+  await writeAnswer(context, answer, name, options.output);
   const ownFailure = statusFailure(answer, name);
   if (ownFailure) throw ownFailure;
   return EXIT.ok;

@@ -1,4 +1,5 @@
 import type { App, FunctionResource } from "#contract/api/resources.ts";
+import { DEFAULT_TENANT } from "#contract/names.ts";
 import { Client } from "../client/client.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
@@ -25,7 +26,7 @@ export async function list(context: Context, options: ListOptions): Promise<Exit
     url: showFunctionUrl(connection.functions.value, fn.url),
   }));
   if (options.json) context.stdout.write(`${JSON.stringify(functions, null, 2)}\n`);
-  else context.stdout.write(render(context, apps, functions));
+  else context.stdout.write(render(context, options.tenant, apps, functions));
   return EXIT.ok;
 }
 
@@ -40,11 +41,16 @@ async function functionsOf(client: Client, apps: readonly App[]): Promise<Functi
   return found;
 }
 
-function render(context: Context, apps: readonly App[], functions: readonly FunctionResource[]): string {
+function render(
+  context: Context,
+  tenant: string,
+  apps: readonly App[],
+  functions: readonly FunctionResource[],
+): string {
   const style = createStyle(context.stdout, context.env);
   const empty = apps.filter(({ app }) => !functions.some((fn) => fn.app === app)).map(({ app }) => app);
   const note = empty.length > 0 ? `Apps without functions: ${empty.join(", ")}\n` : "";
-  if (functions.length === 0) return `${note}No functions yet. Deploy some: colibri deploy examples/hello\n`;
+  if (functions.length === 0) return `${note}${nothing(tenant)}\n`;
   const rows = functions.map((fn) => [
     `${fn.app}/${fn.function}`,
     showLive(fn.live),
@@ -55,4 +61,10 @@ function render(context: Context, apps: readonly App[], functions: readonly Func
     fn.url,
   ]);
   return renderTable(COLUMNS, rows, style) + note;
+}
+
+function nothing(tenant: string): string {
+  const deploy = "Deploy some: npx colibri deploy examples/hello";
+  if (tenant === DEFAULT_TENANT) return `No functions yet. ${deploy}`;
+  return `Tenant ${tenant} has no functions yet. ${deploy} --tenant ${tenant}`;
 }

@@ -32,7 +32,8 @@ export async function logs(context: Context, name: string, options: LogsOptions)
     ? followLogs(client, target, { query, signal, changed: (connected) => tellConnection(context, connected) })
     : client.logs(target, query);
   try {
-    await orSuggest(client, target, () => print(context, lines, options.json === true));
+    const shown = await orSuggest(client, target, () => print(context, lines, options));
+    if (shown === 0) context.stderr.write(`no lines yet: ${noneOf(name, options)}\n`);
   } catch (error) {
     if (!signal?.aborted) throw error;
   }
@@ -44,7 +45,7 @@ function queryFrom(options: LogsOptions, now: number): LogQuery {
   if (invocation !== undefined && !isId(invocation))
     throw usageError(
       `--invocation "${invocation}" is no id: ids have 26 digits and capital letters.`,
-      "Answers carry it in the header Colibri-Invocation-Id; `colibri inspect` lists the last ones.",
+      "Answers carry it in the header Colibri-Invocation-Id; `npx colibri inspect` lists the last ones.",
     );
   const tail = options.tail ?? (since === undefined && invocation === undefined ? DEFAULT_TAIL : undefined);
   return {
@@ -65,13 +66,34 @@ export function parseSince(text: string, now: number): string {
   return new Date(time).toISOString();
 }
 
-async function print(context: Context, lines: AsyncIterable<LogLine>, json: boolean): Promise<void> {
+/** How many there were. */
+async function print(context: Context, lines: AsyncIterable<LogLine>, { json, follow }: LogsOptions): Promise<number> {
   const { stdout, env } = context;
   const style = createStyle(stdout, env);
+  const saysNothing = follow ? hintWhenSilent(context) : undefined;
+  let shown = 0;
   for await (const line of lines) {
+    clearTimeout(saysNothing);
+    shown++;
     const flows = stdout.write(json ? `${JSON.stringify(line)}\n` : renderLine(line, style));
     if (!flows) await once(stdout, "drain");
   }
+  return shown;
+}
+
+const SILENT_MS = 500;
+
+/** At a terminal, that nothing comes should not look as if it hung. */
+function hintWhenSilent({ stderr, env }: Context): NodeJS.Timeout | undefined {
+  if (stderr.isTTY !== true) return undefined;
+  const text = createStyle(stderr, env)("dim", "waiting for lines; Ctrl-C ends");
+  return setTimeout(() => stderr.write(`${text}\n`), SILENT_MS).unref();
+}
+
+function noneOf(name: string, { invocation, since }: LogsOptions): string {
+  const from = since === undefined ? "" : ` since ${since}`;
+  if (invocation === undefined) return `${name} has logged nothing${from}`;
+  return `invocation ${invocation} of ${name} has logged nothing${from}, or is not known here`;
 }
 
 function tellConnection({ stderr, env }: Context, connected: boolean): void {

@@ -105,6 +105,7 @@ describe("what is said when it can't be used", () => {
     const none = await onTerminal(["list"], { cwd, env });
     assert.equal(none.code, 4);
     assert.match(none.err, /wants a token: COLIBRI_TOKEN is not set and .*home\/token is not there/);
+    assert.match(none.err, /in the folder where the platform was started, or set COLIBRI_HOME/);
     writeHome(join(cwd, "home"), { token: `${TOKEN}x` });
     const wrong = await onTerminal(["list"], { cwd, env });
     assert.equal(wrong.code, 4);

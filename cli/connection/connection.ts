@@ -14,6 +14,8 @@ export interface Connection {
   readonly control: Sourced;
   readonly functions: Sourced;
   readonly token: Sourced | undefined;
+  /** Whether control is on this machine. */
+  readonly local: boolean;
   /** Why there is no token. */
   readonly tokenMissing: string;
 }
@@ -30,6 +32,7 @@ export function findConnection(context: Pick<Context, "env" | "cwd">): Connectio
     control,
     functions: functionsAddress(context.env, home, control, local),
     token: tokenFor(context.env, home, local),
+    local,
     tokenMissing: local
       ? `COLIBRI_TOKEN is not set and ${tokenFile(home)} is not there`
       : "COLIBRI_TOKEN is not set, and the token of the platform on this machine is not sent to another",

@@ -2,8 +2,8 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { type AppConfig, parseAppConfig } from "#contract/config/app-config.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
+import { count } from "#contract/count.ts";
 import { CliError } from "../failure.ts";
-import { count } from "../output/units.ts";
 
 export const APP_FILE = "colibri.yaml";
 
@@ -62,7 +62,7 @@ function missing(cwd: string, folder: string, given: string): CliError {
   if (other !== undefined) return new CliError(`${where} has ${other}: its name must be ${APP_FILE}.`);
   const above = folderAbove(cwd, folder);
   if (above !== undefined)
-    return new CliError(`There is no ${APP_FILE} in ${where}, but one in a folder above: colibri deploy ${above}`);
+    return new CliError(`There is no ${APP_FILE} in ${where}, but one in a folder above: npx colibri deploy ${above}`);
   return new CliError(`There is no ${APP_FILE} in ${where}: it says which functions to deploy.\n${EXAMPLE}`);
 }
 

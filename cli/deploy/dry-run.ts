@@ -1,5 +1,6 @@
+import { count } from "#contract/count.ts";
 import type { Style } from "../output/style.ts";
-import { count, showBytes } from "../output/units.ts";
+import { showBytes } from "../output/units.ts";
 import type { AppFile } from "./app-file.ts";
 import type { Source } from "./source.ts";
 

@@ -66,8 +66,8 @@ function goesOn(why: string, { id, app }: Deployment, exit: number): CliError {
   return new CliError(`${why}: deployment ${id} goes on without being watched.`, {
     exit,
     hints: [
-      `\`colibri inspect ${app}\` shows what is live.`,
-      "`colibri deploy` again says whether anything is left to do.",
+      `\`npx colibri inspect ${app}\` shows what is live.`,
+      "`npx colibri deploy` again says whether anything is left to do.",
     ],
   });
 }

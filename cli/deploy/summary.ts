@@ -1,9 +1,9 @@
 import type { Deployment } from "#contract/api/resources.ts";
+import { count } from "#contract/count.ts";
 import { CliError, remedyOf } from "../failure.ts";
 import { showFunctionUrl } from "../output/function.ts";
 import type { Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
-import { count } from "../output/units.ts";
 
 /** The deployment with addresses that can be called. */
 export function withUrls(deployment: Deployment, functionsUrl: string): Deployment {

@@ -1,7 +1,8 @@
 import { createReadStream } from "node:fs";
 import { Readable } from "node:stream";
+import { count } from "#contract/count.ts";
 import type { Client } from "../client/client.ts";
-import { count, showBytes } from "../output/units.ts";
+import { showBytes } from "../output/units.ts";
 import { retrying } from "../reconnect.ts";
 import type { Progress } from "./progress.ts";
 import type { PackedSource } from "./source.ts";

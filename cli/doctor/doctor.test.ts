@@ -7,7 +7,7 @@ import { FixturePlatform } from "../fixture/platform.ts";
 import { colibri, envFor, temporaryFolder } from "../fixture/run.ts";
 import type { Finding } from "./finding.ts";
 import { checkMemory, checkOpenFiles, checkSystem, checkUserNamespaces, sandboxFindings } from "./machine.ts";
-import { healthFindings } from "./place.ts";
+import { healthFindings, runtimeFindings } from "./place.ts";
 import { checkNode, checkNpm, checkPip, checkPython, findProgram } from "./programs.ts";
 
 async function examined(
@@ -28,7 +28,7 @@ describe("doctor", () => {
     t.after(() => platform.stop());
     const { code, findings } = await examined(envFor(platform), temporaryFolder(t));
     assert.equal(code, 0);
-    assert.match(about(findings, "platform")!.detail, /^9\.9\.9 runs at .*, sandbox process/);
+    assert.match(about(findings, "platform")!.detail, /^9\.9\.9 runs at .*, sandbox process \(no isolation\)$/);
     assert.equal(about(findings, "Node")!.verdict, "ok");
     assert.deepEqual(about(findings, "runtime nodejs"), {
       check: "runtime nodejs",
@@ -132,10 +132,24 @@ describe("what doctor judges", () => {
     const away = { ...health, status: "degraded" as const, roles: [{ ...role, state: "away" as const }], dropped: {} };
     assert.match(healthFindings(away, { control })[0]!.detail, /away: agent since 2026/);
     assert.equal(healthFindings(away, { control })[0]!.verdict, "fail");
-    const fine = { ...health, status: "ok" as const, roles: [], dropped: { "gateway-1": 3, "agent-1": 0 } };
+    const fine = { ...health, status: "ok" as const, roles: [], dropped: { "gateway-1": 1, "agent-1": 0 } };
     assert.deepEqual(
       healthFindings(fine, { control }).map(({ verdict }) => verdict),
       ["ok", "warn"],
+    );
+    assert.equal(healthFindings(fine, { control })[1]!.detail, "gateway-1 could not keep 1 item");
+  });
+
+  test("a runtime's version and what is known of it, where either is", () => {
+    const node = { name: "nodejs", available: true };
+    const details = [
+      { ...node, version: "24.0.0", detail: "" },
+      { ...node, version: "24.0.0", detail: "its own" },
+      { ...node, detail: "its own" },
+    ];
+    assert.deepEqual(
+      runtimeFindings(details).map(({ detail }) => detail),
+      ["24.0.0", "24.0.0, its own", "its own"],
     );
   });
 });

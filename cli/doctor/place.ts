@@ -2,6 +2,7 @@ import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs
 import { createServer } from "node:net";
 import { dirname } from "node:path";
 import type { Health, Runtime } from "#contract/api/resources.ts";
+import { count } from "#contract/count.ts";
 import { Client } from "../client/client.ts";
 import { type Connection, findConnection } from "../connection/connection.ts";
 import { lockHolder } from "../connection/home.ts";
@@ -68,7 +69,8 @@ async function checkPlatform(context: Context, connection: Connection): Promise<
 }
 
 export function healthFindings(health: Health, { control }: Pick<Connection, "control">): Finding[] {
-  const detail = `${health.version} runs at ${control.value}, sandbox ${health.sandbox.technology} (${health.sandbox.isolation})`;
+  const isolation = health.sandbox.isolation === "none" ? "no isolation" : health.sandbox.isolation;
+  const detail = `${health.version} runs at ${control.value}, sandbox ${health.sandbox.technology} (${isolation})`;
   const away = health.roles.filter(({ state }) => state === "away").map(({ role, since }) => `${role} since ${since}`);
   const dropped = Object.entries(health.dropped).filter(([, number]) => number > 0);
   const findings: Finding[] = [];
@@ -83,7 +85,7 @@ export function healthFindings(health: Health, { control }: Pick<Connection, "co
     );
   for (const [instance, number] of dropped)
     findings.push(
-      warn("records", `${instance} could not keep ${number} items`, "Control was away or slow; see its log."),
+      warn("records", `${instance} could not keep ${count(number, "item")}`, "Control was away or slow; see its log."),
     );
   return findings;
 }
@@ -91,7 +93,7 @@ export function healthFindings(health: Health, { control }: Pick<Connection, "co
 export function runtimeFindings(runtimes: readonly Runtime[]): Finding[] {
   return runtimes.map(({ name, version, available, detail }) => {
     const check = `runtime ${name}`;
-    if (available) return ok(check, version === undefined ? detail : `${version}, ${detail}`);
+    if (available) return ok(check, [version, detail].filter(Boolean).join(", "));
     return warn(check, "can't be used on this platform", detail);
   });
 }

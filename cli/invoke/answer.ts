@@ -1,4 +1,4 @@
-import { createWriteStream } from "node:fs";
+import { closeSync, fstatSync, openSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { resolve } from "node:path";
 import { Transform } from "node:stream";
@@ -31,7 +31,7 @@ export function statusFailure(answer: IncomingMessage, name: string): CliError |
 
 function logHint(answer: IncomingMessage, name: string): string[] {
   const id = headerOf(answer, "colibri-invocation-id");
-  return id === undefined ? [] : [`Invocation ${id}; its log: colibri logs ${name} --invocation ${id}`];
+  return id === undefined ? [] : [`Invocation ${id}; its log: npx colibri logs ${name} --invocation ${id}`];
 }
 
 function detailOf(text: string): string | undefined {
@@ -52,6 +52,7 @@ export function headerOf(answer: IncomingMessage, name: string): string | undefi
 export async function writeAnswer(
   context: Context,
   answer: IncomingMessage,
+  name: string,
   output: string | undefined,
 ): Promise<void> {
   const counter = new ByteCounter();
@@ -62,6 +63,7 @@ export async function writeAnswer(
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError(`The answer broke off after ${showBytes(counter.bytes)} (${reasonOf(error)}).`, {
+      hints: [...(output === undefined ? [] : [`--output ${output} was not kept.`]), ...logHint(answer, name)],
       cause: error,
     });
   }
@@ -78,14 +80,34 @@ class ByteCounter extends Transform {
   }
 }
 
+/** Half an answer is not left behind as if it were one. */
 async function toFile(answer: IncomingMessage, counter: ByteCounter, path: string, given: string): Promise<void> {
-  const file = createWriteStream(path);
-  const refused = new Promise<never>((_resolve, reject) => {
-    file.once("error", (error: NodeJS.ErrnoException) =>
-      reject(new CliError(`--output ${given} can't be written (${error.code}).`, { cause: error })),
-    );
-  });
-  await Promise.race([pipeline(answer, counter, file), refused]);
+  const writing = <T>(action: () => T): T => {
+    try {
+      return action();
+    } catch (error) {
+      throw new CliError(`--output ${given} can't be written (${(error as { code?: string }).code}).`, {
+        cause: error,
+      });
+    }
+  };
+  // At once: what has come is lost if the connection breaks before it is read.
+  const file = writing(() => openSync(path, "w"));
+  try {
+    await pipeline(answer, counter, async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) writing(() => writeFileSync(file, chunk));
+    });
+  } catch (error) {
+    removeFile(file, path);
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Files only: --output may name a device or a pipe. */
+function removeFile(file: number, path: string): void {
+  if (fstatSync(file).isFile()) rmSync(realpathSync(path), { force: true });
 }
 
 async function toTerminal(context: Context, answer: IncomingMessage, counter: ByteCounter): Promise<void> {
@@ -95,7 +117,10 @@ async function toTerminal(context: Context, answer: IncomingMessage, counter: By
     if (counter.bytes > 0 && counter.lastByte !== 0x0a) context.stdout.write("\n");
     return;
   }
-  for await (const _chunk of answer.pipe(counter)); // read to its end: the function must not be cut off
+  // Read to its end: the function must not be cut off.
+  await pipeline(answer, counter, async (chunks: AsyncIterable<Buffer>) => {
+    for await (const _chunk of chunks);
+  });
   if (counter.bytes === 0) return;
   const what = `The answer is ${showBytes(counter.bytes)} of ${type ?? "an unknown type"}: not shown on a terminal.`;
   context.stderr.write(`${what}\nAdd --output FILE, or redirect it with > FILE.\n`);

@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import { test } from "node:test";
 import { createStyle } from "./style.ts";
 import { renderFacts, renderTable } from "./table.ts";
-import { count, parseSpan, showAgo, showBytes, showSpan } from "./units.ts";
+import { parseSpan, showAgo, showBytes, showSpan } from "./units.ts";
 
 test("sizes", () => {
   const cases = [
@@ -38,8 +38,6 @@ test("times ago", () => {
   assert.equal(showAgo("2026-01-31T12:00:05Z", now), "just now");
   assert.equal(showAgo("soon", now), "soon");
 });
-
-test("counts", () => assert.deepEqual([count(1, "file"), count(2, "file")], ["1 file", "2 files"]));
 
 test("tables: columns as wide as their widest cell, colours not counted", () => {
   const table = renderTable(

@@ -39,7 +39,3 @@ export function parseSpan(text: string): number | undefined {
   const span = SPANS.find(([, unit]) => unit === match[2])?.[0] ?? 1;
   return Number(match[1]) * span;
 }
-
-export function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
-}

@@ -1,1 +1,5 @@
-export default (input) => ({ hello: input?.name ?? "world" });
+export default (input) => {
+  const name = input?.name ?? "world";
+  console.log("greeting", name);
+  return { hello: name };
+};

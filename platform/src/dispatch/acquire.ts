@@ -1,4 +1,5 @@
 import type { Clock } from "#base/clock.ts";
+import { count } from "#contract/count.ts";
 import type { ErrorCode, Failure } from "#contract/errors.ts";
 import type { HeldSandbox } from "./held-sandbox.ts";
 import type { Invocation } from "./invocation.ts";
@@ -85,7 +86,7 @@ export class Acquire {
     const { max } = revision.policy.scaling;
     return {
       code: "concurrency-limit",
-      message: `${length} invocations wait already, for ${max} sandboxes at most with ${revision.plan.concurrency} slots each`,
+      message: `${count(length, "invocation waits", "invocations wait")} already, for ${count(max, "sandbox", "sandboxes")} at most with ${count(revision.plan.concurrency, "slot")} each`,
     };
   }
 

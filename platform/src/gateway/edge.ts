@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Clock } from "#base/clock.ts";
 import type { Ids } from "#base/ids.ts";
+import { count } from "#contract/count.ts";
 import type { ErrorCode } from "#contract/errors.ts";
 import type { InvocationStart } from "../dispatch/invocation.ts";
 import type { RevisionDispatch } from "../dispatch/revision-dispatch.ts";
@@ -72,7 +73,7 @@ export class Edge {
     if (this.#load.inFlight >= this.#options.maximumInFlight)
       return exchange.refuse(
         "overloaded",
-        `${this.#load.inFlight} invocations are under way, more than this gateway takes`,
+        `${count(this.#load.inFlight, "invocation is", "invocations are")} under way, more than this gateway takes`,
       );
     if (target.length > this.#options.maximumTargetBytes)
       return exchange.refuse(
@@ -96,7 +97,10 @@ export class Edge {
     const bodyBytes = declaredBytes(request);
     const limit = found.plan.policy.limits.bodyBytes;
     if (bodyBytes > limit)
-      return exchange.refuse("body-too-large", `the body has ${bodyBytes} bytes, this function takes ${limit}`);
+      return exchange.refuse(
+        "body-too-large",
+        `the body has ${count(bodyBytes, "byte")}, this function takes ${limit}`,
+      );
     const begin = (body: Buffer | RequestBody | null) => {
       const start: InvocationStart = {
         id: exchange.id,

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "#base/clock.ts";
+import { count } from "#contract/count.ts";
 import { ERRORS, type ErrorCode, type Failure, toFailure } from "#contract/errors.ts";
 import type { FunctionRef } from "#contract/names.ts";
 import type { Answer, AnswerHead } from "../dispatch/answer.ts";
@@ -78,7 +79,7 @@ export class Exchange implements Answer, BodyOwner {
   }
 
   bodyTooLarge(limit: number): void {
-    this.#refuseBody("body-too-large", `the body is larger than the ${limit} bytes that this function takes`);
+    this.#refuseBody("body-too-large", `the body is larger than the ${count(limit, "byte")} that this function takes`);
   }
 
   bodyStalled(waitedMs: number): void {

@@ -6,7 +6,7 @@ import { isName, NAME_RULE } from "#contract/names.ts";
 import { type ConfigProblem, checkConfig } from "#domain/function/check.ts";
 import { splitConfig } from "#domain/function/function.ts";
 import { runtimeProblem } from "#domain/function/runtime.ts";
-import { type Claim, claimsOf } from "#domain/function/triggers.ts";
+import { type Claim, claimsOf, httpTriggers } from "#domain/function/triggers.ts";
 import type { HeldClaim, Store } from "#ports/store/index.ts";
 import type { Uploads } from "../uploads.ts";
 
@@ -80,18 +80,24 @@ async function checkClaims(store: Store, tenant: string, request: DeploymentRequ
   for (const [name, { config }] of Object.entries(request.functions)) {
     for (const claim of claimsOf(splitConfig(config).policy)) {
       const other = wanted.get(claimKey(claim));
-      if (other !== undefined) throw conflict(name, { claim, holder: { app: request.app, function: other.name } });
+      if (other !== undefined) {
+        const holder = { app: request.app, function: other.name };
+        throw conflict(request, name, { claim, holder });
+      }
       wanted.set(claimKey(claim), { claim, name });
     }
   }
   const claims = [...wanted.values()].map(({ claim }) => claim);
   const held = (await store.claimed(tenant, request.app, claims))[0];
-  if (held !== undefined) throw conflict(wanted.get(claimKey(held.claim))!.name, held);
+  if (held !== undefined) throw conflict(request, wanted.get(claimKey(held.claim))!.name, held);
 }
 
-export function conflict(name: string, { claim, holder }: HeldClaim): PlatformError {
+/** Of `name` in the request: it says the trigger as it is written there. */
+export function conflict({ functions }: DeploymentRequest, name: string, { claim, holder }: HeldClaim): PlatformError {
   const by = holder === undefined ? "a function of another tenant" : `${holder.app}/${holder.function}`;
-  const at = `${claim.method} ${claim.host}${claim.path}`;
+  const triggers = httpTriggers(splitConfig(functions[name]!.config).policy);
+  const { method, host = "", path } = triggers.find((trigger) => claimKey(trigger) === claimKey(claim)) ?? claim;
+  const at = `${method} ${host}${path}`;
   const message = `${name}: the HTTP trigger "${at}" is claimed by ${by}: choose another path or host, or change that function first.`;
   return new PlatformError("conflict", message, { details: { function: name, claim, ...(holder && { holder }) } });
 }

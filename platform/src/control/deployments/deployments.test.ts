@@ -268,7 +268,7 @@ function refusing({ client }: Parts): void {
   test("a claimed trigger is a conflict that names who has it", async () => {
     await client().deploy(await requestOf(client(), "owner", "hello", "code", triggered("GET /claimed/{id}")));
     const request = await requestOf(client(), "other", "mine", "code", triggered("GET /claimed/{name}"));
-    await refused(request, 409, "conflict", /mine: .*"GET \/claimed\/{}" is claimed by owner\/hello/);
+    await refused(request, 409, "conflict", /mine: .*"GET \/claimed\/{name}" is claimed by owner\/hello/);
     const source = await client().upload("code");
     const twice = { config: triggered("/twice"), source };
     await refused({ app: "other", functions: { a: twice, b: twice } }, 409, "conflict", /b: .*claimed by other\/a/);

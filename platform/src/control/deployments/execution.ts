@@ -112,7 +112,7 @@ class Execution {
     const release = { deployment: id, app, atMs: this.#deps.clock.now(), prune: request.prune === true, functions };
     const outcome = await this.#deps.store.release(tenant, release);
     if (outcome.kind === "claimed")
-      throw new FunctionFailed(outcome.function, conflict(outcome.function, outcome.held));
+      throw new FunctionFailed(outcome.function, conflict(request, outcome.function, outcome.held));
     if (outcome.kind === "changed") return false;
     if (outcome.kind === "released") await this.#deps.onReleased(removedBy(outcome.deployment));
     this.#deps.notices.tell(noticeKey(tenant, id));

@@ -111,12 +111,15 @@ async function shown(store: Store, state: FunctionState): Promise<FunctionResour
 function noApp(tenant: string, app: string): PlatformError {
   return new PlatformError(
     "not-found",
-    `There is no app "${app}" of tenant "${tenant}": \`colibri list\` shows what is there.`,
+    `There is no app "${app}" of tenant "${tenant}": \`npx colibri list\` shows what is there.`,
   );
 }
 
 function noFunction({ app, function: name }: FunctionRef): PlatformError {
-  return new PlatformError("not-found", `There is no function "${app}/${name}": \`colibri list\` shows what is there.`);
+  return new PlatformError(
+    "not-found",
+    `There is no function "${app}/${name}": \`npx colibri list\` shows what is there.`,
+  );
 }
 
 function changed({ app, function: name }: FunctionRef): PlatformError {
