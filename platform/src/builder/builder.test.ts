@@ -351,6 +351,7 @@ describe("Python", () => {
         failure,
         /^build-failed: The handler has a syntax error:\nhandler\.py:2:13: invalid syntax\n {2}def handler\(:\n {14}\^$/,
       );
+      assert.deepEqual(shop.output, [], "the error was told twice");
       await shop.build({ "handler.py": 'raise SystemExit("ran")\n' }, PYTHON);
     }));
 
@@ -422,7 +423,7 @@ describe("Python", () => {
         async (other) =>
           assert.match(
             await failureOf(other.build(files, PYTHON)),
-            /^dependencies-failed: The package index can't be reached/,
+            /^dependencies-failed: The package index can't be reached from the platform's host: Failed to establish a new connection: \[Errno 111\] Connection refused\. Packages [^;]*$/,
           ),
         { environment: { PIP_INDEX_URL: "http://user:hunter22@127.0.0.1:9/simple", PIP_RETRIES: "1" } },
       );

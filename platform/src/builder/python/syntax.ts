@@ -36,6 +36,7 @@ export async function checkPython(
     args: ["-I", "-S", "-B", "-W", "ignore", "-c", CHECK, file],
     folder: job.source,
     environment: environment.variables,
+    isQuiet: true,
   });
   if (outcome.kind === "missing") throw buildFailed("Python 3 is not installed on the host of the platform.");
   if (outcome.code !== 0) throw buildFailed(`The handler has a syntax error:\n${outcome.lines.slice(-5).join("\n")}`);
