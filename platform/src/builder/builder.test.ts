@@ -350,7 +350,58 @@ describe("Python", () => {
         failure,
         /^build-failed: The handler has a syntax error:\nhandler\.py:2:13: invalid syntax\n {2}def handler\(:\n {14}\^$/,
       );
-      await shop.build({ "handler.py": 'raise SystemExit("ran")\n' }, PYTHON);
+      assert.deepEqual(shop.output, [], "the error was told twice");
+      await shop.build({ "handler.py": 'raise SystemExit("ran")\nhandler = print\n' }, PYTHON);
+    }));
+
+  test("a function that the file does not define is refused, saying what it defines", () =>
+    inShop(async (shop) => {
+      const lacking: [string, string, string][] = [
+        [
+          "handler.py",
+          "x = 1\n",
+          "handler.py does not define 'handler'; it defines none. Define handler(input, context), or an ASGI application app.",
+        ],
+        [
+          "handler.py#nope",
+          "def _own(): pass\ndef main(input, context): pass\nclass Other: nope = 1\n",
+          "handler.py does not define 'nope'; it defines main, Other. Define nope(input, context), or name another one in the configuration: \"handler: handler.py#main\".",
+        ],
+        [
+          "handler.py",
+          "def main():\n  handler = 1\n  def app(): pass\n",
+          "handler.py does not define 'handler'; it defines main. Define handler(input, context), or an ASGI application app, or name another one in the configuration: \"handler: handler.py#main\".",
+        ],
+      ];
+      for (const [handler, text, message] of lacking)
+        assert.equal(
+          await failureOf(shop.build({ "handler.py": text }, { ...PYTHON, handler })),
+          `build-failed: ${message}`,
+        );
+      assert.deepEqual(shop.output, []);
+    }));
+
+  test("a function that the file defines, or may define when it runs, is let pass", () =>
+    inShop(async (shop) => {
+      for (const text of [
+        "async def handler(input, context): pass\n",
+        "class app: pass\n",
+        "from lib import handler\n",
+        "import lib as app\n",
+        "from lib import *\n",
+        "handler: object = print\n",
+        "_, (handler, *rest) = 1, (print, 2)\n",
+        "for handler in (print,): pass\n",
+        "with open('x') as handler: pass\n",
+        "try:\n  import x\nexcept ImportError:\n  if True:\n    def handler(): pass\n",
+        "if (handler := print): pass\n",
+        "def make():\n  global handler\n  handler = print\nmake()\n",
+        "globals()['handler'] = print\n",
+        "import sys\nsys.modules[__name__].handler = print\n",
+        "def __getattr__(name): return print\n",
+        "# -*- coding: latin-1 -*-\ndef handler(): return '\u00e9'\n",
+      ])
+        await shop.build({ "handler.py": text }, PYTHON).catch((error) => assert.fail(`${text}: ${error.message}`));
     }));
 
   test("wheels are installed into _packages, the same every time", () =>
@@ -421,7 +472,7 @@ describe("Python", () => {
         async (other) =>
           assert.match(
             await failureOf(other.build(files, PYTHON)),
-            /^dependencies-failed: The package index can't be reached/,
+            /^dependencies-failed: The package index can't be reached from the platform's host: Failed to establish a new connection: \[Errno 111\] Connection refused\. Packages [^;]*$/,
           ),
         { environment: { PIP_INDEX_URL: "http://user:hunter22@127.0.0.1:9/simple", PIP_RETRIES: "1" } },
       );

@@ -31,8 +31,8 @@ import { bundleTypeScript } from "./node/bundle.ts";
 import { installNodePackages } from "./node/npm.ts";
 import { checkJavaScript } from "./node/syntax.ts";
 import { createOutput } from "./output.ts";
+import { checkPython } from "./python/check.ts";
 import { installPythonPackages } from "./python/pip.ts";
-import { checkPython } from "./python/syntax.ts";
 import { runTool } from "./run-tool.ts";
 import { type ToolEnvironment, toolEnvironment } from "./tool-environment.ts";
 

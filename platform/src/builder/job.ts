@@ -20,6 +20,8 @@ export interface Tool {
   readonly args: readonly string[];
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** What it prints is for the builder alone, not for whoever watches the build. */
+  readonly isQuiet?: boolean;
   /** Never shown, whoever prints them. */
   readonly secrets?: readonly string[];
 }

@@ -56,7 +56,7 @@ async function follow(child: Child, tool: Tool, { clock, output, signal }: RunDe
     const line = redact(text);
     lines.push(line);
     if (lines.length > KEPT_LINES) lines.shift();
-    output(line);
+    if (tool.isQuiet !== true) output(line);
   };
   const closed = once(child, "close");
   closed.catch(() => {});

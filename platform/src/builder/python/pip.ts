@@ -16,6 +16,8 @@ export interface PipOptions {
 const REQUIREMENTS = "requirements.txt";
 /** In a bundle; the guest puts it on sys.path. */
 const PACKAGES = "_packages";
+const UNREACHABLE =
+  /Failed to establish a new connection: [^'")]+|Name or service not known|Connection refused|Temporary failure in name resolution/g;
 const NOT_READ = ["pyproject.toml", "Pipfile", "poetry.lock", "uv.lock", "setup.py"];
 const QUIET = [
   "--no-input",
@@ -101,11 +103,10 @@ function explain(outcome: ToolOutcome, installScripts: readonly string[]): strin
   const text = outcome.lines.join("\n");
   if (/No module named pip\b/.test(text))
     return "pip is not installed on the host of the platform: packages can't be installed until it is (on Debian: apt-get install python3-pip).";
-  const unreachable =
-    /Failed to establish a new connection|Name or service not known|Connection refused|Temporary failure in name/.test(
-      text,
-    );
-  if (unreachable) return `The package index can't be reached from the platform's host: ${complaintsOf(outcome.lines)}`;
+  // The last try's: pip tells each of them at length, and then that it found nothing.
+  const unreachable = [...text.matchAll(UNREACHABLE)].at(-1)?.[0];
+  if (unreachable !== undefined)
+    return `The package index can't be reached from the platform's host: ${unreachable}. Packages can be installed once it can: check the host's network, and PIP_INDEX_URL if it has an index of its own.`;
   const missing = /No matching distribution found for (\S+)/.exec(text)?.[1];
   if (missing !== undefined) return noWheel(missing, installScripts);
   if (/THESE PACKAGES DO NOT MATCH THE HASHES/.test(text))
@@ -121,7 +122,7 @@ function noWheel(requirement: string, installScripts: readonly string[]): string
 }
 
 function complaintsOf(lines: readonly string[]): string {
-  const errors = lines.filter((line) => /^\s*(?:ERROR|error|WARNING: Retrying)/.test(line));
+  const errors = lines.filter((line) => /^\s*(?:ERROR|error)/.test(line));
   const told = errors.length > 0 ? errors.slice(-5) : lines.slice(-5);
   return (
     told
