@@ -13,6 +13,7 @@ import { createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
 import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
+import { CONFIG } from "#contract/api/fixture.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import type { Digest } from "#contract/digest.ts";
 import type { BuiltBundle } from "#platform/control/deployments/builder.ts";
@@ -90,7 +91,7 @@ function workshopOf(builder: Builder, blobs: Blobs, folder: string): Workshop {
       return workshop.buildSource(source, settings, signal);
     },
     buildSource(source, settings, signal = new AbortController().signal) {
-      const config = configOf(settings ?? {});
+      const config = { ...CONFIG, ...settings };
       const told = {
         onStep: (text: string) => void steps.push(text),
         onOutput: (text: string) => void output.push(text),
@@ -101,27 +102,6 @@ function workshopOf(builder: Builder, blobs: Blobs, folder: string): Workshop {
     leftovers: async () => (await readdir(folder)).filter((name) => name !== "cache"),
   };
   return workshop;
-}
-
-function configOf(settings: Settings): FunctionConfig {
-  return {
-    runtime: "nodejs",
-    handler: "index.mjs",
-    memoryMiB: 128,
-    timeoutMs: 30_000,
-    initTimeoutMs: 10_000,
-    concurrency: 20,
-    execution: "loop",
-    environment: {},
-    build: { installScripts: [] },
-    policy: {
-      scaling: { min: 0, max: 100, keepAliveMs: 300_000 },
-      queue: { length: 1_000, timeoutMs: 30_000 },
-      limits: { bodyBytes: 1_000 },
-      triggers: [],
-    },
-    ...settings,
-  };
 }
 
 async function filesOf(bundle: AsyncIterable<Uint8Array>): Promise<Map<string, string>> {

@@ -9,6 +9,7 @@ import { createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
 import { createLog, type LogFields } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
+import { CONFIG } from "#contract/api/fixture.ts";
 import type {
   Deployment,
   DeploymentRequest,
@@ -227,24 +228,6 @@ function holdToSchema(operation: Operation, body: unknown): void {
   const errors = schema.Check(body) ? [] : schema.Errors(body);
   assert.deepEqual(errors, [], `${operation} answered what its schema does not allow`);
 }
-
-export const CONFIG: FunctionConfig = {
-  runtime: "nodejs",
-  handler: "index.mjs",
-  memoryMiB: 128,
-  timeoutMs: 30_000,
-  initTimeoutMs: 10_000,
-  concurrency: 20,
-  execution: "loop",
-  environment: {},
-  build: { installScripts: [] },
-  policy: {
-    scaling: { min: 0, max: 100, keepAliveMs: 300_000 },
-    queue: { length: 1_000, timeoutMs: 30_000 },
-    limits: { bodyBytes: 104_857_600 },
-    triggers: [],
-  },
-};
 
 export function triggered(...http: string[]): FunctionConfig {
   return { ...CONFIG, policy: { ...CONFIG.policy, triggers: http.map((one) => ({ http: one })) } };

@@ -2,11 +2,13 @@
  * Control as a process of its own, to be killed. `hang`: deploys a function whose build never ends, and says so. `finish <id>`:
  * starts on what was left, waits for the deployment's end and tells what came of it.
  */
+
 import { writeSync } from "node:fs";
 import { join } from "node:path";
+import { CONFIG } from "#contract/api/fixture.ts";
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
 import { createSqliteStore } from "#drivers/store/sqlite/driver.ts";
-import { CONFIG, CopyingBuilder, startControl } from "../fixture.ts";
+import { CopyingBuilder, startControl } from "../fixture.ts";
 
 const [, , folder = "", mode, id = ""] = process.argv;
 const say = (text: string) => writeSync(1, `${text}\n`);

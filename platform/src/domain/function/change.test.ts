@@ -1,26 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { CONFIG as DEFAULTS } from "#contract/api/fixture.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import { changeOf, type LiveFunction } from "./change.ts";
 import { splitConfig } from "./function.ts";
 
-const CONFIG: FunctionConfig = {
-  runtime: "nodejs",
-  handler: "index.mjs",
-  memoryMiB: 128,
-  timeoutMs: 30_000,
-  initTimeoutMs: 10_000,
-  concurrency: 20,
-  execution: "loop",
-  environment: { A: "1", B: "2" },
-  build: { installScripts: [] },
-  policy: {
-    scaling: { min: 0, max: 100, keepAliveMs: 300_000 },
-    queue: { length: 1_000, timeoutMs: 30_000 },
-    limits: { bodyBytes: 100 },
-    triggers: [],
-  },
-};
+const CONFIG: FunctionConfig = { ...DEFAULTS, environment: { A: "1", B: "2" } };
 const SOURCE = `sha256:${"0".repeat(64)}` as const;
 const OTHER = `sha256:${"1".repeat(64)}` as const;
 const { revision, policy } = splitConfig(CONFIG);
