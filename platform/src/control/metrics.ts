@@ -10,17 +10,12 @@ export interface MeterSource {
   readonly instance: string;
 }
 
-/** The meters of every role, as one page for Prometheus. */
+/** What roles report of their meters, as one page for Prometheus. */
 export interface ReportedMetrics {
   /** Replaces what the source said before. */
   put(source: MeterSource, text: string): void;
   /** Everything that is not stale, each sample with the labels `role` and `instance`. */
   render(): string;
-}
-
-export interface ReportedMetricsOptions {
-  /** Control's own, asked when rendered. */
-  readonly own?: MeterSource & { readonly render: () => string };
 }
 
 interface Page {
@@ -35,10 +30,7 @@ interface Family {
   samples: string;
 }
 
-export function createReportedMetrics(
-  deps: { readonly clock: Clock },
-  options: ReportedMetricsOptions = {},
-): ReportedMetrics {
+export function createReportedMetrics(deps: { readonly clock: Clock }): ReportedMetrics {
   const pages = new Map<string, Page>();
   const pageOf = (source: MeterSource, text: string): Page => ({
     labels: renderLabels({ role: source.role, instance: source.instance }),
@@ -49,8 +41,7 @@ export function createReportedMetrics(
   function current(): Page[] {
     const before = deps.clock.monotonic() - STALE_MS;
     for (const [key, page] of pages) if (page.atMs < before) pages.delete(key);
-    const { own } = options;
-    return [...(own === undefined ? [] : [pageOf(own, own.render())]), ...pages.values()];
+    return [...pages.values()];
   }
 
   return {
