@@ -84,7 +84,7 @@ function createEdge(clock: ReturnType<typeof createSystemClock>): () => void {
   const ids = createIds(clock, createSystemRandom());
   const edge = new Edge(
     { clock, ids, routes, dispatch, load: { inFlight: 0, ready: true } },
-    { maximumInFlight: 10, maximumTargetBytes: 8_192, maximumHeaders: 200 },
+    { maximumInFlight: 10, maximumTargetBytes: 8_192 },
   );
   const exchange = { id: "" } as Exchange;
   return () => {
