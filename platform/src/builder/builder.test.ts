@@ -118,6 +118,72 @@ describe("JavaScript and TypeScript", () => {
       await shop.build({ "index.cjs": "module.exports = async () => require('fs');" }, { handler: "index.cjs" });
     }));
 
+  test("an export that is not there is refused, saying what is", () =>
+    inShop(async (shop) => {
+      const module = { "package.json": '{"type":"module"}' };
+      const cases: [string, Files, string][] = [
+        ["index.mjs", { "index.mjs": "export const x = 1;" }, "index.mjs has no default export; it exports x"],
+        ["index.mjs", { "index.mjs": "module.exports = 1;" }, "index.mjs has no default export; it exports nothing"],
+        ["a/index.js", { "a/index.js": "", ...module }, "a/index.js has no default export; it exports nothing"],
+        ["index.js", { "index.js": "import 'node:fs';" }, "index.js has no default export; it exports nothing"],
+        [
+          "index.mjs#nope",
+          { "index.mjs": "export default async ({ a }) => a; export function x() {}" },
+          "index.mjs has no export nope; it exports default, x",
+        ],
+        [
+          "index.mjs#nope",
+          { "index.mjs": "export default async function run() {}" },
+          "index.mjs has no export nope; it exports default",
+        ],
+        [
+          "index.mjs#nope",
+          { "index.mjs": "const run = (input) => 1;\nexport default run;" },
+          "index.mjs has no export nope; it exports default",
+        ],
+        [
+          "index.ts#nope",
+          { "index.ts": 'export * from "./lib.ts";', "lib.ts": "export const x = 1; export type nope = 1;" },
+          "index.ts has no export nope; it exports x",
+        ],
+        ["index.ts", { "index.ts": "const x: number = 1;" }, "index.ts has no default export; it exports nothing"],
+      ];
+      const remedy = "Export a function (input, context) => output, or an object with fetch(request, context).";
+      for (const [handler, files, message] of cases)
+        assert.equal(await failureOf(shop.build(files, { handler })), `build-failed: ${message}. ${remedy}`);
+    }));
+
+  test("an export that is there, or may be when it runs, is let pass", () =>
+    inShop(async (shop) => {
+      const lib = {
+        "lib.mjs": "export const nope = () => 1;",
+        "lib.cjs": "exports.nope = () => 1;",
+        "package.json": '{"name":"f"}',
+      };
+      const cases: [string, string][] = [
+        ["index.mjs", "export const handler = () => 1;"],
+        ["index.mjs", "export { nope as default } from './lib.mjs';"],
+        ["index.mjs#nope", "export * from './lib.mjs';"],
+        ["index.mjs#nope", "export { nope } from './lib.mjs';"],
+        ["index.mjs#nope", "export const { nope } = { nope() {} };"],
+        ["index.mjs#nope", "export default { nope() {} };"],
+        ["index.mjs#nope", "import all from './lib.cjs'; export default all;"],
+        ["index.mjs#nope", "const all = () => 1;\nall.nope = () => 1;\nexport default all;"],
+        ["index.js", "with (exports) handler = () => 1;"],
+        ["index.js#nope", "Object.assign(module.exports, require('./lib.cjs'));"],
+        ["index.js", ""],
+        ["index.cjs", ""],
+        ["index.ts#nope", "export * from './lib.cjs';"],
+        ["index.ts#nope", "export * from './lib.mjs';"],
+        ["index.ts#nope", "export = { nope() {} };"],
+        ["index.ts#nope", "import all from './lib.cjs'; export default all;"],
+      ];
+      for (const [handler, text] of cases)
+        await shop
+          .build({ ...lib, [handler.replace(/#.*/, "")]: text }, { handler })
+          .catch((error) => assert.fail(`${handler}: ${text}: ${error.message}`));
+    }));
+
   test("a TypeScript handler becomes one .mjs that runs", () =>
     inShop(async (shop) => {
       const bundle = await shop.build(

@@ -6,6 +6,7 @@ import { builtHandler } from "#contract/config/handler.ts";
 import { buildFailed } from "../failure.ts";
 import type { Job } from "../job.ts";
 import { formatMessage, formatMessages, withEsbuild } from "./esbuild-service.ts";
+import { requireExport } from "./exports.ts";
 import { readTsconfig } from "./tsconfig.ts";
 
 /** An .mjs has no `require`. Where the source calls it, esbuild's helper stands in for it and takes this one. */
@@ -41,11 +42,13 @@ export async function bundleTypeScript(job: Job, file: string): Promise<string> 
     metafile: true,
   };
   let result = await build(job, options);
+  const text = await readFile(join(root, output), "utf8");
   // Only where it is needed: a source that makes its own `require` would declare the name twice.
-  if (REQUIRE_HELPER.test(await readFile(join(root, output), "utf8")))
-    result = await build(job, { ...options, banner: { js: REQUIRE_SHIM } });
+  if (REQUIRE_HELPER.test(text)) result = await build(job, { ...options, banner: { js: REQUIRE_SHIM } });
   for (const warning of result.warnings.slice(0, 10)) job.onStep(`Warning: ${formatMessage(warning)}`);
   await checkPackages(root, file, result);
+  const exports = Object.values(result.metafile?.outputs ?? {}).flatMap((built) => built.exports);
+  requireExport(job.config.handler, { exports, text });
   return output;
 }
 
