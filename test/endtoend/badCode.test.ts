@@ -303,11 +303,6 @@ test("a hundred megabytes to the log are cut, counted, and take little of the di
 
 describe("code that can't be run", () => {
   const UNLOADABLE: Record<string, { fn: FunctionFolder; code: string; message: RegExp }> = {
-    "no-export": {
-      fn: node("export const other = 1;", { handler: "index.mjs#handler" }),
-      code: "load-failed",
-      message: /index\.mjs has no export handler; it exports other/,
-    },
     "no-function": { fn: node("export default 42;"), code: "load-failed", message: /is a number, not a function/ },
     "throws-at-top": {
       fn: node('throw new Error("no database address");'),
@@ -336,13 +331,15 @@ describe("code that can't be run", () => {
       assert.deepEqual([answer.status, answer.code], [500, code], `${name}: ${answer.text}`);
       assert.match(answer.message, message, name);
     }
-    await platform.deploy("broken", {
-      "no-export": node('export const handler = () => "fixed";', { handler: "index.mjs#handler" }),
-    });
-    assert.equal((await platform.call("broken/no-export")).text, "fixed");
+    await platform.deploy("broken", { "no-function": node('export default () => "fixed";') });
+    assert.equal((await platform.call("broken/no-function")).text, "fixed");
   });
 
-  const UNPARSABLE: Record<string, { fn: FunctionFolder; message: RegExp }> = {
+  const REFUSED: Record<string, { fn: FunctionFolder; message: RegExp }> = {
+    "no-export": {
+      fn: node("export const other = 1;", { handler: "index.mjs#handler" }),
+      message: /index\.mjs has no export handler; it exports other/,
+    },
     "syntax-error": { fn: node("export default () => {\n  const a = ;\n};"), message: /index\.mjs.*\b2\b/ },
     "typescript-error": {
       fn: { settings: { runtime: "nodejs", handler: "index.ts" }, files: { "index.ts": "const a: number =\n\n;;)" } },
@@ -350,8 +347,8 @@ describe("code that can't be run", () => {
     },
     "python-error": { fn: python("def handler(input, context):\n    return (\n"), message: /handler\.py.*\b2\b/ },
   };
-  for (const [name, { fn, message }] of Object.entries(UNPARSABLE))
-    test(`${name}: refused when it is deployed, naming file and line`, async () => {
+  for (const [name, { fn, message }] of Object.entries(REFUSED))
+    test(`${name}: refused when it is deployed, naming the file and what to mend`, async () => {
       const { code, err } = await platform.tryDeploy("unparsable", { [name]: fn });
       assert.equal(code, 1);
       assert.match(err, message);

@@ -91,7 +91,7 @@ test("a full queue: 429 with Retry-After and the numbers", async () => {
     await until("it waits", () => stage.settle.inFlight === 2);
     const refused = await ask(stage);
     assert.deepEqual(said(refused).slice(0, 2), [429, "concurrency-limit"]);
-    assert.match(String(said(refused)[2]), /^1 invocations wait already, for 1 sandboxes at most with 1 slots each$/);
+    assert.match(String(said(refused)[2]), /^1 invocation waits already, for 1 sandbox at most with 1 slot each$/);
     assert.equal(refused.headers["retry-after"], "1");
     running.answer(200, [], "");
     (await stage.invoked()).answer(200, [], "");
