@@ -269,7 +269,7 @@ export const ROUTES = Object.freeze({
     method: "GET",
     path: "/metrics",
     permission: "health.read",
-    summary: "Metrics of every role in Prometheus text format",
+    summary: "Metrics of the roles that report them, in Prometheus text format",
     status: 200,
     answer: "text/plain",
   },

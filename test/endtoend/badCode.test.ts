@@ -305,20 +305,14 @@ describe("code that can't be run", () => {
   const UNLOADABLE: Record<string, { fn: FunctionFolder; code: string; message: RegExp }> = {
     "no-function": { fn: node("export default 42;"), code: "load-failed", message: /is a number, not a function/ },
     "throws-at-top": {
-      fn: node('throw new Error("no database address");'),
+      fn: node('throw new Error("no database address");\nexport default () => "never";'),
       code: "load-failed",
       message: /no database address/,
     },
-    "no-module": { fn: node('import "left-pad";'), code: "load-failed", message: /left-pad/ },
     "init-throws": {
       fn: node('export const init = () => { throw new Error("no licence"); };\nexport default () => "good";'),
       code: "init-failed",
       message: /no licence/,
-    },
-    "python-no-export": {
-      fn: python("other = 1\n"),
-      code: "load-failed",
-      message: /handler\.py .*handler/,
     },
     "python-no-module": { fn: python("import leftpad\n"), code: "load-failed", message: /No module named 'leftpad'/ },
   };
@@ -340,6 +334,7 @@ describe("code that can't be run", () => {
       fn: node("export const other = 1;", { handler: "index.mjs#handler" }),
       message: /index\.mjs has no export handler; it exports other/,
     },
+    "python-no-export": { fn: python("other = 1\n"), message: /handler\.py .*handler/ },
     "syntax-error": { fn: node("export default () => {\n  const a = ;\n};"), message: /index\.mjs.*\b2\b/ },
     "typescript-error": {
       fn: { settings: { runtime: "nodejs", handler: "index.ts" }, files: { "index.ts": "const a: number =\n\n;;)" } },

@@ -210,7 +210,12 @@ export class TendedSandbox {
   #persist(): void {
     const life = recordOf(this.#life);
     if (this.#sandbox === undefined || life === undefined) return;
-    this.#deps.handles.save({ version: 1, handle: this.#sandbox.handle, slots: this.#slots, life });
+    try {
+      this.#deps.handles.save({ version: 1, handle: this.#sandbox.handle, slots: this.#slots, life });
+    } catch (error) {
+      // A full disk: it goes on serving, but the next agent will know it as it was last written, or not at all and remove it.
+      this.#log.error("the sandbox could not be written down", { error });
+    }
   }
 
   #gone({ cause, failure }: Extract<LifeEffect, { kind: "tell-gone" }>): void {

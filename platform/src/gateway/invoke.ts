@@ -6,7 +6,7 @@ import type { Settle } from "./settle.ts";
 /**
  * The hot path, hop by hop. Each hop is one file, to be read top to bottom:
  *
- *     1 edge      gateway/edge.ts       parse, id, plan, authenticate, limit, shed: a request becomes an invocation
+ *     1 edge      gateway/edge.ts       parse, id, plan, limit, shed: a request becomes an invocation
  *     2 acquire   dispatch/acquire.ts   a free slot, else the queue, else a sandbox (dispatch/cold-start.ts)
  *     3 forward   dispatch/forward.ts   INVOKE, stream both ways (data-stream.ts), deadline, cancel
  *     4 guest     guest/node, guest/python: run the handler, stream the answer

@@ -62,7 +62,7 @@ export function createEdgeServer(handler: Handler, limits: ServerLimits): Server
 /** @throws PlatformError naming address and port when they can't be had. */
 export function listen(server: Server, host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => {
+    server.on("error", (error: NodeJS.ErrnoException) => {
       const why = error.code === "EADDRINUSE" ? "is taken" : `can't be used (${error.code})`;
       reject(
         new PlatformError("unavailable", `${host}:${port} ${why}: choose another with COLIBRI_PORT and COLIBRI_BIND`, {

@@ -12,7 +12,7 @@ export interface Link {
   /** Bytes that the other side has not taken yet. */
   readonly buffered: number;
   readonly closed: boolean;
-  /** Ends the link at once; the handlers' `close` follows. */
+  /** Ends the link when what was sent has been taken, after a second at the latest; the handlers' `close` follows. */
   close(reason?: Error): void;
 }
 

@@ -3,6 +3,9 @@ import { FrameReader } from "#contract/link/frame.ts";
 import { FrameWriter } from "#contract/link/frame-writer.ts";
 import type { Link, LinkHandlers } from "./link.ts";
 
+/** For what was sent before a close to be taken. */
+const LINGER_MS = 1_000;
+
 /**
  * Frames over a connected stream socket.
  *
@@ -69,6 +72,8 @@ export class SocketLink implements Link {
     this.#error ??= reason;
     this.flush();
     this.#socket.destroySoon();
+    // A peer that reads nothing must not hold it open.
+    setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
   }
 
   #receive(chunk: Buffer): void {
