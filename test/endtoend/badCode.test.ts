@@ -303,29 +303,41 @@ test("a hundred megabytes to the log are cut, counted, and take little of the di
 
 describe("code that can't be run", () => {
   const UNLOADABLE: Record<string, { fn: FunctionFolder; code: string; message: RegExp }> = {
+    // CommonJS: what it exports is known once it runs.
     "no-export": {
-      fn: node("export const other = 1;", { handler: "index.mjs#handler" }),
+      fn: {
+        settings: { runtime: "nodejs", handler: "index.cjs#handler" },
+        files: { "index.cjs": "exports.other = 1;" },
+      },
       code: "load-failed",
-      message: /index\.mjs has no export handler; it exports other/,
+      message: /index\.cjs has no export handler; it exports .*other/,
     },
     "no-function": { fn: node("export default 42;"), code: "load-failed", message: /is a number, not a function/ },
     "throws-at-top": {
-      fn: node('throw new Error("no database address");'),
+      fn: node('throw new Error("no database address");\nexport default () => "good";'),
       code: "load-failed",
       message: /no database address/,
     },
-    "no-module": { fn: node('import "left-pad";'), code: "load-failed", message: /left-pad/ },
+    "no-module": {
+      fn: node('await import("left-pad");\nexport default () => "good";'),
+      code: "load-failed",
+      message: /left-pad/,
+    },
     "init-throws": {
       fn: node('export const init = () => { throw new Error("no licence"); };\nexport default () => "good";'),
       code: "init-failed",
       message: /no licence/,
     },
     "python-no-export": {
-      fn: python("other = 1\n"),
+      fn: python("globals().update(other=1)\n"),
       code: "load-failed",
       message: /handler\.py .*handler/,
     },
-    "python-no-module": { fn: python("import leftpad\n"), code: "load-failed", message: /No module named 'leftpad'/ },
+    "python-no-module": {
+      fn: python("import leftpad\nhandler = leftpad.pad\n"),
+      code: "load-failed",
+      message: /No module named 'leftpad'/,
+    },
   };
 
   test("is told to whoever calls it; fixed, it works", async () => {
@@ -342,7 +354,13 @@ describe("code that can't be run", () => {
     assert.equal((await platform.call("broken/no-export")).text, "fixed");
   });
 
-  const UNPARSABLE: Record<string, { fn: FunctionFolder; message: RegExp }> = {
+  const REFUSED: Record<string, { fn: FunctionFolder; message: RegExp }> = {
+    "no-such-export": {
+      fn: node("export const other = 1;", { handler: "index.mjs#handler" }),
+      message: /index\.mjs has no export handler; it exports other/,
+    },
+    "no-such-package": { fn: node('import "left-pad";\nexport default () => 1;'), message: /npm install left-pad/ },
+    "python-no-handler": { fn: python("other = 1\n"), message: /handler\.py does not define 'handler'/ },
     "syntax-error": { fn: node("export default () => {\n  const a = ;\n};"), message: /index\.mjs.*\b2\b/ },
     "typescript-error": {
       fn: { settings: { runtime: "nodejs", handler: "index.ts" }, files: { "index.ts": "const a: number =\n\n;;)" } },
@@ -350,8 +368,8 @@ describe("code that can't be run", () => {
     },
     "python-error": { fn: python("def handler(input, context):\n    return (\n"), message: /handler\.py.*\b2\b/ },
   };
-  for (const [name, { fn, message }] of Object.entries(UNPARSABLE))
-    test(`${name}: refused when it is deployed, naming file and line`, async () => {
+  for (const [name, { fn, message }] of Object.entries(REFUSED))
+    test(`${name}: refused when it is deployed, naming the file and what is wrong`, async () => {
       const { code, err } = await platform.tryDeploy("unparsable", { [name]: fn });
       assert.equal(code, 1);
       assert.match(err, message);
