@@ -226,7 +226,7 @@ before(async () => {
   await platform.deploy("good", { neighbour: node('export default () => "fine";') });
   neighbourhood = watchNeighbour();
 });
-after(() => platform?.close());
+after(() => platform.close());
 
 /** Calls a good function all the while. */
 function watchNeighbour() {
@@ -303,18 +303,41 @@ test("a hundred megabytes to the log are cut, counted, and take little of the di
 
 describe("code that can't be run", () => {
   const UNLOADABLE: Record<string, { fn: FunctionFolder; code: string; message: RegExp }> = {
+    // CommonJS: what it exports is known once it runs.
+    "no-export": {
+      fn: {
+        settings: { runtime: "nodejs", handler: "index.cjs#handler" },
+        files: { "index.cjs": "exports.other = 1;" },
+      },
+      code: "load-failed",
+      message: /index\.cjs has no export handler; it exports .*other/,
+    },
     "no-function": { fn: node("export default 42;"), code: "load-failed", message: /is a number, not a function/ },
     "throws-at-top": {
-      fn: node('throw new Error("no database address");\nexport default () => "never";'),
+      fn: node('throw new Error("no database address");\nexport default () => "good";'),
       code: "load-failed",
       message: /no database address/,
+    },
+    "no-module": {
+      fn: node('await import("left-pad");\nexport default () => "good";'),
+      code: "load-failed",
+      message: /left-pad/,
     },
     "init-throws": {
       fn: node('export const init = () => { throw new Error("no licence"); };\nexport default () => "good";'),
       code: "init-failed",
       message: /no licence/,
     },
-    "python-no-module": { fn: python("import leftpad\n"), code: "load-failed", message: /No module named 'leftpad'/ },
+    "python-no-export": {
+      fn: python("globals().update(other=1)\n"),
+      code: "load-failed",
+      message: /handler\.py .*handler/,
+    },
+    "python-no-module": {
+      fn: python("import leftpad\nhandler = leftpad.pad\n"),
+      code: "load-failed",
+      message: /No module named 'leftpad'/,
+    },
   };
 
   test("is told to whoever calls it; fixed, it works", async () => {
@@ -325,16 +348,19 @@ describe("code that can't be run", () => {
       assert.deepEqual([answer.status, answer.code], [500, code], `${name}: ${answer.text}`);
       assert.match(answer.message, message, name);
     }
-    await platform.deploy("broken", { "no-function": node('export default () => "fixed";') });
-    assert.equal((await platform.call("broken/no-function")).text, "fixed");
+    await platform.deploy("broken", {
+      "no-export": node('export const handler = () => "fixed";', { handler: "index.mjs#handler" }),
+    });
+    assert.equal((await platform.call("broken/no-export")).text, "fixed");
   });
 
   const REFUSED: Record<string, { fn: FunctionFolder; message: RegExp }> = {
-    "no-export": {
+    "no-such-export": {
       fn: node("export const other = 1;", { handler: "index.mjs#handler" }),
       message: /index\.mjs has no export handler; it exports other/,
     },
-    "python-no-export": { fn: python("other = 1\n"), message: /handler\.py .*handler/ },
+    "no-such-package": { fn: node('import "left-pad";\nexport default () => 1;'), message: /npm install left-pad/ },
+    "python-no-handler": { fn: python("other = 1\n"), message: /handler\.py does not define 'handler'/ },
     "syntax-error": { fn: node("export default () => {\n  const a = ;\n};"), message: /index\.mjs.*\b2\b/ },
     "typescript-error": {
       fn: { settings: { runtime: "nodejs", handler: "index.ts" }, files: { "index.ts": "const a: number =\n\n;;)" } },
@@ -343,7 +369,7 @@ describe("code that can't be run", () => {
     "python-error": { fn: python("def handler(input, context):\n    return (\n"), message: /handler\.py.*\b2\b/ },
   };
   for (const [name, { fn, message }] of Object.entries(REFUSED))
-    test(`${name}: refused when it is deployed, naming the file and what to mend`, async () => {
+    test(`${name}: refused when it is deployed, naming the file and what is wrong`, async () => {
       const { code, err } = await platform.tryDeploy("unparsable", { [name]: fn });
       assert.equal(code, 1);
       assert.match(err, message);

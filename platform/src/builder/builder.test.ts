@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { PlatformError } from "#contract/errors.ts";
@@ -235,7 +235,7 @@ describe("JavaScript and TypeScript", () => {
       const named = await failureOf(
         shop.build({ "index.ts": 'import a from "lodash/fp";\nexport default a;\n' }, { handler: "index.ts" }),
       );
-      assert.match(named, /imports "lodash\/fp", which is not installed: run "npm install lodash"/);
+      assert.match(named, /imports the package lodash, which is not installed: run "npm install lodash"/);
     }));
 
   test("files of the platform can't be bundled", () =>
@@ -325,6 +325,75 @@ describe("npm", () => {
       },
       { environment: { SECRET_OF_THE_PLATFORM: "s3cr3t" } },
     ));
+
+  test("a package that is imported and not installed is refused", () =>
+    inShop(async (shop) => {
+      const cases: [string, Files, string, string][] = [
+        ["index.mjs", { "index.mjs": 'import x from "yaml"; export default x;' }, "index.mjs", "yaml"],
+        ["index.mjs", { "index.mjs": 'export { x as default } from "@a/b/c.js";' }, "index.mjs", "@a/b"],
+        [
+          "a/index.mjs",
+          { "a/index.mjs": 'export { default } from "../lib.mjs";', "lib.mjs": 'import "yaml"; export default 1;' },
+          "lib.mjs",
+          "yaml",
+        ],
+        ["index.cjs", { "index.cjs": 'const {\n a,\n b } = require("yaml/x");' }, "index.cjs", "yaml"],
+        ["index.js", { "index.js": 'const yaml = require("yaml")(1);' }, "index.js", "yaml"],
+        ["index.js", { "index.js": 'module.exports = require("yaml");' }, "index.js", "yaml"],
+      ];
+      // Above the function's folder is not in it.
+      await mkdir(join(shop.folder, "node_modules/yaml"), { recursive: true });
+      await writeFile(join(shop.folder, "node_modules/yaml/index.js"), "");
+      for (const [handler, files, importer, name] of cases)
+        assert.equal(
+          await failureOf(shop.build(files, { handler })),
+          `build-failed: ${importer} imports the package ${name}, which is not installed: run "npm install ${name}" in the function's folder and deploy package.json and package-lock.json with it.`,
+        );
+      await rm(join(shop.folder, "node_modules"), { recursive: true });
+    }));
+
+  test("a package that is there, or need not be, is let pass", () =>
+    inShop(async (shop) => {
+      const files: Files = {
+        "package.json": '{"name":"me","exports":{"./x":"./lib.mjs"},"imports":{"#x":"./lib.mjs"}}',
+        "node_modules/there/index.js": "require('gone');",
+        "node_modules/@a/b/index.mjs": "import 'gone';",
+        "node_modules/plain.js": "",
+        "a/node_modules/deep/index.js": "",
+        "lib.mjs": "",
+        "lazy.mjs": "import 'gone';",
+        "lib.cjs": "require('gone');",
+        "a/data.json": '{"a": 1}',
+        "lib.js": "if (process.env.GONE) require('gone');",
+      };
+      const modules = [
+        "import 'there'; import '@a/b/index.mjs'; import 'fs/promises'; import 'node:sqlite'; import 'fs';",
+        "import 'me/x'; import '#x'; import 'data:text/javascript,1'; import './lib.mjs'; import './a/data.json';",
+        "import './node_modules/@a/b/index.mjs';",
+        "import './lib.js';\nconst text = `\nconst x = require(\"gone\");\n`;",
+        "await import('gone').catch(() => {}); const later = () => import('./lazy.mjs');",
+        "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);\ntry { require('gone') } catch {}",
+      ];
+      const scripts = [
+        "const a = require('there'), b = require('fs');\nrequire('plain');",
+        "try {\nrequire('gone');\n} catch {}",
+        "if (process.env.GONE)\nrequire('gone');",
+        "function later() {\nconst x = require('gone');\n}\nconst f = () => require('gone');",
+        'const text = `\nconst x = require("gone");\n`;',
+        "if (process.env.GONE) require('./lib.cjs');",
+        "with (module) exports = () => 1;",
+      ];
+      const cases = [
+        ...modules.map((text) => ["index.mjs", `${text}\nexport default () => 1;`]),
+        ...scripts.map((text) => ["index.js", text]),
+        ["a/index.mjs", "import 'deep'; import 'there'; export default () => 1;"],
+        ["index.ts", "import 'there'; import 'me/x'; import '#x'; export default () => 1;"],
+      ];
+      for (const [handler = "", text = ""] of cases)
+        await shop
+          .build({ ...files, [handler]: text }, { handler })
+          .catch((error) => assert.fail(`${text}: ${error.message}`));
+    }));
 
   test("dependencies without a lock file are refused", () =>
     inShop(async (shop) => {

@@ -29,6 +29,7 @@ import { createInstalledCache, type InstalledCache, sweepInstalledCache } from "
 import type { Job } from "./job.ts";
 import { bundleTypeScript } from "./node/bundle.ts";
 import { installNodePackages } from "./node/npm.ts";
+import { checkPackages } from "./node/packages.ts";
 import { checkJavaScript } from "./node/syntax.ts";
 import { createOutput } from "./output.ts";
 import { checkPython } from "./python/check.ts";
@@ -194,6 +195,7 @@ class FolderBuilder implements Builder {
     if (!isTypeScript(file)) await checkJavaScript(job, file);
     await installNodePackages(job, environment, this.#cache, { npm, nodeVersion: node.version });
     if (isTypeScript(file)) await bundleTypeScript(job, file);
+    else await checkPackages(job, file);
   }
 
   async #pack(job: Job, folder: string): Promise<BuiltBundle> {

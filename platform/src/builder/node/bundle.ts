@@ -1,12 +1,12 @@
 import { readFile, realpath, stat } from "node:fs/promises";
-import { isBuiltin } from "node:module";
-import { join, sep } from "node:path";
+import { dirname, join, sep } from "node:path";
 import type { BuildFailure, BuildOptions, BuildResult, Plugin } from "esbuild";
 import { builtHandler } from "#contract/config/handler.ts";
 import { buildFailed } from "../failure.ts";
 import type { Job } from "../job.ts";
 import { formatMessage, formatMessages, withEsbuild } from "./esbuild-service.ts";
 import { requireExport } from "./exports.ts";
+import { isInstalled, notInstalled } from "./packages.ts";
 import { readTsconfig } from "./tsconfig.ts";
 
 /** An .mjs has no `require`. Where the source calls it, esbuild's helper stands in for it and takes this one. */
@@ -46,7 +46,7 @@ export async function bundleTypeScript(job: Job, file: string): Promise<string> 
   // Only where it is needed: a source that makes its own `require` would declare the name twice.
   if (REQUIRE_HELPER.test(text)) result = await build(job, { ...options, banner: { js: REQUIRE_SHIM } });
   for (const warning of result.warnings.slice(0, 10)) job.onStep(`Warning: ${formatMessage(warning)}`);
-  await checkPackages(root, file, result);
+  await checkExternals(root, file, result);
   const exports = Object.values(result.metafile?.outputs ?? {}).flatMap((built) => built.exports);
   requireExport(job.config.handler, { exports, text });
   return output;
@@ -89,15 +89,12 @@ function confinedTo(root: string): Plugin {
 }
 
 /** What is imported by name must be there when the function starts. */
-async function checkPackages(root: string, file: string, { metafile }: BuildResult): Promise<void> {
+async function checkExternals(root: string, file: string, { metafile }: BuildResult): Promise<void> {
   const outputs = Object.values(metafile?.outputs ?? {});
   const statically = outputs.flatMap(({ imports }) => imports.filter(({ kind }) => kind === "import-statement"));
   for (const { path } of statically) {
-    const name = /^(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path;
-    if (isBuiltin(path) || path.startsWith("#") || (await exists(join(root, "node_modules", name)))) continue;
-    throw buildFailed(
-      `${file}, or a file it imports, imports ${JSON.stringify(path)}, which is not installed: run "npm install ${name}" in the function's folder and deploy package.json and package-lock.json.`,
-    );
+    if (!(await isInstalled(root, dirname(join(root, file)), path)))
+      throw notInstalled(`${file}, or a file it imports,`, path);
   }
 }
 
