@@ -25,7 +25,9 @@ export interface Answer {
 export function openCall(url: string, options: CallOptions = {}): Promise<IncomingMessage> {
   const { body, headers, signal } = options;
   const method = options.method ?? (body === undefined ? "GET" : "POST");
-  const given: RequestOptions = { method, headers: { ...headers }, agent: false, ...(signal && { signal }) };
+  // As it stands: parsed as a URL, its dots would be worked out here instead of there.
+  const path = url.slice(new URL(url).origin.length);
+  const given: RequestOptions = { method, path, headers: { ...headers }, agent: false, ...(signal && { signal }) };
   return new Promise((resolve, reject) => {
     const outgoing = request(url, given, resolve).on("error", reject);
     if (body instanceof Readable) body.on("error", reject).pipe(outgoing);

@@ -1,5 +1,5 @@
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { CHECKOUT, finish, type Platform, type Ran } from "./platform.ts";
 
 /** A block of commands in a document, and the output that follows it there. */
@@ -9,6 +9,7 @@ export interface Block {
   readonly output: string | undefined;
 }
 
+const EXAMPLES = "examples";
 const BLOCK = /^```sh\n([\s\S]*?)^```$(?:\n+```\n([\s\S]*?)^```$)?/gm;
 
 export function blocksIn(markdown: string): Block[] {
@@ -28,7 +29,10 @@ export class Shell {
     this.#folder = join(platform.place.work, "checkout");
     mkdirSync(this.#folder);
     for (const name of readdirSync(CHECKOUT))
-      if (!name.startsWith(".")) symlinkSync(join(CHECKOUT, name), join(this.#folder, name));
+      if (!name.startsWith(".") && name !== EXAMPLES) symlinkSync(join(CHECKOUT, name), join(this.#folder, name));
+    // Copied: a document may have its reader change one.
+    const filter = (path: string) => basename(path) !== "node_modules";
+    cpSync(join(CHECKOUT, EXAMPLES), join(this.#folder, EXAMPLES), { recursive: true, filter });
     // What a function refuses is a failure of the command.
     writeFileSync(join(platform.place.work, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
   }
