@@ -226,7 +226,7 @@ before(async () => {
   await platform.deploy("good", { neighbour: node('export default () => "fine";') });
   neighbourhood = watchNeighbour();
 });
-after(() => platform.close());
+after(() => platform?.close());
 
 /** Calls a good function all the while. */
 function watchNeighbour() {

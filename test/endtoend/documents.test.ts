@@ -24,7 +24,7 @@ before(async () => {
   platform = await startPlatform();
   shell = new Shell(platform);
 });
-after(() => platform.close());
+after(() => platform?.close());
 
 for (const { script, output } of scripts)
   test(`README: ${script.split("\n")[0]}`, async () => {

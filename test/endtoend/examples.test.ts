@@ -21,7 +21,7 @@ before(async () => {
   if (code !== 0 && UNREACHABLE.test(err)) withoutRegistry = `the npm registry can't be reached from here: ${err}`;
   else assert.equal(code, 0, err);
 });
-after(() => platform.close());
+after(() => platform?.close());
 
 const media = (name: string) => readFileSync(join(CHECKOUT, "test", "fixtures", "media", name));
 const deployExample = (name: string) => finish(platform.place.spawn(["deploy", join("examples", name)], CHECKOUT));

@@ -13,7 +13,7 @@ describe("the first minute", () => {
   before(async () => {
     platform = await startPlatform();
   });
-  after(() => platform.close());
+  after(() => platform?.close());
 
   test("the banner says where it answers, where the token is and what to try", async () => {
     const { banner, functionsUrl, controlUrl, home } = platform;
@@ -81,8 +81,11 @@ describe("the first minute", () => {
 
 describe("a start that can't be is refused in one line", () => {
   async function assertRefused(place: Place, pattern: RegExp): Promise<void> {
+    const begun = Date.now();
     const { code, out, err } = await finish(place.spawn(["serve"]));
     assert.equal(code, 1);
+    // Not after waiting ten seconds for a role that itself waits for what will not come.
+    assert.ok(Date.now() - begun < 8_000);
     assert.match(err, pattern);
     assert.equal(err.trimEnd().split("\n").length, 1, err);
     assert.equal(out, "");
@@ -119,7 +122,7 @@ describe("a start that can't be is refused in one line", () => {
 
   test("the home is in use; whoever uses it goes on", async (t) => {
     const platform = await startPlatform();
-    t.after(() => platform.close());
+    t.after(() => platform?.close());
     await assertRefused(platform.place, /^colibri: Colibri already runs on .*home \(process \d+\): stop it first/);
     assert.equal((await platform.call("/healthz")).status, 200);
     assert.equal((await platform.colibri("list")).code, 0);
@@ -136,7 +139,7 @@ describe("the end", () => {
   /** With two functions deployed, one of which is being invoked until the answer given here. */
   async function startBusy(t: TestContext, place: Place, slowMs: number) {
     const platform = await startPlatform(place);
-    t.after(() => platform.close());
+    t.after(() => platform?.close());
     const slow = node(`export default () => new Promise((resolve) => setTimeout(resolve, ${slowMs}, "done"));`);
     await platform.deploy("app", { slow, quick: node('export default () => "here";') });
     const answer = platform.call("app/slow").then(

@@ -47,7 +47,7 @@ before(async () => {
     writes: node(WRITES, { concurrency: 1, memory: "64MiB" }),
   });
 });
-after(() => platform.close());
+after(() => platform?.close());
 
 const say = (name: string, body: string, headers = {}) =>
   platform.call(`app/${name}`, { headers: { "content-type": "text/plain", ...headers }, body });

@@ -12,6 +12,7 @@ import { processesOf, roleOf } from "./processes.ts";
 export const CHECKOUT = fileURLToPath(new URL("../..", import.meta.url));
 const LAUNCHER = join(CHECKOUT, "bin", "colibri");
 const READY = "Ctrl-C stops everything.";
+const START_MS = 30_000;
 const STOP_MS = 20_000;
 const POLL_MS = 20;
 
@@ -106,7 +107,12 @@ export async function finish(child: ChildProcess): Promise<Ran> {
 export async function startPlatform(place: Place = new Place()): Promise<Platform> {
   const child = place.spawn(["serve"]);
   let said = "";
+  let limit: NodeJS.Timeout | undefined;
   const banner = await new Promise<string>((resolve, reject) => {
+    limit = setTimeout(() => {
+      killAll(place.home);
+      reject(new Error(`the platform is not ready within ${START_MS} ms; its log ends with\n${lastOfLog(place.home)}`));
+    }, START_MS);
     const hear = (text: string) => {
       said += text;
       if (said.includes(READY)) resolve(said);
@@ -114,8 +120,12 @@ export async function startPlatform(place: Place = new Place()): Promise<Platfor
     child.stdout!.setEncoding("utf8").on("data", hear);
     child.stderr!.setEncoding("utf8").on("data", hear);
     child.once("close", (code) => reject(new Error(`the platform ended with ${code} before it was ready: ${said}`)));
-  });
+  }).finally(() => clearTimeout(limit));
   return new Platform(place, child, banner);
+}
+
+function lastOfLog(home: string): string {
+  return readFileSync(join(home, "logs", "platform.ndjson"), "utf8").slice(-4_000);
 }
 
 /** A whole platform with a home of its own, started as a user would. */

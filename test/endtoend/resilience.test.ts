@@ -31,7 +31,7 @@ before(async () => {
   });
   for (const name of ["warm", "warm-python"]) assert.equal((await platform.call(`app/${name}`)).status, 200);
 });
-after(() => platform.close());
+after(() => platform?.close());
 
 /** Kills the role as the system would. Resolves with the process that takes its place. */
 async function killRole(role: Role): Promise<{ back: Promise<number> }> {

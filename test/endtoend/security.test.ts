@@ -20,7 +20,7 @@ before(async () => {
     secrets: node("export default () => ({ environment: process.env, argv: process.argv });", { env: { MINE: "yes" } }),
   });
 });
-after(() => platform.close());
+after(() => platform?.close());
 
 describe("the token", () => {
   const OPEN: readonly Operation[] = ["getOpenapi", "getLiveness"];

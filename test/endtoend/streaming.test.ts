@@ -79,7 +79,7 @@ before(async () => {
     events: node(EVENTS, { scaling: { max: 1 } }),
   });
 });
-after(() => platform.close());
+after(() => platform?.close());
 
 /** Bytes that differ everywhere, made as they are sent; `digest` is of all of them once they are. */
 function createBytes(bytes: number): { stream: Readable; digest: () => string } {
