@@ -226,7 +226,10 @@ before(async () => {
   await platform.deploy("good", { neighbour: node('export default () => "fine";') });
   neighbourhood = watchNeighbour();
 });
-after(() => platform.close());
+after(async () => {
+  await neighbourhood?.end();
+  await platform?.close();
+});
 
 /** Calls a good function all the while. */
 function watchNeighbour() {

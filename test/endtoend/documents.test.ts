@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { CHECKOUT, type Platform, startPlatform } from "./platform.ts";
 import { blocksIn, Shell, squeeze } from "./shell.ts";
 
@@ -18,21 +18,21 @@ const scripts = blocks
   })
   .filter(({ script }) => script !== "");
 
-let platform: Platform;
-let shell: Shell;
-before(async () => {
-  platform = await startPlatform();
-  shell = new Shell(platform);
-});
-after(() => platform?.close());
-
-for (const { script, output } of scripts)
-  test(`README: ${script.split("\n")[0]}`, async () => {
-    const ran = await shell.run(script);
-    assert.equal(ran.code, 0, `${ran.out}${ran.err}`);
-    if (output !== undefined) assert.equal(squeeze(ran.out), squeeze(output));
+describe("README.md", { skip: existsSync(path) ? false : "there is none yet" }, () => {
+  let platform: Platform;
+  let shell: Shell;
+  before(async () => {
+    platform = await startPlatform();
+    shell = new Shell(platform);
   });
+  after(() => platform?.close());
 
-test("README has commands to try", { skip: existsSync(path) ? false : "there is no README.md yet" }, () => {
-  assert.ok(scripts.length > 0);
+  test("has commands to try", () => assert.ok(scripts.length > 0));
+
+  for (const { script, output } of scripts)
+    test(script.split("\n")[0]!, async () => {
+      const ran = await shell.run(script);
+      assert.equal(ran.code, 0, `${ran.out}${ran.err}`);
+      if (output !== undefined) assert.equal(squeeze(ran.out), squeeze(output));
+    });
 });

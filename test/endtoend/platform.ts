@@ -106,6 +106,8 @@ export async function finish(child: ChildProcess): Promise<Ran> {
 /** Starts a platform in a temporary folder. @throws with what it said when it does not come up. */
 export async function startPlatform(place: Place = new Place()): Promise<Platform> {
   const child = place.spawn(["serve"]);
+  // Where the tests end before their time, nobody closes it.
+  process.once("exit", () => child.kill("SIGTERM"));
   let said = "";
   let limit: NodeJS.Timeout | undefined;
   const banner = await new Promise<string>((resolve, reject) => {
