@@ -14,7 +14,6 @@ export interface EdgeOptions {
   readonly maximumInFlight: number;
   /** Bytes of a request's target. */
   readonly maximumTargetBytes: number;
-  readonly maximumHeaders: number;
 }
 
 const SLASH = 47;
@@ -79,9 +78,6 @@ export class Edge {
         "address-too-long",
         `the request target has ${target.length} characters, ${this.#options.maximumTargetBytes} are allowed`,
       );
-    const { maximumHeaders } = this.#options;
-    if (request.rawHeaders.length > 2 * maximumHeaders)
-      return exchange.refuse("headers-too-large", `the request has more than ${maximumHeaders} headers`);
     const malformed = wrongHead(request);
     if (malformed !== undefined) return exchange.refuse("bad-request", malformed);
     const question = target.indexOf("?");

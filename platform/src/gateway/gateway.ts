@@ -68,11 +68,7 @@ export class Gateway {
     const limits = options.limits ?? SERVER_LIMITS;
     const edge = new Edge(
       { ...deps, routes: this.#routes, load },
-      {
-        maximumInFlight: options.maximumInFlight ?? MAXIMUM_IN_FLIGHT,
-        maximumTargetBytes: MAXIMUM_TARGET_BYTES,
-        maximumHeaders: limits.headers,
-      },
+      { maximumInFlight: options.maximumInFlight ?? MAXIMUM_IN_FLIGHT, maximumTargetBytes: MAXIMUM_TARGET_BYTES },
     );
     this.#server = createEdgeServer(createInvoke(edge, deps.settle, deps), limits);
   }

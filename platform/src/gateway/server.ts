@@ -7,7 +7,6 @@ import { problemHeaders, problemText } from "./problem.ts";
 export interface ServerLimits {
   /** Bytes of all headers of a request together. */
   readonly headerBytes: number;
-  /** How many of them; more are refused by the edge. */
   readonly headers: number;
   /** From the first byte until all headers are there. */
   readonly headersTimeoutMs: number;
@@ -49,8 +48,7 @@ export function createEdgeServer(handler: Handler, limits: ServerLimits): Server
     },
     (request, response) => handler(request, response),
   );
-  // Node would drop what is beyond without a word; with one more than is allowed the edge can see that there are too many.
-  server.maxHeadersCount = limits.headers + 1;
+  server.maxHeadersCount = limits.headers;
   server.maxConnections = limits.connections;
   server.on("clientError", refuseMalformed);
   server.on("connect", (_request, socket: Socket) =>
@@ -105,7 +103,7 @@ function refuse(socket: Socket, code: ErrorCode, message: string): void {
 
 function describe(code: string | undefined): [ErrorCode, string] {
   if (code === "HPE_HEADER_OVERFLOW")
-    return ["headers-too-large", "the request's headers are larger than the gateway takes"];
+    return ["headers-too-large", "the request's headers are larger, or more, than the gateway takes"];
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return ["request-timeout", "the request did not arrive completely in time"];
   return ["bad-request", `the request is not well-formed HTTP/1.1 (${code ?? "unknown"})`];
 }
