@@ -104,22 +104,30 @@ test("header count: up to the limit they pass to the function, one more is 431 a
   });
 });
 
-test("slow headers, slow bodies and silence: 408, and the invocation is let go", async (t) => {
-  await onStage({ limits: { ...QUICK, headersTimeoutMs: 150, requestTimeoutMs: 300 } }, async (stage) => {
-    const late: Readonly<Record<string, string>> = {
+async function assertTooLate(port: number, bytes: string): Promise<void> {
+  const text = await exchangeRaw(port, bytes);
+  assert.match(text, /^HTTP\/1\.1 408 Request Timeout\r\n/);
+  assert.match(text, /\r\nColibri-Error-Code: request-timeout\r\n/);
+}
+
+test("slow headers and silence: 408", async (t) => {
+  await onStage({ limits: { ...QUICK, headersTimeoutMs: 150 } }, async (stage) => {
+    for (const [what, bytes] of Object.entries({
       "half a request line": "GET /fn/a",
       "half a header": `${GET}X: `,
       silence: "",
-      "half of a small body": `${POST}Content-Length: 5\r\n\r\nab`,
-      "half of a chunked body": `${POST}Transfer-Encoding: chunked\r\n\r\n5\r\nab`,
-    };
-    for (const [what, bytes] of Object.entries(late)) {
-      await t.test(what, async () => {
-        const text = await exchangeRaw(stage.port, bytes);
-        assert.match(text, /^HTTP\/1\.1 408 Request Timeout\r\n/);
-        assert.match(text, /\r\nColibri-Error-Code: request-timeout\r\n/);
-      });
-    }
+    }))
+      await t.test(what, () => assertTooLate(stage.port, bytes));
+    await stillServes(stage.url);
+  });
+});
+
+test("slow bodies: 408, and the invocation is let go", async (t) => {
+  await onStage({ limits: { ...QUICK, headersTimeoutMs: 150, requestTimeoutMs: 300 } }, async (stage) => {
+    await t.test("half of a small body", () => assertTooLate(stage.port, `${POST}Content-Length: 5\r\n\r\nab`));
+    await t.test("half of a chunked body", () =>
+      assertTooLate(stage.port, `${POST}Transfer-Encoding: chunked\r\n\r\n5\r\nab`),
+    );
     const invoked = await stage.invoked();
     assert.equal(await invoked.cancelled.promise, "client");
     invoked.end({ outcome: "cancelled" });
