@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { homePaths } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 
-const HOMES = 120;
+const HOMES = 300;
 const HOLDER = fileURLToPath(new URL("./home-lock.fixture.ts", import.meta.url));
 
 /** A folder of homes, and the paths of the first. */
