@@ -91,6 +91,8 @@ function createEdge(clock: ReturnType<typeof createSystemClock>): () => void {
     const request = {
       url: "/fn/bench/hello?a=b",
       method: "GET",
+      httpVersionMajor: 1,
+      httpVersionMinor: 1,
       headers: { host: HEADERS[1] },
       rawHeaders: [...HEADERS],
       socket: { remoteAddress: "127.0.0.1" },

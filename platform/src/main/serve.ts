@@ -76,6 +76,7 @@ class Platform {
       const supervisor = new Supervisor({ clock, random, log }, options, {
         ready: (role, facts) => this.#ready(role, facts),
         refused: (_role, message) => this.#refused(message),
+        ended: (role, how) => this.#tellEnded(role, how),
         output: (_role, lines) => this.#output(platformLog, lines),
       });
       this.#listenForSignals(supervisor);
@@ -130,6 +131,11 @@ class Platform {
       port: port("gateway", this.#config.port),
       controlPort: port("control", this.#config.controlPort),
     };
+  }
+
+  /** Without this, a role that can't even start would be started again for ever in silence. */
+  #tellEnded(role: Role, how: string): void {
+    console.error(`colibri: ${role} ended (${how}) and is started again; why is in ${this.#paths.platformLog}`);
   }
 
   /** Before everything is up, a refusal ends the start; later the role is tried again. */

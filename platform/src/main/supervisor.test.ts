@@ -16,6 +16,7 @@ function supervise(t: TestContext, does: string) {
   const folder = mkdtempSync(join(tmpdir(), "colibri-supervisor-"));
   const ready: { role: Role; pid: number; port: number; at: number }[] = [];
   const refused: string[] = [];
+  const ended: string[] = [];
   const logged: { message: string; role?: string; ended?: string; pauseMs?: number }[] = [];
   let output = "";
   const clock = createSystemClock();
@@ -28,6 +29,7 @@ function supervise(t: TestContext, does: string) {
       ready: (role, facts) =>
         ready.push({ role, pid: Number(facts.pid), port: Number(facts.port), at: performance.now() }),
       refused: (_role, message) => refused.push(message),
+      ended: (role, how) => ended.push(`${role} ${how}`),
       output: (_role, lines) => {
         output += lines;
       },
@@ -37,7 +39,7 @@ function supervise(t: TestContext, does: string) {
     await supervisor.stop();
     rmSync(folder, { recursive: true });
   });
-  return { supervisor, ready, refused, logged, config, output: () => output };
+  return { supervisor, ready, refused, ended, logged, config, output: () => output };
 }
 
 async function until(what: string, is: () => boolean): Promise<void> {
@@ -71,7 +73,7 @@ test("a role that dies is started again, each time a little later, with what is 
 });
 
 test("a role that is killed is started again though somebody it started holds its output", async (t) => {
-  const { supervisor, ready, logged } = supervise(t, "leave-a-child");
+  const { supervisor, ready, ended, logged } = supervise(t, "leave-a-child");
   supervisor.start("agent");
   await until("the first start", () => ready.length === 1);
   const begun = performance.now();
@@ -79,6 +81,7 @@ test("a role that is killed is started again though somebody it started holds it
   await until("the second start", () => ready.length === 2);
   assert.ok(performance.now() - begun < 2_500, "it waited for the output to end");
   assert.equal(logged.find(({ ended }) => ended !== undefined)?.ended, "SIGKILL");
+  assert.deepEqual(ended, ["agent SIGKILL"]);
 });
 
 test("stopping ends every role, whatever it was doing, and starts none again", async (t) => {

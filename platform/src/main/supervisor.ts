@@ -41,6 +41,8 @@ export interface RoleStatuses {
 export interface SupervisorEvents {
   ready(role: Role, facts: Readonly<Record<string, unknown>>): void;
   refused(role: Role, message: string): void;
+  /** It ended unasked and is started again. */
+  ended(role: Role, how: string): void;
   /** Whole lines of a role's own log. */
   output(role: Role, lines: string): void;
 }
@@ -139,6 +141,7 @@ export class Supervisor {
       if (unit.stopping) return;
       if (clock.monotonic() - begun > STABLE_MS) backoff.reset();
       const pauseMs = backoff.next();
+      this.#events.ended(unit.role, ended);
       log.warn("a role ended and is started again", { role: unit.role, ended, pauseMs: Math.round(pauseMs) });
       await pause(pauseMs, this.#stopping.signal);
     }
