@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { HomePaths } from "./home.ts";
-import { flagsOf, ROLES, type Role } from "./supervisor.ts";
+import { ROLES } from "./supervisor.ts";
 
 const THIS = fileURLToPath(import.meta.url);
 
@@ -16,26 +16,18 @@ export async function compileAhead(paths: HomePaths, version: string): Promise<v
   const done = join(paths.compiled, `${version}.done`);
   if (existsSync(done)) return;
   mkdirSync(paths.compiled, { recursive: true, mode: 0o700 });
-  // What is compiled under other flags is not taken: one process for each set of them.
-  const sets = Map.groupBy(ROLES, (role) => flagsOf(role).join(" "));
-  const ends = await Promise.all([...sets.values()].map((roles) => load(roles, paths.compiled)));
-  if (ends.every((code) => code === 0)) writeFileSync(done, "");
-}
-
-/** Resolves with the exit code. */
-function load(roles: readonly Role[], compiled: string): Promise<unknown> {
-  const child = fork(THIS, [...roles], {
-    env: { ...process.env, NODE_COMPILE_CACHE: compiled },
-    execArgv: [...flagsOf(roles[0]!)],
+  const child = fork(THIS, [], {
+    env: { ...process.env, NODE_COMPILE_CACHE: paths.compiled },
     stdio: "ignore",
     detached: true,
   });
-  return new Promise((resolve) => child.once("close", resolve).once("error", resolve));
+  const code = await new Promise((resolve) => child.once("close", resolve).once("error", resolve));
+  if (code === 0) writeFileSync(done, "");
 }
 
 if (process.argv[1] === THIS) {
   process.once("disconnect", () => process.exit(1));
   await import("./role.ts");
-  for (const role of process.argv.slice(2)) await import(`./roles/${role}.ts`);
+  for (const role of ROLES) await import(`./roles/${role}.ts`);
   process.exit(0);
 }
