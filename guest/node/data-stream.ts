@@ -9,6 +9,7 @@ import {
   type MisroutedReason,
 } from "#contract/guest/link.ts";
 import { type Frame, FrameError } from "#contract/link/frame.ts";
+import { StreamTable } from "#contract/link/stream-table.ts";
 import { parseJson } from "#contract/shape.ts";
 import type { Connection } from "./connection.ts";
 import type { Guest } from "./guest.ts";
@@ -33,7 +34,7 @@ export class DataStream {
   epoch = -1;
   readonly guest: Guest;
   readonly #deps: DataDeps;
-  readonly #running = new Map<number, Invocation>();
+  readonly #running = new StreamTable<Invocation>();
   #highest = 0;
   /** Taken in this chunk, not yet run. */
   #taken: Invocation[] = [];
@@ -98,7 +99,7 @@ export class DataStream {
   }
 
   cancelAll(reason: "client" | "shutdown"): void {
-    for (const invocation of [...this.#running.values()]) invocation.cancel(reason);
+    for (const invocation of this.#running.list()) invocation.cancel(reason);
   }
 
   closed(): void {
@@ -134,7 +135,7 @@ export class DataStream {
     }
     const invocation = new Invocation(this, stream, head, frame.body, frame.fin);
     this.guest.active++;
-    this.#running.set(stream, invocation);
+    this.#running.add(invocation);
     this.#taken.push(invocation);
   }
 

@@ -11,6 +11,7 @@ import {
   type MisroutedReason,
 } from "#contract/guest/link.ts";
 import { FLAG_FIN, type Frame, MAXIMUM_STREAM } from "#contract/link/frame.ts";
+import { StreamTable } from "#contract/link/stream-table.ts";
 import { parseJson, ShapeError } from "#contract/shape.ts";
 import { AnswerHeadError, AnswerHeads } from "./answer-head.ts";
 import type { Invocation } from "./invocation.ts";
@@ -44,7 +45,7 @@ const CREDIT_PORTION = INITIAL_WINDOW / 4;
 export class DataStream {
   readonly #events: StreamEvents;
   readonly #heads = new AnswerHeads();
-  readonly #running = new Map<number, Invocation>();
+  readonly #running = new StreamTable<Invocation>();
   #link: Link | null = null;
   #streams = 0;
   /** Every INVOKE up to this stream has been taken or refused. */
@@ -83,7 +84,7 @@ export class DataStream {
     const stream = ++this.#streams;
     invocation.stream = stream;
     invocation.receiveWindow = INITIAL_WINDOW;
-    this.#running.set(stream, invocation);
+    this.#running.add(invocation);
     const head = `{"id":"${invocation.id}",${invocation.revision.refText},"budgetMs":${budgetMs},${invocation.headText}}`;
     const body = invocation.body;
     const whole = body === null || (Buffer.isBuffer(body) && body.length <= INITIAL_WINDOW);
@@ -229,7 +230,7 @@ export class DataStream {
 
   #ended(error: Error | undefined): void {
     this.#closed = true;
-    const running = [...this.#running.values()];
+    const running = this.#running.list();
     this.#running.clear();
     this.#events.closed(
       running,

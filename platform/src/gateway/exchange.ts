@@ -54,8 +54,7 @@ export class Exchange implements Answer, BodyOwner {
   begin(invocation: Invocation): void {
     this.#invocation = invocation;
     if (invocation.phase === "over") return;
-    if (this.#response.destroyed || (this.#request.destroyed && !this.#request.complete))
-      return this.#deps.dispatch.leave(invocation, "client-closed");
+    if (this.#response.destroyed || this.#requestLost()) return this.#deps.dispatch.leave(invocation, "client-closed");
     this.#response.on("close", () => this.#closed());
   }
 
@@ -161,6 +160,12 @@ export class Exchange implements Answer, BodyOwner {
     response.writeHead(status, headers);
     if (unread) this.#endUnread(body);
     else response.end(body);
+  }
+
+  /** Broken off amid its body. Without a body it counts as read from the start, and as destroyed too. */
+  #requestLost(): boolean {
+    const request = this.#request;
+    return request.destroyed && !request.complete && !request.readableEnded;
   }
 
   /** Whether so much of the body may still come that the connection is better given up than read to its end. */
