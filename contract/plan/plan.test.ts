@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { holdToVectors, readVectors } from "../link/message-vectors.ts";
 import { parse } from "../shape.ts";
-import { planCopy, planEvents, planProblem, planRequests } from "./plan.ts";
+import { planCopy, planEvents, planProblem, planQuestions, planRequests } from "./plan.ts";
 
 const vectors = readVectors(new URL("./vectors.json", import.meta.url));
 type Entries = { entries: { key: string; plan: Record<string, unknown> }[] };
@@ -14,7 +14,7 @@ const route = planOf("snapshot");
 const launch = planOf("changes");
 
 test("messages are the bytes that the vectors say, and nothing else is taken", () => {
-  holdToVectors(vectors, planRequests, planEvents);
+  holdToVectors(vectors, { ...planRequests, ...planQuestions }, planEvents);
 });
 
 test("a plan is told from what is none, by the place where it goes wrong", () => {

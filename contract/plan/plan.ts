@@ -128,6 +128,15 @@ export const planRequests = Object.freeze({
     answer: object({ store: text(64), number: integer(), resumed: boolean }),
   },
 });
+/** Control asks these of whoever subscribed, on the same link. */
+export const planQuestions = Object.freeze({
+  /**
+   * Which number do you hold? Messages of a link are in order and events take effect as they are read: an answer says that what
+   * was sent before the question is in effect, and carries a number no smaller than the last one sent.
+   */
+  barrier: { request: object({}), answer: object({ number: integer() }) },
+});
+/** Control tells. */
 export const planEvents = Object.freeze({
   /** Everything, as of `number`; sent in parts so that no frame is too large, the last with `done`. Takes effect with `done`. */
   snapshot: object({ store: text(64), number: integer(), entries: list(change, PLAN_PART_ENTRIES), done: boolean }),

@@ -18,9 +18,10 @@ import { createPlatformHandlers } from "./api/handlers/platform.ts";
 import { createServer } from "./api/server.ts";
 import type { Builder } from "./deployments/builder.ts";
 import { Deployments } from "./deployments/deployments.ts";
-import { Notices } from "./deployments/notices.ts";
 import { forgetHistory, type LogReader, type RecordReader } from "./history.ts";
+import { Notices } from "./notices.ts";
 import { type PlanFeed, StorePlanFeed } from "./plan-feed.ts";
+import type { Settlement } from "./plan-server.ts";
 import { Uploads } from "./uploads.ts";
 
 const MIB = 1024 * 1024;
@@ -30,6 +31,8 @@ export interface ControlDeps {
   readonly store: Store;
   readonly blobs: Blobs;
   readonly builder: Builder;
+  /** Waits, within a bound, until gateways have plans up to this number in effect. */
+  readonly settled: (number: number, signal: AbortSignal) => Promise<Settlement>;
   readonly logs: LogReader;
   readonly records: RecordReader;
   readonly tokens: Tokens;
@@ -123,9 +126,20 @@ class ControlService implements Control {
   }
 
   /** After whatever changed functions; `removed` are those that are no more. */
-  readonly #changed = async (removed: readonly FunctionRef[]): Promise<void> => {
+  readonly #changed = async (removed: readonly FunctionRef[], signal: AbortSignal): Promise<Settlement> => {
     await this.feed.refresh();
-    await forgetHistory(this.#deps, removed);
+    // History goes at once: were it to wait, a new function of the same name might lose what it just began.
+    const forgotten = forgetHistory(this.#deps, removed);
+    const settlement = await this.#deps.settled(this.feed.number(), signal);
+    await forgotten;
+    return settlement;
+  };
+
+  readonly #deleted = async (removed: readonly FunctionRef[]): Promise<void> => {
+    const settlement = await this.#changed(removed, this.#closing.signal);
+    if (settlement.kind === "settled") return;
+    const waitingFor = settlement.waitingFor.map(({ instance }) => instance);
+    this.#deps.log.warn("deleted, but not confirmed by every gateway", { waitingFor });
   };
 
   #createServer(): FastifyInstance {
@@ -140,7 +154,7 @@ class ControlService implements Control {
     return {
       ...createPlatformHandlers(this.#deps, this.#options),
       ...createDeploymentHandlers({ ...this.#deps, ...own }),
-      ...createFunctionHandlers({ ...this.#deps, onDeleted: this.#changed }),
+      ...createFunctionHandlers({ ...this.#deps, onDeleted: this.#deleted }),
       ...createObservationHandlers(this.#deps),
     };
   }

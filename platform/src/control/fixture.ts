@@ -109,6 +109,7 @@ export async function startControl(medium: Medium, options: TestControlOptions =
   const logged: (LogFields & { message: string; level: string })[] = [];
   const all: ControlDeps = {
     ...{ store, blobs, builder, clock, random, logs: NO_LOGS, records: NO_RECORDS },
+    settled: async () => ({ kind: "settled" }),
     tokens: createTokens([{ hash: hashToken(TOKEN), principal: ADMIN }, ...tokens]),
     runtimes: () => RUNTIMES,
     roles: () => [],

@@ -5,82 +5,18 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
 import type { LinkHandlers, Network } from "#base/link/link.ts";
-import { MessageLink } from "#base/link/message-link.ts";
 import { createSimulatedNetwork } from "#base/link/simulated-network.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
-import { createLog, createSilentLog } from "#base/log.ts";
+import { createSilentLog } from "#base/log.ts";
 import { createSeededRandom, createSystemRandom } from "#base/random.ts";
 import { SimulatedClock } from "#base/simulated-clock.ts";
 import { MESSAGE_FRAMES } from "#contract/link/message.ts";
-import { type PlanChange, planEvents, planRequests } from "#contract/plan/plan.ts";
-import type { TypeOf } from "#contract/shape.ts";
+import type { RoutePlan } from "#contract/plan/plan.ts";
 import { createStreamPlans } from "#drivers/plans/stream/driver.ts";
-import { routePlanOf } from "#ports/plans/conformance.ts";
-import type { PlanFeed } from "./plan-feed.ts";
-import { createPlanServer } from "./plan-server.ts";
+import { createPlanServer, type PlanServer } from "./plan-server.ts";
+import { createStage, keyOf, MemoryFeed, subscriber } from "./plan-stage.fixture.ts";
 
 const signal = new AbortController().signal;
-const keyOf = (name: string) => `acme/shop/${name}`;
-const SIDES = { asks: planRequests, hears: planEvents, serves: {}, emits: {} };
-
-/** A feed in memory that remembers as many changes as `history` says. */
-class MemoryFeed implements PlanFeed {
-  store = "store-1";
-  history = Number.POSITIVE_INFINITY;
-  readonly plans = new Map<string, PlanChange & { kind: "put" }>();
-  readonly #log: { number: number; key: string }[] = [];
-  readonly #listeners: (() => void)[] = [];
-  #number = 0;
-
-  put(name: string, concurrency: number, padding = ""): void {
-    const plan = { ...routePlanOf(name, concurrency), padding };
-    this.plans.set(keyOf(name), { kind: "put", key: keyOf(name), plan });
-    this.#changed(keyOf(name));
-  }
-
-  remove(name: string): void {
-    if (this.plans.delete(keyOf(name))) this.#changed(keyOf(name));
-  }
-
-  /** A change of the other topic. */
-  elsewhere(): void {
-    this.#changed("");
-  }
-
-  /** As after a restore from a backup: other numbers, other plans. */
-  restart(store: string): void {
-    this.store = store;
-    this.#log.length = 0;
-    this.#number = 3;
-    this.plans.clear();
-  }
-
-  number(): number {
-    return this.#number;
-  }
-
-  async snapshot() {
-    return { number: this.#number, entries: [...this.plans.values()] };
-  }
-
-  async changesSince(_topic: string, after: number) {
-    const oldest = this.#log[0]?.number ?? this.#number + 1;
-    if (after + 1 < oldest) return undefined;
-    const keys = new Set(this.#log.filter((row) => row.number > after && row.key !== "").map((row) => row.key));
-    const entries = [...keys].map((key): PlanChange => this.plans.get(key) ?? { kind: "remove", key });
-    return { number: this.#number, entries };
-  }
-
-  onChange(listener: () => void): void {
-    this.#listeners.push(listener);
-  }
-
-  #changed(key: string): void {
-    this.#log.push({ number: ++this.#number, key });
-    while (this.#log.length > this.history) this.#log.shift();
-    for (const listener of this.#listeners) listener();
-  }
-}
 
 function temporary(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "colibri-plan-server-"));
@@ -88,7 +24,7 @@ function temporary(t: TestContext): string {
   return folder;
 }
 
-const subscriber = { address: "control", topic: "routes", role: "gateway", pid: 7 } as const;
+const names = Array.from({ length: 12 }, (_, index) => `f${index}`);
 const held = (plans: { entries(): Iterable<[string, unknown]> }) => new Map(plans.entries());
 const wanted = (feed: MemoryFeed) => new Map([...feed.plans].map(([key, { plan }]) => [key, plan]));
 
@@ -122,16 +58,43 @@ for (let seed = 1; seed <= 12; seed++) {
       return plans;
     });
     const opening = Promise.all(all.map((plans) => plans.open(signal)));
+    const removedIn = new Map<string, number>();
+    const concurrencyOf = (plan: unknown) => (plan as RoutePlan | undefined)?.revisions.r1?.concurrency ?? 0;
+    const tooEarly: string[] = [];
+    let settlements = 0;
+    const watch = async (asked: PlanServer, turn: number) => {
+      const then = wanted(feed);
+      const { kind } = await asked.settled("routes", feed.number(), 500, signal);
+      if (kind !== "settled") return;
+      settlements++;
+      const connected = new Set(asked.subscribers().map(({ instance }) => instance));
+      for (const [index, plans] of all.entries())
+        for (const name of names) {
+          const before = concurrencyOf(then.get(keyOf(name)));
+          const now = concurrencyOf(plans.get(keyOf(name)));
+          // What it holds is no older than what was asked about; what it does not hold was gone then, or went later.
+          const isInEffect = now === 0 ? before === 0 || (removedIn.get(name) ?? 0) > turn : now >= (before || turn);
+          if (connected.has(`g${index + 1}`) && !isInEffect) tooEarly.push(`${index + 1} ${name} ${before} ${now}`);
+        }
+    };
     for (let turn = 1; turn <= 300; turn++) {
-      const name = `f${random.below(12)}`;
+      const name = names[random.below(names.length)]!;
       const dice = random.below(100);
-      if (dice < 50) feed.put(name, turn, dice < 5 ? "x".repeat(300_000) : "");
-      else if (dice < 60) feed.remove(name);
-      else if (dice < 65) feed.elsewhere();
+      if (dice < 50) {
+        feed.put(name, turn, dice < 5 ? "x".repeat(300_000) : "");
+        void watch(server, turn);
+      } else if (dice < 60) {
+        feed.remove(name);
+        removedIn.set(name, turn);
+        void watch(server, turn);
+      } else if (dice < 65) feed.elsewhere();
       else if (dice < 75) network.cutOne();
       else if (dice < 77) {
         await server.close();
-        if (dice === 76) feed.restart(`store-${turn}`);
+        if (dice === 76) {
+          for (const gone of names) removedIn.set(gone, turn);
+          feed.restart(`store-${turn}`);
+        }
         server = createPlanServer({ ...deps, feed }, { address: "control" });
         await server.open(signal);
       } else await clock.advance(random.below(60));
@@ -145,6 +108,8 @@ for (let seed = 1; seed <= 12; seed++) {
     await clock.advance(5_000);
     for (const plans of all) assert.deepEqual(held(plans), wanted(feed));
     assert.deepEqual(stepsBack, []);
+    assert.deepEqual(tooEarly, []);
+    assert.ok(settlements > 50, `${settlements}`);
     assert.deepEqual(
       server
         .subscribers()
@@ -160,37 +125,6 @@ for (let seed = 1; seed <= 12; seed++) {
     assert.deepEqual(server.subscribers(), []);
     await server.close();
   });
-}
-
-/** Speaks to the server message by message. */
-async function connect(network: Network, clock: SimulatedClock) {
-  const events: TypeOf<typeof planEvents.changes | typeof planEvents.snapshot>[] = [];
-  const messages = new MessageLink({ clock }, SIDES, {
-    serve: {},
-    hear: { snapshot: (value) => events.push(value), changes: (value) => events.push(value) },
-    closed() {},
-  });
-  const dialing = network.dial("control", "plan", messages.handlers);
-  await clock.advance(10);
-  messages.attach(await dialing);
-  const subscribe = async (store: string, after: number) => {
-    const asked = messages.ask("subscribe", { ...subscriber, instance: "g1", store, after }, 1_000);
-    asked.catch(() => {});
-    await clock.advance(20);
-    return asked;
-  };
-  return { events, subscribe };
-}
-
-async function createStage() {
-  const clock = new SimulatedClock();
-  const network = createSimulatedNetwork(clock, createSeededRandom(1), { delayMs: [1, 1] });
-  const feed = new MemoryFeed();
-  const lines: { level: string; message: string; key?: string }[] = [];
-  const log = createLog({ clock, write: (line) => lines.push(JSON.parse(line)) }, { level: "info" });
-  const server = createPlanServer({ network, clock, log, feed }, { address: "control" });
-  await server.open(signal);
-  return { clock, network, feed, lines, server, connect: () => connect(network, clock) };
 }
 
 test("a subscriber gets a snapshot unless it can resume", async () => {

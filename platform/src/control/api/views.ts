@@ -50,11 +50,16 @@ export function viewDeployment(state: DeploymentState): Deployment {
     return answers ? { ...entry, url: functionPath({ tenant, app, function: entry.function }) } : entry;
   });
   return {
-    ...{ id, tenant, app, state: state.state, createdAt: timeOf(state.createdAtMs) },
+    ...{ id, tenant, app, state: shownState(state), createdAt: timeOf(state.createdAtMs) },
     ...finished,
     functions,
     warnings: [...state.warnings],
   };
+}
+
+/** For callers the release goes on until it is live. */
+function shownState({ state }: DeploymentState): Deployment["state"] {
+  return state === "released" ? "releasing" : state;
 }
 
 export function viewEvent({ number, atMs, kind, function: name, text }: StoredEvent): DeploymentEvent {

@@ -4,8 +4,8 @@ import { stableJson } from "#base/stable-json.ts";
 import type { DeploymentRequest } from "#contract/api/resources.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { CreateOutcome, DeploymentState, StoredEvent } from "#ports/store/index.ts";
+import { noticeKey } from "../notices.ts";
 import { type AdmissionDeps, admit } from "./admission.ts";
-import { noticeKey } from "./notices.ts";
 import { Runner, type RunnerDeps, type RunnerOptions } from "./runner.ts";
 
 export interface DeploymentsDeps extends AdmissionDeps, RunnerDeps {

@@ -1,6 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import type { NewEvent, Store } from "#ports/store/index.ts";
-import { type Notices, noticeKey } from "./notices.ts";
+import { type Notices, noticeKey } from "../notices.ts";
 
 /** Output that waits to be written; a tool that prints faster than the store writes loses the rest. */
 const WAITING_EVENTS = 1_000;

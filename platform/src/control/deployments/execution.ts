@@ -4,12 +4,13 @@ import { type ErrorCode, type Failure, PlatformError, toFailure } from "#contrac
 import type { FunctionRef } from "#contract/names.ts";
 import { type Change, changeOf } from "#domain/function/change.ts";
 import { type BundleRef, mainRevision, type RevisionState, splitConfig } from "#domain/function/function.ts";
-import type { DeploymentState, FunctionProgress, FunctionRelease, Store } from "#ports/store/index.ts";
+import type { DeploymentState, FunctionProgress, FunctionRelease, NewEvent, Store } from "#ports/store/index.ts";
+import { type Notices, noticeKey } from "../notices.ts";
+import type { Settlement } from "../plan-server.ts";
 import type { Uploads } from "../uploads.ts";
 import { conflict } from "./admission.ts";
 import type { Builder } from "./builder.ts";
 import { EventWriter } from "./event-writer.ts";
-import { type Notices, noticeKey } from "./notices.ts";
 
 export interface ExecutionDeps {
   readonly store: Store;
@@ -17,8 +18,11 @@ export interface ExecutionDeps {
   readonly builder: Builder;
   readonly notices: Notices;
   readonly clock: Clock;
-  /** After each release: plans may have changed, and these functions are no more. */
-  readonly onReleased: (removed: readonly FunctionRef[]) => Promise<void>;
+  /**
+   * After each release, and again where it was interrupted: plans may have changed, and these functions are no more. Answers
+   * whether the change is live, when that is so or has been waited for long enough.
+   */
+  readonly onReleased: (removed: readonly FunctionRef[], signal: AbortSignal) => Promise<Settlement>;
 }
 
 /** A deployment that was begun so often and never ended is not tried again: perhaps it is what ends the process. */
@@ -31,9 +35,10 @@ const TRANSIENT: readonly ErrorCode[] = ["store-unavailable", "unavailable"];
  * Carries out one deployment from wherever it stands: decide for each function what changes, build what needs it, release all
  * at once. Whatever of it was done before is found in the store and not done again:
  *
- *   queued ──▶ building ──▶ releasing ──▶ done      (release and `done` are one transaction)
+ *   queued ──▶ building ──▶ releasing ──▶ released ──▶ done      (the release and `released` are one transaction)
  *      └───────────┴────────────┴───────▶ failed
  *
+ * It is `done` when gateways have confirmed it; what was released is never failed.
  * Resolves when it has ended. Rejects, leaving it to be carried out again, when aborted or when the store is away.
  */
 export async function execute(deps: ExecutionDeps, tenant: string, id: string, signal: AbortSignal): Promise<void> {
@@ -43,7 +48,7 @@ export async function execute(deps: ExecutionDeps, tenant: string, id: string, s
   try {
     await execution.run();
   } catch (error) {
-    if (signal.aborted || isTransient(error)) throw error;
+    if (signal.aborted || isTransient(error) || execution.isReleased) throw error;
     await execution.fail(error);
   }
 }
@@ -76,18 +81,26 @@ class Execution {
   readonly #events: EventWriter;
   /** What was built, by this attempt or one before. */
   readonly #bundles = new Map<string, BundleRef>();
+  #isReleased: boolean;
 
   constructor(deps: ExecutionDeps, job: DeploymentState, signal: AbortSignal) {
     this.#deps = deps;
     this.#job = job;
     this.#signal = signal;
+    this.#isReleased = job.state === "released";
     this.#events = new EventWriter(deps, job.tenant, job.id);
     for (const { function: name, bundle } of job.functions)
       if (bundle !== undefined) this.#bundles.set(name, bundle as BundleRef);
   }
 
+  /** It has taken effect in the store. */
+  get isReleased(): boolean {
+    return this.#isReleased;
+  }
+
   async run(): Promise<void> {
     const { attempts } = this.#job;
+    if (this.#isReleased) return this.#finish(this.#job);
     if (attempts >= MAXIMUM_ATTEMPTS)
       throw new PlatformError(
         "internal",
@@ -114,9 +127,25 @@ class Execution {
     if (outcome.kind === "claimed")
       throw new FunctionFailed(outcome.function, conflict(request, outcome.function, outcome.held));
     if (outcome.kind === "changed") return false;
-    if (outcome.kind === "released") await this.#deps.onReleased(removedBy(outcome.deployment));
-    this.#deps.notices.tell(noticeKey(tenant, id));
+    if (outcome.kind === "released") {
+      this.#isReleased = true;
+      await this.#finish(outcome.deployment);
+    }
     return true;
+  }
+
+  async #finish(released: DeploymentState): Promise<void> {
+    const settlement = await this.#deps.onReleased(removedBy(released), this.#signal);
+    this.#signal.throwIfAborted();
+    const atMs = this.#deps.clock.now();
+    const events: NewEvent[] = [
+      ...(settlement.kind === "settled" ? [] : [{ atMs, kind: "step" as const, text: notLiveYet(settlement) }]),
+      { atMs, kind: "state", text: "done" },
+      { atMs, kind: "end", text: "done" },
+    ];
+    const { tenant, id } = released;
+    await this.#deps.store.progress(tenant, id, { atMs, state: "done", events });
+    this.#deps.notices.tell(noticeKey(tenant, id));
   }
 
   async #decide(name: string): Promise<Decision> {
@@ -210,6 +239,12 @@ class Execution {
 function removedBy({ tenant, app, functions }: DeploymentState): FunctionRef[] {
   const removed = functions.filter((entry) => entry.change === "removed");
   return removed.map((entry) => ({ tenant, app, function: entry.function }));
+}
+
+function notLiveYet({ waitingFor }: Settlement & { kind: "unsettled" }): string {
+  if (waitingFor.length === 0) return "Not live yet: no gateway is connected. It will be as soon as one is back.";
+  const names = waitingFor.map(({ instance, pid }) => `${instance} (process ${pid})`).join(", ");
+  return `Not live everywhere yet: not confirmed by ${names}. It will be as soon as they answer again.`;
 }
 
 function failureOf(error: unknown): Failure {

@@ -15,6 +15,8 @@ import { chooseSandbox, createBlobs, SANDBOX_TECHNOLOGIES } from "../drivers.ts"
 import type { OpenRole, RoleContext } from "./context.ts";
 
 const MIB = 1024 * 1024;
+/** So long a deployment waits for gateways that do not confirm it. */
+const SETTLE_MS = 3_000;
 /** Of one function's log on disk. */
 const LOG_LIMITS = { maximumFileBytes: 8 * MIB, maximumFiles: 8, maximumFunctionBytes: 64 * MIB } as const;
 
@@ -40,6 +42,7 @@ export const open: OpenRole = async (context) => {
       roles: () => context.roles().map((role) => ({ ...role })),
       dropped: () => reports.dropped(),
       metrics: () => metrics.render(),
+      settled: (number, signal) => plans.settled("routes", number, SETTLE_MS, signal),
     },
     {
       ...{ bind: config.bind, port: config.controlPort, version: packageJson.version },

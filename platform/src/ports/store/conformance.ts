@@ -153,7 +153,7 @@ function deploying({ store, reopen }: Parts): void {
 }
 
 function releasing({ store, reopen }: Parts): void {
-  test("a release makes revision, alias, policy and end at once, and all is there after a restart", async () => {
+  test("a release makes revision, alias and policy at once, and all is there after a restart", async () => {
     await queue(store(), "D1", ["thumbnail", "summary"]);
     const outcome = await store().release("acme", release("D1", [fresh("thumbnail"), fresh("summary")]));
     assert.equal(outcome.kind, "released");
@@ -168,7 +168,7 @@ function releasing({ store, reopen }: Parts): void {
       ...content("thumbnail"),
     });
     const deployment = await after.deployment("acme", "D1");
-    assert.deepEqual([deployment?.state, deployment?.finishedAtMs], ["done", 100]);
+    assert.deepEqual([deployment?.state, deployment?.finishedAtMs], ["released", undefined]);
     const bundle = content("thumbnail").bundle;
     assert.deepEqual(deployment?.functions[0], {
       function: "thumbnail",
@@ -177,17 +177,39 @@ function releasing({ store, reopen }: Parts): void {
       revision: "r1",
       bundle,
     });
-    assert.deepEqual((await after.events("acme", "D1", 0, 9)).at(-1)?.kind, "end");
     assert.deepEqual(await after.app("acme", "shop"), {
       ...{ tenant: "acme", app: "shop", functions: 2, createdAtMs: 100, updatedAtMs: 100 },
     });
   });
 
-  test("released twice, it takes effect once", async () => {
-    await deploy(store(), "D1", [fresh("thumbnail")]);
+  test("what was released is a job until it is done, and can be nothing else; only that can be done", async () => {
+    await queue(store(), "D1", ["thumbnail"]);
+    assert.equal(await store().progress("acme", "D1", { atMs: 90, state: "done" }), false);
+    await store().release("acme", release("D1", [fresh("thumbnail")]));
+    for (const state of ["queued", "building", "releasing", "failed"] as const)
+      assert.equal(await store().progress("acme", "D1", { atMs: 101, state, events: [event("end", "no")] }), false);
+    assert.equal(await store().progress("acme", "D1", { atMs: 101, events: [event("step", "waiting")] }), true);
+    const after = store().capabilities.durable ? await reopen() : store();
+    const [job] = await after.unfinishedDeployments("acme");
+    assert.deepEqual([job?.id, job?.state, job?.functions[0]?.change], ["D1", "released", "created"]);
+    assert.equal(
+      await after.progress("acme", "D1", { atMs: 102, state: "done", events: [event("end", "done")] }),
+      true,
+    );
+    const done = await after.deployment("acme", "D1");
+    assert.deepEqual([done?.state, done?.finishedAtMs], ["done", 102]);
+    assert.deepEqual(await after.unfinishedDeployments("acme"), []);
+    const texts = (await after.events("acme", "D1", 0, 9)).map((one) => one.text);
+    assert.deepEqual(texts, ["queued", "waiting", "done"]);
+  });
+
+  test("released twice, it takes effect once, before its end and after", async () => {
+    await queue(store(), "D1", ["thumbnail"]);
+    const first = await store().release("acme", release("D1", [fresh("thumbnail")]));
     const before = await store().identity();
-    const again = await store().release("acme", release("D1", [fresh("thumbnail")]));
-    assert.equal(again.kind, "ended");
+    assert.deepEqual(await store().release("acme", release("D1", [fresh("thumbnail")])), first);
+    await store().progress("acme", "D1", { atMs: 101, state: "done" });
+    assert.equal((await store().release("acme", release("D1", [fresh("thumbnail")]))).kind, "ended");
     assert.deepEqual(await store().identity(), before);
     assert.equal((await store().revisions("acme", "shop", "thumbnail", { limit: 9 })).length, 1);
   });

@@ -2,8 +2,11 @@ import type { Deployment, DeploymentEvent, DeploymentFunction, DeploymentRequest
 import type { FunctionPolicy, RevisionContent } from "#domain/function/function.ts";
 import type { Claim } from "#domain/function/triggers.ts";
 
-/** `queued`, `building` and `releasing` deployments are jobs; `done` and `failed` ones have ended and never change again. */
-export type DeploymentPhase = Deployment["state"];
+/**
+ * `queued`, `building`, `releasing` and `released` deployments are jobs; `done` and `failed` ones have ended and never change
+ * again. A `released` one has taken effect in the store, and waits for those who carry it out: it can only become `done`.
+ */
+export type DeploymentPhase = Deployment["state"] | "released";
 /** What became of one function; its address is not kept, since it follows from its name. */
 export type FunctionProgress = Omit<DeploymentFunction, "url">;
 
@@ -47,7 +50,7 @@ export type StoredEvent = NewEvent & { readonly number: number };
 /** What changed; the rest stays. With `done` or `failed` the deployment has ended, at `atMs`. */
 export interface Progress {
   readonly atMs: number;
-  readonly state?: Exclude<DeploymentPhase, "done"> | undefined;
+  readonly state?: Exclude<DeploymentPhase, "released"> | undefined;
   readonly attempts?: number | undefined;
   /** Replaced by name. */
   readonly functions?: readonly FunctionProgress[] | undefined;
@@ -77,7 +80,7 @@ export type FunctionRelease =
   | { readonly kind: "unchanged"; readonly function: string; readonly from: string };
 
 /**
- * `ended`: it had ended before, so nothing was done. `changed`: this function is not what the release was decided on: decide
+ * `released`, also when it was so before and nothing had to be done. `ended`: it had ended before, so nothing was done. `changed`: this function is not what the release was decided on: decide
  * again. `claimed`: another function answers there already.
  */
 export type ReleaseOutcome =

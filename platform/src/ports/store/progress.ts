@@ -8,6 +8,12 @@ export function hasEnded(state: DeploymentPhase): boolean {
   return state === "done" || state === "failed";
 }
 
+/** Only what was released can be done, and it can't fail any more. */
+export function mayBecome(from: DeploymentPhase, to: DeploymentPhase | undefined): boolean {
+  if (hasEnded(from)) return false;
+  return to === undefined || (from === "released") === (to === "done");
+}
+
 export function initialProgress(deployment: NewDeployment): FunctionProgress[] {
   return Object.keys(deployment.request.functions).map((name) => ({ function: name, state: "queued" as const }));
 }
@@ -54,11 +60,4 @@ export function releasedProgress(release: FunctionRelease, revision: string): Fu
 
 export function removedProgress(name: string): FunctionProgress {
   return { function: name, state: "done", change: "removed" };
-}
-
-export function endEvents(atMs: number): NewEvent[] {
-  return [
-    { atMs, kind: "state", text: "done" },
-    { atMs, kind: "end", text: "done" },
-  ];
 }

@@ -19,8 +19,8 @@ import type {
  * The store port: what control knows and must not forget.
  *
  * Apps hold functions. A function has revisions, which never change, an alias `live` that says which of them callers get, and a
- * policy that changes without a revision. All of this changes in one way only, by `release`, which ends a deployment, and by
- * deleting. Either is one transaction: revision, alias, policy, claims, the deployment's end and the plan changes that follow
+ * policy that changes without a revision. All of this changes in one way only, by `release`, which a deployment leads to, and by
+ * deleting. Either is one transaction: revision, alias, policy, claims, the deployment's state and the plan changes that follow
  * are seen together or not at all, and what was answered is never lost again (where `durable` is claimed).
  *
  * A deployment is a job. Its request is kept until it ends, so whoever opens the store after a crash can take it up again.
@@ -81,11 +81,11 @@ export interface Store {
   deployments(tenant: string, page: DeploymentPage): Promise<DeploymentState[]>;
   /** Oldest first. */
   unfinishedDeployments(tenant: string): Promise<DeploymentState[]>;
-  /** False, and nothing changed, when there is no such deployment or it has ended. */
+  /** False, and nothing changed, when there is no such deployment, it has ended, or its state can't follow on the one it has. */
   progress(tenant: string, id: string, progress: Progress): Promise<boolean>;
   /** Those with numbers after `after`, oldest first. */
   events(tenant: string, id: string, after: number, limit: number): Promise<StoredEvent[]>;
-  /** Ends a deployment well: everything in it takes effect, or nothing. */
+  /** Everything in a deployment takes effect, and it is `released`, or nothing does. It has then to be ended. */
   release(tenant: string, release: Release): Promise<ReleaseOutcome>;
 
   /** Blobs that must be kept: sources and bundles of all revisions and of deployments that have not ended. */

@@ -10,7 +10,7 @@ import { viewApp, viewFunction, viewRevision } from "../views.ts";
 
 export interface FunctionHandlerDeps {
   readonly store: Store;
-  /** To be called after functions were deleted. */
+  /** To be called after functions were deleted; resolves when no gateway routes to them, or that was waited for long enough. */
   readonly onDeleted: (removed: readonly FunctionRef[]) => Promise<void>;
 }
 

@@ -10,13 +10,14 @@ import {
   type PlanTopic,
   planEvents,
   planProblem,
+  planQuestions,
   planRequests,
 } from "#contract/plan/plan.ts";
 import { type PlanListener, type Plans, PlanTable } from "#ports/plans/index.ts";
 import { PlanCopyFile } from "./copy.ts";
 
 const SUBSCRIBE_MS = 10_000;
-const SIDES = { asks: planRequests, hears: planEvents, serves: {}, emits: {} };
+const SIDES = { asks: planRequests, hears: planEvents, serves: planQuestions, emits: {} };
 
 export interface StreamPlansDeps {
   readonly network: Network;
@@ -122,7 +123,8 @@ class StreamPlans<T extends PlanTopic> implements Plans<PlanOfTopic[T]> {
   #dialed(clock: Clock): Dialed {
     const { role, instance, pid, topic } = this.#options;
     const messages = new MessageLink({ clock }, SIDES, {
-      serve: {},
+      // What came before on this link has been taken by now.
+      serve: { barrier: () => ({ number: this.#number }) },
       hear: this.#hear(),
       closed: (error) => this.#log.info("plan stream gone: going on with the plans held", { error }),
     });

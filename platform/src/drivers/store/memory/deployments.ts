@@ -4,6 +4,7 @@ import {
   initialProgress,
   type KnownDeployment,
   keptEvents,
+  mayBecome,
   mergeProgress,
   type NewDeployment,
   type NewEvent,
@@ -56,7 +57,7 @@ export function createDeployments(tables: Tables, limits: StoreLimits): Methods 
     },
     progress(tenant, id, progress) {
       const row = tables.deployments.get(key(tenant, id));
-      if (row === undefined || hasEnded(row.state)) return false;
+      if (row === undefined || !mayBecome(row.state, progress.state)) return false;
       tables.deployments.set(key(tenant, id), progressed(row, progress));
       appendEvents(tables, limits, tenant, id, progress.events ?? []);
       return true;
@@ -103,7 +104,7 @@ function progressed(row: DeploymentRow, progress: Progress): DeploymentRow {
     state: progress.state ?? row.state,
     attempts: progress.attempts ?? row.attempts,
     functions: mergeProgress(row.functions, progress.functions),
-    ...(progress.state === "failed" ? { finishedAtMs: progress.atMs } : {}),
+    ...(progress.state !== undefined && hasEnded(progress.state) ? { finishedAtMs: progress.atMs } : {}),
   };
 }
 

@@ -2,7 +2,6 @@ import { claimKey } from "#contract/config/triggers.ts";
 import { type FunctionPolicy, revisionName } from "#domain/function/function.ts";
 import { claimsOf } from "#domain/function/triggers.ts";
 import {
-  endEvents,
   type FunctionProgress,
   type FunctionRelease,
   hasEnded,
@@ -14,7 +13,7 @@ import {
   removedProgress,
   type StoreLimits,
 } from "#ports/store/index.ts";
-import { appendEvents, withoutKey } from "./deployments.ts";
+import { withoutKey } from "./deployments.ts";
 import type { Synchronous } from "./driver.ts";
 import { heldClaim, newestFirst, removeClaims, removeFunction } from "./functions.ts";
 import type { Plans } from "./plans.ts";
@@ -26,6 +25,7 @@ export function createReleases(tables: Tables, limits: StoreLimits, plans: Plans
       const row = tables.deployments.get(key(tenant, release.deployment));
       if (row === undefined) return { kind: "absent" };
       if (hasEnded(row.state)) return { kind: "ended", deployment: withoutKey(row) };
+      if (row.state === "released") return { kind: "released", deployment: withoutKey(row) };
       const removed = functionsToRemove(tables, tenant, release);
       const refusal = changedSince(tables, tenant, release) ?? claimedBy(tables, tenant, release, removed);
       if (refusal !== undefined) return refusal;
@@ -38,10 +38,9 @@ export function createReleases(tables: Tables, limits: StoreLimits, plans: Plans
       const changed = release.functions.map((one) => releaseFunction(tables, limits, plans, tenant, release, one));
 
       const functions = mergeProgress(row.functions, [...changed, ...removed.map(removedProgress)]);
-      const done = { ...row, functions, state: "done" as const, finishedAtMs: release.atMs };
-      tables.deployments.set(key(tenant, row.id), done);
-      appendEvents(tables, limits, tenant, row.id, endEvents(release.atMs));
-      return { kind: "released", deployment: withoutKey(done) };
+      const released = { ...row, functions, state: "released" as const };
+      tables.deployments.set(key(tenant, row.id), released);
+      return { kind: "released", deployment: withoutKey(released) };
     },
   };
 }

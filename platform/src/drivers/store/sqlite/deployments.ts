@@ -6,6 +6,7 @@ import {
   initialProgress,
   type KnownDeployment,
   keptEvents,
+  mayBecome,
   mergeProgress,
   type NewDeployment,
   type NewEvent,
@@ -140,12 +141,12 @@ async function advance(
   progress: Progress,
 ): Promise<boolean> {
   const row = await rowOf(tx, tenant, id);
-  if (row === undefined || hasEnded(row.state)) return false;
+  if (row === undefined || !mayBecome(row.state, progress.state)) return false;
   const changed = {
     state: progress.state ?? row.state,
     attempts: progress.attempts ?? row.attempts,
     functions_json: JSON.stringify(mergeProgress(JSON.parse(row.functions_json), progress.functions)),
-    finished_at_ms: progress.state === "failed" ? progress.atMs : null,
+    finished_at_ms: progress.state !== undefined && hasEnded(progress.state) ? progress.atMs : null,
   };
   await tx
     .updateTable("deployments")

@@ -75,13 +75,12 @@ async function everythingIsThere(store: Store, acknowledged: readonly string[]):
   const { number } = await store.identity();
   for (const state of await store.functions("acme", "shop", { limit: 1_000 })) {
     const deployment = await store.deployment("acme", state.function.toUpperCase());
-    assert.equal(deployment?.state, "done", `${state.function} was released without its deployment`);
+    assert.match(`${deployment?.state}`, /^(released|done)$/, `${state.function} was released without its deployment`);
     assert.ok(await store.revision("acme", "shop", state.function, "r1"));
     assert.ok(state.version <= number);
-    assert.equal((await store.events("acme", deployment.id, 0, 10)).at(-1)?.kind, "end");
   }
   for (const job of await store.unfinishedDeployments("acme"))
-    assert.equal(await store.function("acme", "shop", job.id.toLowerCase()), undefined);
+    assert.equal((await store.function("acme", "shop", job.id.toLowerCase())) !== undefined, job.state === "released");
 }
 
 test("a release that fails at its last step leaves nothing of itself", async () => {
@@ -91,7 +90,7 @@ test("a release that fails at its last step leaves nothing of itself", async () 
       return store.identity();
     });
     const database = new DatabaseSync(path);
-    database.exec(`CREATE TRIGGER full BEFORE INSERT ON deployment_events WHEN NEW.kind = 'end'
+    database.exec(`CREATE TRIGGER full BEFORE UPDATE ON deployments WHEN NEW.state = 'released'
       BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
     database.close();
     await withStore(path, async (store) => {

@@ -3,7 +3,6 @@ import { claimKey } from "#contract/config/triggers.ts";
 import { type FunctionPolicy, revisionName } from "#domain/function/function.ts";
 import { claimsOf } from "#domain/function/triggers.ts";
 import {
-  endEvents,
   type FunctionProgress,
   type FunctionRelease,
   hasEnded,
@@ -15,7 +14,7 @@ import {
   removedProgress,
   type StoreLimits,
 } from "#ports/store/index.ts";
-import { appendEvents, rowOf } from "./deployments.ts";
+import { rowOf } from "./deployments.ts";
 import { type FunctionKey, removeClaims, removeFunction, selectRevisions } from "./functions.ts";
 import { planChanged } from "./plans.ts";
 import { deploymentOf, functionOf, heldClaimOf } from "./rows.ts";
@@ -31,12 +30,13 @@ export function releaseIn(
     const row = await rowOf(tx, tenant, release.deployment);
     if (row === undefined) return { kind: "absent" };
     if (hasEnded(row.state)) return { kind: "ended", deployment: deploymentOf(row) };
+    if (row.state === "released") return { kind: "released", deployment: deploymentOf(row) };
     const functions = await functionsOf(tx, tenant, release.app);
     const removed = release.prune ? notNamed(functions, release) : [];
     const refusal = changedSince(functions, release) ?? (await claimedBy(tx, tenant, release, removed));
     if (refusal !== undefined) return refusal;
     const results = await perform(tx, limits, tenant, release, functions, removed);
-    return { kind: "released", deployment: deploymentOf(await end(tx, limits, row, release, results)) };
+    return { kind: "released", deployment: deploymentOf(await released(tx, row, results)) };
   });
 }
 
@@ -213,21 +213,18 @@ async function forgetRevisions(
   }
 }
 
-async function end(
+async function released(
   tx: Kysely<Database>,
-  limits: StoreLimits,
   row: DeploymentRow,
-  release: Release,
   results: readonly FunctionProgress[],
 ): Promise<DeploymentRow> {
   const { tenant, id } = row;
   const functions_json = JSON.stringify(mergeProgress(JSON.parse(row.functions_json), results));
-  const changed = { functions_json, state: "done" as const, finished_at_ms: release.atMs };
+  const changed = { functions_json, state: "released" as const };
   await tx
     .updateTable("deployments")
     .set(changed)
     .where((where) => where.and({ tenant, id }))
     .execute();
-  await appendEvents(tx, limits, tenant, id, endEvents(release.atMs));
   return { ...row, ...changed };
 }
