@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { FunctionResource, InvocationRecord, LogLine } from "#contract/api/resources.ts";
+import type { InvocationRecord, LogLine } from "#contract/api/resources.ts";
 import type { Role } from "#platform/main/supervisor.ts";
 import { type Answer, type CallOptions, call } from "./http.ts";
 import { processesOf, roleOf } from "./processes.ts";
@@ -200,18 +200,6 @@ export class Platform {
   async deploy(app: string, functions: Record<string, FunctionFolder>): Promise<void> {
     const { code, out, err } = await this.tryDeploy(app, functions);
     assert.equal(code, 0, `deploying ${app}: ${out}${err}`);
-    await until(`the gateway has the plans of ${app}`, () => this.#isPlanned(app, Object.keys(functions)));
-  }
-
-  /** A deployment ends when its plans are stored; the gateway has them a moment later. Its copy on disk follows. */
-  async #isPlanned(app: string, functions: string[]): Promise<boolean> {
-    const { text } = await this.api(`/v1/tenants/default/apps/${app}/functions?limit=1000`);
-    const wanted = new Map<string, string>(
-      JSON.parse(text).items.map((item: FunctionResource) => [item.function, item.live[0]?.revision]),
-    );
-    const path = join(this.home, "gateway", "plans", "routes.json");
-    const { entries } = existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : { entries: {} };
-    return functions.every((name) => entries[`default/${app}/${name}`]?.live[0]?.revision === wanted.get(name));
   }
 
   /** Log lines so far, of one invocation where it is named. */
