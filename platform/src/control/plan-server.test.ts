@@ -13,6 +13,7 @@ import { SimulatedClock } from "#base/simulated-clock.ts";
 import { MESSAGE_FRAMES } from "#contract/link/message.ts";
 import type { RoutePlan } from "#contract/plan/plan.ts";
 import { createStreamPlans } from "#drivers/plans/stream/driver.ts";
+import type { RoutePlans } from "#ports/plans/plans.ts";
 import { createPlanServer, type PlanServer } from "./plan-server.ts";
 import { createStage, keyOf, MemoryFeed, subscriber } from "./plan-stage.fixture.ts";
 
@@ -28,6 +29,64 @@ const names = Array.from({ length: 12 }, (_, index) => `f${index}`);
 const held = (plans: { entries(): Iterable<[string, unknown]> }) => new Map(plans.entries());
 const wanted = (feed: MemoryFeed) => new Map([...feed.plans].map(([key, { plan }]) => [key, plan]));
 
+const concurrencyOf = (plan: unknown) => (plan as RoutePlan | undefined)?.revisions.r1?.concurrency ?? 0;
+
+/** What readers must never show, while a feed changes in numbered turns and a function's value is the turn it was put in. */
+class Watch {
+  readonly stepsBack: string[] = [];
+  readonly tooEarly: string[] = [];
+  settlements = 0;
+  readonly #feed: MemoryFeed;
+  readonly #readers: RoutePlans[] = [];
+  readonly #removedIn = new Map<string, number>();
+
+  constructor(feed: MemoryFeed) {
+    this.#feed = feed;
+  }
+
+  /** Values of a function only grow: hearing of a smaller one would be a step back. */
+  add(plans: RoutePlans): void {
+    const highest = new Map<string, number>();
+    const instance = this.#readers.push(plans);
+    plans.onChange((key, plan) => {
+      if (plan === undefined) return;
+      const mark = `${instance} ${this.#feed.store} ${key}`;
+      const value = concurrencyOf(plan);
+      if (value < (highest.get(mark) ?? 0)) this.stepsBack.push(mark);
+      highest.set(mark, value);
+    });
+  }
+
+  removed(turn: number, ...gone: readonly string[]): void {
+    for (const name of gone) this.#removedIn.set(name, turn);
+  }
+
+  /** When what there is now is settled, every reader that is connected has it in effect, or what came later. */
+  async settles(server: PlanServer, turn: number): Promise<void> {
+    const then = wanted(this.#feed);
+    const { kind } = await server.settled("routes", this.#feed.number(), 500, signal);
+    if (kind !== "settled") return;
+    this.settlements++;
+    const connected = new Set(server.subscribers().map(({ instance }) => instance));
+    for (const [index, plans] of this.#readers.entries())
+      for (const name of connected.has(`g${index + 1}`) ? names : []) {
+        const before = concurrencyOf(then.get(keyOf(name)));
+        const now = concurrencyOf(plans.get(keyOf(name)));
+        const isGone = before === 0 || (this.#removedIn.get(name) ?? 0) > turn;
+        if (now === 0 ? !isGone : now < (before || turn)) this.tooEarly.push(`${index + 1} ${name} ${before} ${now}`);
+      }
+  }
+}
+
+/** Simulated time goes on until it has happened: reading the copy on disk takes real time. */
+async function advanceUntil(clock: SimulatedClock, happens: Promise<unknown>): Promise<void> {
+  let hasHappened = false;
+  void happens.then(() => {
+    hasHappened = true;
+  });
+  while (!hasHappened) await clock.advance(100);
+}
+
 for (let seed = 1; seed <= 12; seed++) {
   test(`whatever is cut, subscribers end up with the feed's plans and saw no step back (seed ${seed})`, async (t) => {
     const folder = temporary(t);
@@ -39,89 +98,42 @@ for (let seed = 1; seed <= 12; seed++) {
     const deps = { network, clock, random, log: createSilentLog() };
     let server = createPlanServer({ ...deps, feed }, { address: "control" });
     await server.open(signal);
-    const highest = new Map<string, number>();
-    const stepsBack: string[] = [];
-    const all = [1, 2, 3].map((instance) => {
-      const plans = createStreamPlans(deps, {
-        ...subscriber,
-        folder: join(folder, `${instance}`),
-        instance: `g${instance}`,
-      });
-      // Values of a function only grow: hearing of a smaller one would be a step back.
-      plans.onChange((key, plan) => {
-        const value = plan?.revisions.r1?.concurrency;
-        if (value === undefined) return;
-        const mark = `${instance} ${feed.store} ${key}`;
-        if (value < (highest.get(mark) ?? 0)) stepsBack.push(mark);
-        highest.set(mark, value);
-      });
+    const watch = new Watch(feed);
+    const all = [1, 2, 3].map((number) => {
+      const of = { folder: join(folder, `${number}`), instance: `g${number}` };
+      const plans = createStreamPlans(deps, { ...subscriber, ...of });
+      watch.add(plans);
       return plans;
     });
     const opening = Promise.all(all.map((plans) => plans.open(signal)));
-    const removedIn = new Map<string, number>();
-    const concurrencyOf = (plan: unknown) => (plan as RoutePlan | undefined)?.revisions.r1?.concurrency ?? 0;
-    const tooEarly: string[] = [];
-    let settlements = 0;
-    const watch = async (asked: PlanServer, turn: number) => {
-      const then = wanted(feed);
-      const { kind } = await asked.settled("routes", feed.number(), 500, signal);
-      if (kind !== "settled") return;
-      settlements++;
-      const connected = new Set(asked.subscribers().map(({ instance }) => instance));
-      for (const [index, plans] of all.entries())
-        for (const name of names) {
-          const before = concurrencyOf(then.get(keyOf(name)));
-          const now = concurrencyOf(plans.get(keyOf(name)));
-          // What it holds is no older than what was asked about; what it does not hold was gone then, or went later.
-          const isInEffect = now === 0 ? before === 0 || (removedIn.get(name) ?? 0) > turn : now >= (before || turn);
-          if (connected.has(`g${index + 1}`) && !isInEffect) tooEarly.push(`${index + 1} ${name} ${before} ${now}`);
-        }
-    };
     for (let turn = 1; turn <= 300; turn++) {
       const name = names[random.below(names.length)]!;
       const dice = random.below(100);
-      if (dice < 50) {
-        feed.put(name, turn, dice < 5 ? "x".repeat(300_000) : "");
-        void watch(server, turn);
-      } else if (dice < 60) {
+      if (dice < 50) feed.put(name, turn, dice < 5 ? "x".repeat(300_000) : "");
+      else if (dice < 60) {
         feed.remove(name);
-        removedIn.set(name, turn);
-        void watch(server, turn);
+        watch.removed(turn, name);
       } else if (dice < 65) feed.elsewhere();
       else if (dice < 75) network.cutOne();
       else if (dice < 77) {
         await server.close();
         if (dice === 76) {
-          for (const gone of names) removedIn.set(gone, turn);
           feed.restart(`store-${turn}`);
+          watch.removed(turn, ...names);
         }
         server = createPlanServer({ ...deps, feed }, { address: "control" });
         await server.open(signal);
       } else await clock.advance(random.below(60));
+      if (dice < 60) void watch.settles(server, turn);
     }
-    // Reading the copy on disk takes real time, in which simulated time must go on.
-    let isOpen = false;
-    void opening.then(() => {
-      isOpen = true;
-    });
-    while (!isOpen) await clock.advance(100);
+    await advanceUntil(clock, opening);
     await clock.advance(5_000);
     for (const plans of all) assert.deepEqual(held(plans), wanted(feed));
-    assert.deepEqual(stepsBack, []);
-    assert.deepEqual(tooEarly, []);
-    assert.ok(settlements > 50, `${settlements}`);
-    assert.deepEqual(
-      server
-        .subscribers()
-        .map(({ instance }) => instance)
-        .sort(),
-      ["g1", "g2", "g3"],
-    );
-    let isClosed = false;
-    void Promise.all(all.map((plans) => plans.close())).then(() => {
-      isClosed = true;
-    });
-    while (!isClosed) await clock.advance(100);
+    assert.deepEqual([watch.stepsBack, watch.tooEarly], [[], []]);
+    assert.ok(watch.settlements > 50, `${watch.settlements}`);
+    const instances = server.subscribers().map(({ instance }) => instance);
+    assert.deepEqual(instances.sort(), ["g1", "g2", "g3"]);
+    await advanceUntil(clock, Promise.all(all.map((plans) => plans.close())));
     assert.deepEqual(server.subscribers(), []);
     await server.close();
   });

@@ -8,14 +8,14 @@ import { createSimulatedNetwork } from "#base/link/simulated-network.ts";
 import { createLog } from "#base/log.ts";
 import { createSeededRandom } from "#base/random.ts";
 import { SimulatedClock } from "#base/simulated-clock.ts";
-import { type PlanChange, planEvents, planRequests, type RoutePlan } from "#contract/plan/plan.ts";
+import { type PlanChange, planEvents, planQuestions, planRequests, type RoutePlan } from "#contract/plan/plan.ts";
 import type { TypeOf } from "#contract/shape.ts";
 import { plansConformance, routePlanOf } from "#ports/plans/conformance.ts";
 import { createStreamPlans } from "./driver.ts";
 
 type Subscribe = TypeOf<typeof planRequests.subscribe.request>;
 type Emit = <K extends keyof typeof planEvents>(name: K, value: TypeOf<(typeof planEvents)[K]>) => void;
-const SIDES = { asks: {}, hears: {}, serves: planRequests, emits: planEvents };
+const SIDES = { asks: planQuestions, hears: {}, serves: planRequests, emits: planEvents };
 const put = (name: string, concurrency = 20): PlanChange => ({
   kind: "put",
   key: `acme/shop/${name}`,
@@ -31,6 +31,7 @@ function createStage(folder: string) {
   const lines: { level: string; message: string; key?: string }[] = [];
   const log = createLog({ clock, write: (line) => lines.push(JSON.parse(line)) }, { level: "info" });
   let emit: Emit = () => {};
+  let ask = (): Promise<{ number: number }> => Promise.reject(new Error("nobody has subscribed"));
   const stage = {
     clock,
     network,
@@ -40,6 +41,7 @@ function createStage(folder: string) {
     number: 0,
     answer: (_request: Subscribe): void => {},
     emit: ((name, value) => emit(name, value)) as Emit,
+    barrier: () => ask(),
     snapshot: (number: number, entries: PlanChange[], done = true) =>
       stage.emit("snapshot", { store: stage.store, number, entries, done }),
     listen: () =>
@@ -49,6 +51,7 @@ function createStage(folder: string) {
             subscribe(request) {
               asked.push(request);
               emit = (name, value) => messages.emit(name, value);
+              ask = () => messages.ask("barrier", {}, 1_000);
               clock.after(0, () => stage.answer(request));
               return { store: stage.store, number: stage.number, resumed: request.after > 0 };
             },
@@ -155,6 +158,27 @@ test("it resumes from its number, and after a gap it asks for everything", async
     [...plans.entries()].map(([key]) => key),
     ["acme/shop/c"],
   );
+  await plans.close();
+});
+
+test("a barrier is answered with what is in effect: all that was sent before it, and nothing by parts", async (t) => {
+  const stage = createStage(temporary(t));
+  await stage.listen();
+  const plans = stage.plans();
+  stage.answer = () => stage.snapshot(5, [put("a")]);
+  void plans.open(signal);
+  await stage.until(() => plans.ready);
+  const answers: number[] = [];
+  const ask = () => void stage.barrier().then(({ number }) => answers.push(number));
+  ask();
+  stage.emit("changes", { from: 5, number: 7, entries: [put("b")] });
+  ask();
+  stage.snapshot(9, [put("c")], false);
+  ask();
+  stage.snapshot(9, [put("d")]);
+  ask();
+  await stage.clock.advance(20);
+  assert.deepEqual(answers, [5, 7, 7, 9]);
   await plans.close();
 });
 
