@@ -46,7 +46,7 @@ export async function benchHops(): Promise<Row[]> {
   const telemetry = { open: async () => {}, close: async () => {}, add: () => {}, dropped: 0 };
   const ref = { tenant: "default", app: "bench", function: "hello", revision: "r1" };
   const revision = new RevisionDispatch(ref, PLAN.revisions.r1!, PLAN.policy);
-  const sandbox = new HeldSandbox("s1", "nowhere", 1, 100);
+  const sandbox = new HeldSandbox("s1", "nowhere", 100);
   sandbox.state = "ready";
   revision.list(sandbox);
   const meters = new Meters({ metrics: createMetrics(), telemetry, inFlight: () => 0, revisions: () => [revision] });

@@ -111,10 +111,3 @@ export const agentEvents = Object.freeze({
   bundles: object({ digests: list(text(80)) }),
 });
 export type AgentEvents = { [K in keyof typeof agentEvents]: TypeOf<(typeof agentEvents)[K]> };
-
-/** A slot, once acquired, is data: whoever holds it can send the invocation (DESIGN section 2, Ownership). */
-export interface Slot {
-  readonly address: string;
-  readonly epoch: number;
-  readonly slot: number;
-}

@@ -15,13 +15,15 @@ export interface Backoff {
 export function createBackoff(random: Random, options: BackoffOptions): Backoff {
   let attempts = 0;
   return {
-    next() {
-      const ceiling = Math.min(options.maximumMs, options.firstMs * 2 ** attempts);
-      attempts++;
-      return ceiling / 2 + (random.next() * ceiling) / 2;
-    },
+    next: () => backoffMs(random, options, attempts++),
     reset() {
       attempts = 0;
     },
   };
+}
+
+/** The wait after so many earlier failures, for those who count them themselves. */
+export function backoffMs(random: Random, options: BackoffOptions, failures: number): number {
+  const ceiling = Math.min(options.maximumMs, options.firstMs * 2 ** failures);
+  return ceiling / 2 + (random.next() * ceiling) / 2;
 }

@@ -1,4 +1,4 @@
-import { createBackoff } from "#base/backoff.ts";
+import { backoffMs } from "#base/backoff.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 import type { Network } from "#base/link/link.ts";
 import type { Log } from "#base/log.ts";
@@ -16,8 +16,7 @@ import { HeldSandbox } from "./held-sandbox.ts";
 import type { RevisionDispatch } from "./revision-dispatch.ts";
 
 /** A failed start is not repeated for at least this long, doubling up to the maximum. */
-const FIRST_PAUSE_MS = 200;
-const LONGEST_PAUSE_MS = 10_000;
+const RETRY = { firstMs: 200, maximumMs: 10_000 };
 /** For the agent to say why a guest that hung up is gone. */
 const CAUSE_MS = 500;
 /** Time for the data stream's greeting. */
@@ -42,10 +41,7 @@ export interface ColdStartEvents {
   openStream(sandbox: HeldSandbox): DataStream;
 }
 
-interface Expected {
-  readonly sandbox: HeldSandbox;
-  settle(outcome: { kind: "ready"; event: AgentEvents["ready"] } | { kind: "failed" | "gone"; failure: Failure }): void;
-}
+type StartOutcome = { readonly kind: "ready" } | { readonly kind: "failed" | "gone"; readonly failure: Failure };
 
 /**
  * Starts sandboxes: the way from "the queue needs one" to "it has slots".
@@ -59,7 +55,8 @@ export class ColdStarts {
   readonly #agent: AgentClient;
   readonly #options: ColdStartOptions;
   readonly #events: ColdStartEvents;
-  readonly #expected = new Map<string, Expected>();
+  /** By sandbox: who waits for what the agent says of it. */
+  readonly #expected = new Map<string, (outcome: StartOutcome) => void>();
   readonly #places: Semaphore;
   readonly #closed = new AbortController();
 
@@ -98,30 +95,30 @@ export class ColdStarts {
 
   /** One that lived before this owner did, or was being started under an older link. */
   adopt(revision: RevisionDispatch, view: SandboxView): void {
-    const sandbox = new HeldSandbox(view.sandbox, view.address, this.#options.epoch, revision.plan.concurrency);
+    const sandbox = new HeldSandbox(view.sandbox, view.address, revision.plan.concurrency);
     this.#hold(revision, sandbox);
     revision.starting++;
-    const known = view.state === "ready" ? Promise.resolve(0) : this.#readiness(sandbox);
+    const known = view.state === "ready" ? Promise.resolve() : this.#readiness(sandbox);
     void this.#finish(revision, sandbox, known, this.#deps.clock.monotonic());
   }
 
   onReady(event: AgentEvents["ready"]): void {
-    this.#expected.get(event.sandbox)?.settle({ kind: "ready", event });
+    this.#expected.get(event.sandbox)?.({ kind: "ready" });
   }
 
   onFailed(event: AgentEvents["failed"]): void {
-    this.#expected.get(event.sandbox)?.settle({ kind: "failed", failure: event.failure });
+    this.#expected.get(event.sandbox)?.({ kind: "failed", failure: event.failure });
   }
 
   onGone(event: AgentEvents["gone"]): void {
     const failure = event.failure ?? { code: "start-failed" as const, message: `the sandbox is gone: ${event.cause}` };
-    this.#expected.get(event.sandbox)?.settle({ kind: "gone", failure });
+    this.#expected.get(event.sandbox)?.({ kind: "gone", failure });
   }
 
   /** The agent's link is gone: what it was to tell may never come. Sandboxes it lists again are adopted. */
   onAway(): void {
-    for (const expected of [...this.#expected.values()]) {
-      expected.settle({
+    for (const settle of [...this.#expected.values()]) {
+      settle({
         kind: "gone",
         failure: { code: "unavailable", message: "the agent went away during the start" },
       });
@@ -158,7 +155,7 @@ export class ColdStarts {
     }
     const ready = this.#readiness(sandbox);
     this.#agent.load(sandbox.id, revision.ref).catch((error) => {
-      this.#expected.get(sandbox.id)?.settle({ kind: "gone", failure: toFailure(error) });
+      this.#expected.get(sandbox.id)?.({ kind: "gone", failure: toFailure(error) });
     });
     await this.#finish(revision, sandbox, ready, begun);
   }
@@ -175,7 +172,7 @@ export class ColdStarts {
 
   async #acquire(revision: RevisionDispatch): Promise<HeldSandbox> {
     const acquired = await this.#agent.acquire(revision.ref);
-    const sandbox = new HeldSandbox(acquired.sandbox, acquired.address, this.#options.epoch, revision.plan.concurrency);
+    const sandbox = new HeldSandbox(acquired.sandbox, acquired.address, revision.plan.concurrency);
     this.#hold(revision, sandbox);
     return sandbox;
   }
@@ -186,12 +183,7 @@ export class ColdStarts {
   }
 
   /** The data stream is greeted while the code loads. */
-  async #finish(
-    revision: RevisionDispatch,
-    sandbox: HeldSandbox,
-    ready: Promise<number>,
-    begun: number,
-  ): Promise<void> {
+  async #finish(revision: RevisionDispatch, sandbox: HeldSandbox, ready: Promise<void>, begun: number): Promise<void> {
     // A sandbox whose init failed before has its stream already.
     const connected = sandbox.stream === null ? this.#connect(sandbox) : Promise.resolve();
     try {
@@ -224,7 +216,7 @@ export class ColdStarts {
   }
 
   /** Why a guest hung up the agent knows best, and says over another link, perhaps a moment later. */
-  async #afterCause(ready: Promise<number>, error: unknown): Promise<never> {
+  async #afterCause(ready: Promise<void>, error: unknown): Promise<never> {
     await Promise.race([ready, sleep(this.#deps.clock, CAUSE_MS)]);
     throw error;
   }
@@ -247,11 +239,7 @@ export class ColdStarts {
   }
 
   #failed(revision: RevisionDispatch, failure: Failure): void {
-    const backoff = createBackoff(this.#deps.random, {
-      firstMs: FIRST_PAUSE_MS * 2 ** Math.min(revision.failures, 6),
-      maximumMs: LONGEST_PAUSE_MS,
-    });
-    const pauseMs = backoff.next();
+    const pauseMs = backoffMs(this.#deps.random, RETRY, revision.failures);
     revision.failures++;
     revision.lastFailure = failure;
     const until = this.#deps.clock.monotonic() + pauseMs;
@@ -273,20 +261,20 @@ export class ColdStarts {
     });
   }
 
-  /** Milliseconds of loading and initialising. @throws StartError */
-  #readiness(sandbox: HeldSandbox): Promise<number> {
+  /** Until the agent says that it is ready. @throws StartError */
+  #readiness(sandbox: HeldSandbox): Promise<void> {
     const { clock } = this.#deps;
     return new Promise((resolve, reject) => {
       const timer = clock.after(READY_MS, () =>
         settle({ kind: "gone", failure: { code: "start-failed", message: `not ready within ${READY_MS} ms` } }),
       );
-      const settle: Expected["settle"] = (outcome) => {
+      const settle = (outcome: StartOutcome) => {
         clock.cancel(timer);
         this.#expected.delete(sandbox.id);
-        if (outcome.kind === "ready") resolve(outcome.event.loadMs + outcome.event.initMs);
+        if (outcome.kind === "ready") resolve();
         else reject(new StartError(outcome.kind, outcome.failure));
       };
-      this.#expected.set(sandbox.id, { sandbox, settle });
+      this.#expected.set(sandbox.id, settle);
     });
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "#base/clock.ts";
-import type { GoneCause, Slot } from "#contract/agent/link.ts";
+import type { GoneCause } from "#contract/agent/link.ts";
 import type { Failure } from "#contract/errors.ts";
 import type { DataStream } from "./data-stream.ts";
 
@@ -20,7 +20,6 @@ export type HeldState = "starting" | "loaded" | "ready" | "draining" | "gone";
 export class HeldSandbox {
   readonly id: string;
   readonly address: string;
-  readonly epoch: number;
   state: HeldState = "starting";
   stream: DataStream | null = null;
   /** Why the agent was asked to remove it: asked again when the agent was away. */
@@ -40,10 +39,9 @@ export class HeldSandbox {
   #cause: Failure | undefined;
   readonly #awaiting: (() => void)[] = [];
 
-  constructor(id: string, address: string, epoch: number, concurrency: number) {
+  constructor(id: string, address: string, concurrency: number) {
     this.id = id;
     this.address = address;
-    this.epoch = epoch;
     this.concurrency = concurrency;
     for (let slot = concurrency - 1; slot >= 0; slot--) this.#free.push(slot);
   }
@@ -91,10 +89,5 @@ export class HeldSandbox {
     };
     const timer = clock.after(withinMs, once);
     this.#awaiting.push(once);
-  }
-
-  /** A slot as data, for another gateway to send to. */
-  describe(slot: number): Slot {
-    return { address: this.address, epoch: this.epoch, slot };
   }
 }

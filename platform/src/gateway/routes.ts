@@ -49,10 +49,6 @@ export class Routes {
     this.#dropTriggers(functionKey(plan));
   }
 
-  get size(): number {
-    return this.#urls.size;
-  }
-
   /** `path` is the request's path as it came, without the query. */
   find(method: string, host: string, path: string): Found {
     return path.startsWith("/fn/") ? this.#findUrl(path) : this.#findTrigger(method, host, path);

@@ -7,8 +7,6 @@ import type { Frame, LinkKind } from "#contract/link/frame.ts";
 export interface Link {
   /** Never blocks; after close it does nothing. `body` must not be changed afterwards. */
   send(type: number, flags: number, stream: number, head: string, body: Uint8Array | null): void;
-  /** Writes what waits now instead of at the end of the turn. */
-  flush(): void;
   /** Bytes that the other side has not taken yet. */
   readonly buffered: number;
   readonly closed: boolean;

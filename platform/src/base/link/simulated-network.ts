@@ -123,10 +123,10 @@ class SimulatedLink implements Link {
     this.#writer.append(type, flags, stream, head, body);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    queueMicrotask(() => this.flush());
+    queueMicrotask(() => this.#flush());
   }
 
-  flush(): void {
+  #flush(): void {
     this.#scheduled = false;
     if (this.#closed || this.#writer.bytes === 0) return;
     const bytes = Buffer.concat(this.#writer.take());
@@ -143,7 +143,7 @@ class SimulatedLink implements Link {
 
   close(reason?: Error): void {
     if (this.#closed) return;
-    this.flush();
+    this.#flush();
     this.#later(() => this.#peer?.end(undefined));
     this.end(reason);
   }

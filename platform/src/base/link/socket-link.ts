@@ -18,7 +18,7 @@ export class SocketLink implements Link {
   readonly #handlers: LinkHandlers;
   readonly #reader: FrameReader;
   readonly #writer = new FrameWriter();
-  readonly #flush = () => this.flush();
+  readonly #write = () => this.#flush();
   #scheduled = false;
   #closed = false;
   #error: Error | undefined;
@@ -43,10 +43,10 @@ export class SocketLink implements Link {
     this.#writer.append(type, flags, stream, head, body);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(this.#flush);
+    setImmediate(this.#write);
   }
 
-  flush(): void {
+  #flush(): void {
     this.#scheduled = false;
     if (this.#closed || this.#writer.bytes === 0) return;
     const pieces = this.#writer.take();
@@ -70,7 +70,7 @@ export class SocketLink implements Link {
   close(reason?: Error): void {
     if (this.#closed) return;
     this.#error ??= reason;
-    this.flush();
+    this.#flush();
     this.#socket.destroySoon();
     // A peer that reads nothing must not hold it open.
     setTimeout(() => this.#socket.destroy(), LINGER_MS).unref();
