@@ -1,20 +1,20 @@
-import { ERRORS, type ErrorCode } from "#contract/errors.ts";
+import type { ErrorCode } from "#contract/errors.ts";
+import { PROBLEM_MEDIA_TYPE, problemDetails } from "#contract/problem.ts";
 
 /** Header values: what is not printable ASCII would not survive everywhere. */
 const UNPRINTABLE = /[^\x20-\x7e]+/g;
 const LONGEST_MESSAGE = 512;
 
-/** The body of an answer that is an error of the catalogue (RFC 9457). */
+/** The body of an answer that is an error of the catalogue. */
 export function problemText(code: ErrorCode, message: string, invocation?: string): string {
-  const { status, meaning } = ERRORS[code];
-  return JSON.stringify({ type: `docs/errors.md#${code}`, title: meaning, status, code, detail: message, invocation });
+  return JSON.stringify({ ...problemDetails(code, message), invocation });
 }
 
 /** Name, value, name, value: what every such answer carries. */
 export function problemHeaders(code: ErrorCode, message: string, body: string): string[] {
   return [
     "Content-Type",
-    "application/problem+json",
+    PROBLEM_MEDIA_TYPE,
     "Content-Length",
     String(Buffer.byteLength(body)),
     "Colibri-Error-Code",

@@ -1,6 +1,7 @@
 import type { TSchema } from "typebox";
 import { ProblemSchema } from "#contract/api/resources.ts";
 import { type Operation, ROUTES, type Route } from "#contract/api/routes.ts";
+import { PROBLEM_MEDIA_TYPE } from "#contract/problem.ts";
 
 type Json = Record<string, unknown>;
 
@@ -65,7 +66,7 @@ function answerOf({ answer, summary }: Route): Json {
 
 const PROBLEM = {
   description: "What was wrong, where, and what would be right.",
-  content: { "application/problem+json": { schema: ProblemSchema } },
+  content: { [PROBLEM_MEDIA_TYPE]: { schema: ProblemSchema } },
 };
 
 /** Puts named schemas, found at any depth, aside, and references in their place. */

@@ -1,14 +1,14 @@
 import type { Problem } from "#contract/api/resources.ts";
-import { ERRORS, type ErrorCode, PlatformError } from "#contract/errors.ts";
+import { type ErrorCode, PlatformError } from "#contract/errors.ts";
+import { PROBLEM_MEDIA_TYPE, problemDetails } from "#contract/problem.ts";
 
-export const PROBLEM_TYPE = "application/problem+json; charset=utf-8";
+export const PROBLEM_TYPE = `${PROBLEM_MEDIA_TYPE}; charset=utf-8`;
 
 type FieldErrors = NonNullable<Problem["errors"]>;
 
 export function problemOf(code: ErrorCode, detail: string, requestId: string, errors?: FieldErrors): Problem {
-  const { status, meaning } = ERRORS[code];
   const fields = errors === undefined || errors.length === 0 ? {} : { errors };
-  return { type: `docs/errors.md#${code}`, title: meaning, status, code, detail, ...fields, requestId };
+  return { ...problemDetails(code, detail), ...fields, requestId };
 }
 
 /** A request that does not match its schema. */
