@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { findProgram } from "#base/program.ts";
 import type { Context } from "../context.ts";
 import { type Finding, fail, info, ok, warn } from "./finding.ts";
 
@@ -42,7 +41,7 @@ export async function checkNpm(env: Env): Promise<Finding> {
 
 /** crun, runc and runsc run containers; this version does not use them yet. */
 export function checkContainerRuntimes(env: Env): Finding {
-  const found = ["crun", "runc", "runsc"].flatMap((name) => findProgram(name, env) ?? []);
+  const found = ["crun", "runc", "runsc"].flatMap((name) => findProgram(name, env.PATH ?? "") ?? []);
   return info("OCI runtimes", found.length > 0 ? found.join(", ") : "none of crun, runc, runsc");
 }
 
@@ -53,19 +52,5 @@ async function outputOf(name: string, args: readonly string[], env: Env): Promis
     return stdout;
   } catch {
     return undefined;
-  }
-}
-
-export function findProgram(name: string, env: Env): string | undefined {
-  const folders = (env.PATH ?? "").split(delimiter).filter((folder) => folder !== "");
-  return folders.map((folder) => join(folder, name)).find(isExecutable);
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }

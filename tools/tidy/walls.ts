@@ -56,7 +56,7 @@ const ZONES: Zone[] = [
   { name: "testing", folder: "guest/testing/", may: ["base", "link", "contract"] },
   { name: "bundle", folder: "guest/bundle", may: [] },
   { name: "guest", folder: "guest/", may: [], testsMay: ["base", "link", "contract", "testing", "bundle"] },
-  { name: "cli", folder: "cli/", may: ["contract", "archive", "main", "package.json"] },
+  { name: "cli", folder: "cli/", may: ["base", "contract", "archive", "main", "package.json"] },
   { name: "sdk", folder: "sdk/", may: ["contract"] },
   { name: "console", folder: "console/", may: ["contract"] },
   { name: "tools", folder: "tools/", may: ["contract", "package.json"] },

@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
+import { findProgram } from "#base/program.ts";
 import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
 
 /** The runtimes of this host. */
@@ -56,8 +55,7 @@ export function createRuntimes(found: readonly FoundRuntime[]): Runtimes {
  * shim would not work in a guest's bare environment.
  */
 async function findPython(searchPath: string): Promise<{ path: string; version: string } | undefined> {
-  const folders = searchPath.split(delimiter).filter((folder) => folder !== "");
-  const path = folders.map((folder) => join(folder, "python3")).find(isExecutable);
+  const path = findProgram("python3", searchPath);
   if (path === undefined) return undefined;
   try {
     const { stdout } = await promisify(execFile)(path, ["-c", PYTHON_TELLS], { timeout: PYTHON_ANSWERS_MS });
@@ -65,15 +63,6 @@ async function findPython(searchPath: string): Promise<{ path: string; version: 
     return executable !== "" && isNewEnough(version) ? { path: executable, version } : undefined;
   } catch {
     return undefined;
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
   }
 }
 
