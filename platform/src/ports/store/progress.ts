@@ -1,24 +1,60 @@
-import { type FunctionState, mainRevision } from "#domain/function/function.ts";
-import type { DeploymentPhase, FunctionProgress, FunctionRelease, NewDeployment, NewEvent } from "./deployment.ts";
+import type { Digest } from "#contract/digest.ts";
+import type {
+  DeploymentPhase,
+  DeploymentState,
+  FunctionProgress,
+  Idempotency,
+  KnownDeployment,
+  NewDeployment,
+  NewEvent,
+  Progress,
+} from "./deployment.ts";
 import { EVENTS_CUT } from "./limits.ts";
 
-/** Rules that every driver shares, so that drivers differ in how they keep things only. */
+/** A deployment's course, decided here for all drivers, so that they differ in how they keep things only. */
 
 export function hasEnded(state: DeploymentPhase): boolean {
   return state === "done" || state === "failed";
 }
 
-/** Only what was released can be done, and it can't fail any more. */
-export function mayBecome(from: DeploymentPhase, to: DeploymentPhase | undefined): boolean {
+export function newDeployment(tenant: string, wanted: NewDeployment): DeploymentState {
+  const { id, app, request, warnings, createdAtMs } = wanted;
+  const functions = Object.keys(request.functions).map((name) => ({ function: name, state: "queued" as const }));
+  return { tenant, id, app, state: "queued", attempts: 0, request, functions, warnings, createdAtMs };
+}
+
+export function firstEvents({ createdAtMs }: NewDeployment): NewEvent[] {
+  return [{ atMs: createdAtMs, kind: "state", text: "queued" }];
+}
+
+/** `request`: what the deployment that has the key was asked with. */
+export function knownBy(asked: Idempotency, deployment: DeploymentState, request: string | undefined): KnownDeployment {
+  return request === asked.request ? { kind: "repeated", deployment } : { kind: "mismatch", id: deployment.id };
+}
+
+/** Undefined: it can't go on so. Only what was released can be done, and it can't fail any more. */
+export function advanced(state: DeploymentState, progress: Progress): DeploymentState | undefined {
+  if (!mayBecome(state.state, progress.state)) return undefined;
+  return {
+    ...state,
+    state: progress.state ?? state.state,
+    attempts: progress.attempts ?? state.attempts,
+    functions: mergeProgress(state.functions, progress.functions),
+    ...(progress.state !== undefined && hasEnded(progress.state) ? { finishedAtMs: progress.atMs } : {}),
+  };
+}
+
+function mayBecome(from: DeploymentPhase, to: DeploymentPhase | undefined): boolean {
   if (hasEnded(from)) return false;
   return to === undefined || (from === "released") === (to === "done");
 }
 
-export function initialProgress(deployment: NewDeployment): FunctionProgress[] {
-  return Object.keys(deployment.request.functions).map((name) => ({ function: name, state: "queued" as const }));
+/** As a release leaves it, with what became of each function. */
+export function released(state: DeploymentState, results: readonly FunctionProgress[]): DeploymentState {
+  return { ...state, state: "released", functions: mergeProgress(state.functions, results) };
 }
 
-export function mergeProgress(
+function mergeProgress(
   before: readonly FunctionProgress[],
   changed: readonly FunctionProgress[] = [],
 ): FunctionProgress[] {
@@ -46,18 +82,10 @@ export function keptEvents(
   return kept;
 }
 
-/** Whether a function still is what a release was decided on. */
-export function isAsDecided(current: FunctionState | undefined, from: string | undefined): boolean {
-  return current === undefined ? from === undefined : from === mainRevision(current.live);
-}
-
-/** What a released function's entry says; `revision` is the number that the store gave. */
-export function releasedProgress(release: FunctionRelease, revision: string): FunctionProgress {
-  const entry = { function: release.function, state: "done" as const, revision };
-  if (release.kind !== "revision") return { ...entry, change: release.kind };
-  return { ...entry, change: release.change, bundle: release.content.bundle };
-}
-
-export function removedProgress(name: string): FunctionProgress {
-  return { function: name, state: "done", change: "removed" };
+/** Blobs that these deployments need. A request was admitted with digests only, which its schema can say of text alone. */
+export function digestsOf(deployments: readonly DeploymentState[]): Digest[] {
+  return deployments.flatMap(({ request, functions }) => [
+    ...Object.values(request.functions).map((wanted) => wanted.source as Digest),
+    ...functions.flatMap((entry) => (entry.bundle?.digest as Digest | undefined) ?? []),
+  ]);
 }

@@ -1,14 +1,13 @@
 import {
+  advanced,
+  firstEvents,
   hasEnded,
   type Idempotency,
-  initialProgress,
   type KnownDeployment,
   keptEvents,
-  mayBecome,
-  mergeProgress,
-  type NewDeployment,
+  knownBy,
   type NewEvent,
-  type Progress,
+  newDeployment,
   type StoreLimits,
 } from "#ports/store/index.ts";
 import type { Synchronous } from "./driver.ts";
@@ -31,11 +30,11 @@ export function createDeployments(tables: Tables, limits: StoreLimits): Methods 
     createDeployment(tenant, wanted) {
       const known = wanted.idempotency && knownDeployment(tables, tenant, wanted.idempotency);
       if (known !== undefined) return known;
-      const row = newRow(tenant, wanted);
-      tables.deployments.set(key(tenant, wanted.id), row);
+      const deployment = newDeployment(tenant, wanted);
+      tables.deployments.set(key(tenant, wanted.id), { ...deployment, idempotency: wanted.idempotency });
       forgetEnded(tables, limits, tenant, wanted.app);
-      appendEvents(tables, limits, tenant, wanted.id, [{ atMs: wanted.createdAtMs, kind: "state", text: "queued" }]);
-      return { kind: "created", deployment: withoutKey(row) };
+      appendEvents(tables, limits, tenant, wanted.id, firstEvents(wanted));
+      return { kind: "created", deployment };
     },
     deployment(tenant, id) {
       const found = tables.deployments.get(key(tenant, id));
@@ -57,8 +56,9 @@ export function createDeployments(tables: Tables, limits: StoreLimits): Methods 
     },
     progress(tenant, id, progress) {
       const row = tables.deployments.get(key(tenant, id));
-      if (row === undefined || !mayBecome(row.state, progress.state)) return false;
-      tables.deployments.set(key(tenant, id), progressed(row, progress));
+      const after = row && advanced(row, progress);
+      if (after === undefined) return false;
+      tables.deployments.set(key(tenant, id), { ...row, ...after });
       appendEvents(tables, limits, tenant, id, progress.events ?? []);
       return true;
     },
@@ -87,25 +87,7 @@ export function withoutKey({ idempotency: _, ...deployment }: DeploymentRow): Om
 
 function knownDeployment(tables: Tables, tenant: string, asked: Idempotency): KnownDeployment | undefined {
   const known = below(tables.deployments, tenant).find((row) => row.idempotency?.key === asked.key);
-  if (known === undefined) return undefined;
-  if (known.idempotency?.request !== asked.request) return { kind: "mismatch", id: known.id };
-  return { kind: "repeated", deployment: withoutKey(known) };
-}
-
-function newRow(tenant: string, wanted: NewDeployment): DeploymentRow {
-  const { id, app, request, warnings, createdAtMs, idempotency } = wanted;
-  const functions = initialProgress(wanted);
-  return { tenant, id, app, request, warnings, createdAtMs, idempotency, functions, state: "queued", attempts: 0 };
-}
-
-function progressed(row: DeploymentRow, progress: Progress): DeploymentRow {
-  return {
-    ...row,
-    state: progress.state ?? row.state,
-    attempts: progress.attempts ?? row.attempts,
-    functions: mergeProgress(row.functions, progress.functions),
-    ...(progress.state !== undefined && hasEnded(progress.state) ? { finishedAtMs: progress.atMs } : {}),
-  };
+  return known && knownBy(asked, withoutKey(known), known.idempotency?.request);
 }
 
 /** Keeps the newest ended deployments of an app. */

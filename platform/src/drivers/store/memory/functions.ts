@@ -1,9 +1,9 @@
 import { claimKey } from "#contract/config/triggers.ts";
 import { revisionNumber } from "#domain/function/function.ts";
-import type { AppState, HeldClaim, NamePage } from "#ports/store/index.ts";
+import { type AppState, decideDeletion, digestsOf, heldClaim, type NamePage } from "#ports/store/index.ts";
 import type { Synchronous } from "./driver.ts";
 import type { Plans } from "./plans.ts";
-import { below, compare, type HeldRow, key, type Tables } from "./schema.ts";
+import { below, compare, key, type Tables } from "./schema.ts";
 
 type Methods = Pick<
   Synchronous,
@@ -41,11 +41,9 @@ export function createFunctions(tables: Tables, plans: Plans): Methods {
     function: (tenant, app, name) => tables.functions.get(key(tenant, app, name)),
     functions: (tenant, app, page) => paged(below(tables.functions, tenant, app), (row) => row.function, page),
     deleteFunction(tenant, app, name, expected) {
-      const found = tables.functions.get(key(tenant, app, name));
-      if (found === undefined) return "absent";
-      if (expected !== undefined && expected !== found.version) return "changed";
-      removeFunction(tables, plans, tenant, app, name);
-      return "deleted";
+      const decided = decideDeletion(tables.functions.get(key(tenant, app, name))?.version, expected);
+      if (decided === "deleted") removeFunction(tables, plans, tenant, app, name);
+      return decided;
     },
     revision: (tenant, app, name, revision) => tables.revisions.get(key(tenant, app, name, revision)),
     revisions(tenant, app, name, page) {
@@ -61,16 +59,9 @@ export function createFunctions(tables: Tables, plans: Plans): Methods {
     referencedDigests(tenant) {
       const revisions = below(tables.revisions, tenant).flatMap((row) => [row.source, row.bundle.digest]);
       const jobs = below(tables.deployments, tenant).filter((row) => row.finishedAtMs === undefined);
-      const sources = jobs.flatMap((row) => Object.values(row.request.functions).map((wanted) => wanted.source));
-      const bundles = jobs.flatMap((row) => row.functions.flatMap((entry) => entry.bundle?.digest ?? []));
-      return [...new Set([...revisions, ...sources, ...bundles])] as `sha256:${string}`[];
+      return [...new Set([...revisions, ...digestsOf(jobs)])];
     },
   };
-}
-
-export function heldClaim(row: HeldRow, tenant: string): HeldClaim {
-  const { claim } = row;
-  return row.tenant === tenant ? { claim, holder: { app: row.app, function: row.function } } : { claim };
 }
 
 export function newestFirst(a: { revision: string }, b: { revision: string }): number {

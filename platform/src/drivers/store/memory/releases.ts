@@ -1,21 +1,25 @@
 import { claimKey } from "#contract/config/triggers.ts";
-import { type FunctionPolicy, revisionName } from "#domain/function/function.ts";
+import { type FunctionPolicy, type FunctionState, revisionName } from "#domain/function/function.ts";
 import { claimsOf } from "#domain/function/triggers.ts";
 import {
+  type ClaimHolder,
+  changingIn,
+  claimsWanted,
+  decideRelease,
   type FunctionProgress,
   type FunctionRelease,
-  hasEnded,
-  isAsDecided,
-  mergeProgress,
   type Release,
-  type ReleaseOutcome,
+  released,
+  releasedBefore,
+  releasedFunction,
   releasedProgress,
   removedProgress,
+  revisionsToForget,
   type StoreLimits,
 } from "#ports/store/index.ts";
 import { withoutKey } from "./deployments.ts";
 import type { Synchronous } from "./driver.ts";
-import { heldClaim, newestFirst, removeClaims, removeFunction } from "./functions.ts";
+import { newestFirst, removeClaims, removeFunction } from "./functions.ts";
 import type { Plans } from "./plans.ts";
 import { below, key, type Tables } from "./schema.ts";
 
@@ -24,69 +28,34 @@ export function createReleases(tables: Tables, limits: StoreLimits, plans: Plans
     release(tenant, release) {
       const row = tables.deployments.get(key(tenant, release.deployment));
       if (row === undefined) return { kind: "absent" };
-      if (hasEnded(row.state)) return { kind: "ended", deployment: withoutKey(row) };
-      if (row.state === "released") return { kind: "released", deployment: withoutKey(row) };
-      const removed = functionsToRemove(tables, tenant, release);
-      const refusal = changedSince(tables, tenant, release) ?? claimedBy(tables, tenant, release, removed);
-      if (refusal !== undefined) return refusal;
+      const before = releasedBefore(withoutKey(row));
+      if (before !== undefined) return before;
+      const decided = decideRelease(
+        tenant,
+        release,
+        functionsOf(tables, tenant, release.app),
+        holders(tables, release),
+      );
+      if (decided.kind !== "accepted") return decided;
 
       touchApp(tables, tenant, release);
-      for (const name of removed) removeFunction(tables, plans, tenant, release.app, name);
-      // Claims may pass from one function to another, so all are given up before any is taken.
-      for (const one of release.functions)
-        if (one.kind !== "unchanged") removeClaims(tables, tenant, release.app, one.function);
+      for (const name of decided.removed) removeFunction(tables, plans, tenant, release.app, name);
+      for (const one of changingIn(release)) removeClaims(tables, tenant, release.app, one.function);
       const changed = release.functions.map((one) => releaseFunction(tables, limits, plans, tenant, release, one));
 
-      const functions = mergeProgress(row.functions, [...changed, ...removed.map(removedProgress)]);
-      const released = { ...row, functions, state: "released" as const };
-      tables.deployments.set(key(tenant, row.id), released);
-      return { kind: "released", deployment: withoutKey(released) };
+      const deployment = released(withoutKey(row), [...changed, ...decided.removed.map(removedProgress)]);
+      tables.deployments.set(key(tenant, row.id), { ...row, ...deployment });
+      return { kind: "released", deployment };
     },
   };
 }
 
-function functionsToRemove(tables: Tables, tenant: string, release: Release): string[] {
-  if (!release.prune) return [];
-  const named = new Set(release.functions.map((one) => one.function));
-  const all = below(tables.functions, tenant, release.app).map((found) => found.function);
-  return all.filter((name) => !named.has(name)).sort();
+function functionsOf(tables: Tables, tenant: string, app: string): Map<string, FunctionState> {
+  return new Map(below(tables.functions, tenant, app).map((found) => [found.function, found]));
 }
 
-function changedSince(tables: Tables, tenant: string, release: Release): ReleaseOutcome | undefined {
-  const other = release.functions.find(
-    (one) => !isAsDecided(tables.functions.get(key(tenant, release.app, one.function)), one.from),
-  );
-  return other && { kind: "changed", function: other.function };
-}
-
-function claimedBy(
-  tables: Tables,
-  tenant: string,
-  release: Release,
-  removed: readonly string[],
-): ReleaseOutcome | undefined {
-  const givenUp = new Set([
-    ...release.functions.filter((one) => one.kind !== "unchanged").map((one) => one.function),
-    ...removed,
-  ]);
-  const taken = new Map<string, string>();
-  for (const one of release.functions) {
-    if (one.kind === "unchanged") continue;
-    for (const claim of claimsOf(one.policy)) {
-      const row = tables.claims.get(claimKey(claim));
-      const ours = row?.tenant === tenant && row.app === release.app && givenUp.has(row.function);
-      if (row !== undefined && !ours) return { kind: "claimed", function: one.function, held: heldClaim(row, tenant) };
-      const other = taken.get(claimKey(claim));
-      if (other !== undefined)
-        return {
-          kind: "claimed",
-          function: one.function,
-          held: { claim, holder: { app: release.app, function: other } },
-        };
-      taken.set(claimKey(claim), one.function);
-    }
-  }
-  return undefined;
+function holders(tables: Tables, release: Release): ClaimHolder[] {
+  return claimsWanted(release).flatMap((claim) => tables.claims.get(claimKey(claim)) ?? []);
 }
 
 function touchApp(tables: Tables, tenant: string, { app, atMs }: Release): void {
@@ -107,12 +76,11 @@ function releaseFunction(
   const current = tables.functions.get(at);
   const revision = one.kind === "policy" ? one.from : addRevision(tables, plans, tenant, app, one, atMs);
   const version = plans.changed("routes", tenant, app, one.function, "");
-  const live = one.kind === "policy" ? current!.live : [{ revision, weight: 100 }];
-  const createdAtMs = current?.createdAtMs ?? atMs;
   const of = { tenant, app, function: one.function };
-  tables.functions.set(at, { ...of, version, live, policy: one.policy, createdAtMs, updatedAtMs: atMs });
+  const state = releasedFunction(of, current, one, { revision, version, atMs });
+  tables.functions.set(at, state);
   takeClaims(tables, tenant, app, one.function, one.policy);
-  forgetRevisions(tables, limits, plans, tenant, app, one.function);
+  forgetRevisions(tables, limits, plans, state);
   return releasedProgress(one, revision);
 }
 
@@ -137,18 +105,11 @@ function takeClaims(tables: Tables, tenant: string, app: string, name: string, p
   for (const claim of claimsOf(policy)) tables.claims.set(claimKey(claim), { claim, tenant, app, function: name });
 }
 
-function forgetRevisions(
-  tables: Tables,
-  limits: StoreLimits,
-  plans: Plans,
-  tenant: string,
-  app: string,
-  name: string,
-): void {
-  const live = new Set(tables.functions.get(key(tenant, app, name))?.live.map((share) => share.revision));
-  const old = below(tables.revisions, tenant, app, name).sort(newestFirst).slice(limits.revisions);
-  for (const { revision } of old) {
-    if (live.has(revision)) continue;
+function forgetRevisions(tables: Tables, limits: StoreLimits, plans: Plans, state: FunctionState): void {
+  const { tenant, app, function: name, live } = state;
+  const revisions = below(tables.revisions, tenant, app, name).sort(newestFirst);
+  const names = revisions.map((row) => row.revision);
+  for (const revision of revisionsToForget(names, live, limits.revisions)) {
     tables.revisions.delete(key(tenant, app, name, revision));
     plans.changed("launches", tenant, app, name, revision, "removed");
   }

@@ -1,7 +1,6 @@
 import type { PlanTopic } from "#contract/plan/plan.ts";
 import type { FunctionState, RevisionState } from "#domain/function/function.ts";
-import type { Claim } from "#domain/function/triggers.ts";
-import type { AppState, DeploymentState, Idempotency, StoredEvent } from "#ports/store/index.ts";
+import type { AppState, ClaimHolder, DeploymentState, Idempotency, StoredEvent } from "#ports/store/index.ts";
 
 /** What the driver keeps, by the keys that the functions below make. */
 export interface Tables {
@@ -13,17 +12,10 @@ export interface Tables {
   /** The last revision number given to a function; outlives it. */
   readonly counters: Map<string, number>;
   readonly revisions: Map<string, RevisionState>;
-  readonly claims: Map<string, HeldRow>;
+  readonly claims: Map<string, ClaimHolder>;
   readonly deployments: Map<string, DeploymentRow>;
   readonly events: Map<string, StoredEvent[]>;
   readonly changes: Map<string, ChangeRow>;
-}
-
-export interface HeldRow {
-  readonly claim: Claim;
-  readonly tenant: string;
-  readonly app: string;
-  readonly function: string;
 }
 
 export interface DeploymentRow extends DeploymentState {

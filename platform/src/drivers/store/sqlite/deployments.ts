@@ -1,20 +1,21 @@
 import type { Kysely } from "kysely";
 import {
+  advanced,
   type CreateOutcome,
-  hasEnded,
+  type DeploymentState,
+  firstEvents,
   type Idempotency,
-  initialProgress,
   type KnownDeployment,
   keptEvents,
-  mayBecome,
-  mergeProgress,
+  knownBy,
   type NewDeployment,
   type NewEvent,
+  newDeployment,
   type Progress,
   type StoreLimits,
   type StoreMethods,
 } from "#ports/store/index.ts";
-import { deploymentOf, eventOf } from "./rows.ts";
+import { courseOf, deploymentOf, eventOf } from "./rows.ts";
 import type { Database, DeploymentRow } from "./schema.ts";
 
 type Methods = Pick<
@@ -94,11 +95,11 @@ async function create(
 ): Promise<CreateOutcome> {
   const known = wanted.idempotency && (await knownDeployment(tx, tenant, wanted.idempotency));
   if (known !== undefined) return known;
-  const row = newRow(tenant, wanted);
-  await tx.insertInto("deployments").values(row).execute();
+  const deployment = newDeployment(tenant, wanted);
+  await tx.insertInto("deployments").values(newRow(deployment, wanted.idempotency)).execute();
   await forgetEnded(tx, limits, tenant, wanted.app);
-  await appendEvents(tx, limits, tenant, wanted.id, [{ atMs: wanted.createdAtMs, kind: "state", text: "queued" }]);
-  return { kind: "created", deployment: deploymentOf(row) };
+  await appendEvents(tx, limits, tenant, wanted.id, firstEvents(wanted));
+  return { kind: "created", deployment };
 }
 
 async function knownDeployment(
@@ -111,25 +112,20 @@ async function knownDeployment(
     .selectAll()
     .where((where) => where.and({ tenant, idempotency_key: asked.key }))
     .executeTakeFirst();
-  if (row === undefined) return undefined;
-  if (row.idempotency_request !== asked.request) return { kind: "mismatch", id: row.id };
-  return { kind: "repeated", deployment: deploymentOf(row) };
+  return row && knownBy(asked, deploymentOf(row), row.idempotency_request ?? undefined);
 }
 
-function newRow(tenant: string, wanted: NewDeployment): DeploymentRow {
+function newRow(deployment: DeploymentState, idempotency: Idempotency | undefined): DeploymentRow {
   return {
-    tenant,
-    id: wanted.id,
-    app: wanted.app,
-    state: "queued",
-    attempts: 0,
-    request_json: JSON.stringify(wanted.request),
-    functions_json: JSON.stringify(initialProgress(wanted)),
-    warnings_json: JSON.stringify(wanted.warnings),
-    created_at_ms: wanted.createdAtMs,
-    finished_at_ms: null,
-    idempotency_key: wanted.idempotency?.key ?? null,
-    idempotency_request: wanted.idempotency?.request ?? null,
+    tenant: deployment.tenant,
+    id: deployment.id,
+    app: deployment.app,
+    ...courseOf(deployment),
+    request_json: JSON.stringify(deployment.request),
+    warnings_json: JSON.stringify(deployment.warnings),
+    created_at_ms: deployment.createdAtMs,
+    idempotency_key: idempotency?.key ?? null,
+    idempotency_request: idempotency?.request ?? null,
   };
 }
 
@@ -141,20 +137,20 @@ async function advance(
   progress: Progress,
 ): Promise<boolean> {
   const row = await rowOf(tx, tenant, id);
-  if (row === undefined || !mayBecome(row.state, progress.state)) return false;
-  const changed = {
-    state: progress.state ?? row.state,
-    attempts: progress.attempts ?? row.attempts,
-    functions_json: JSON.stringify(mergeProgress(JSON.parse(row.functions_json), progress.functions)),
-    finished_at_ms: progress.state !== undefined && hasEnded(progress.state) ? progress.atMs : null,
-  };
-  await tx
-    .updateTable("deployments")
-    .set(changed)
-    .where((where) => where.and({ tenant, id }))
-    .execute();
+  const after = row && advanced(deploymentOf(row), progress);
+  if (after === undefined) return false;
+  await saveCourse(tx, after);
   await appendEvents(tx, limits, tenant, id, progress.events ?? []);
   return true;
+}
+
+export async function saveCourse(tx: Kysely<Database>, deployment: DeploymentState): Promise<void> {
+  const { tenant, id } = deployment;
+  await tx
+    .updateTable("deployments")
+    .set(courseOf(deployment))
+    .where((where) => where.and({ tenant, id }))
+    .execute();
 }
 
 /** Keeps the newest ended deployments of an app. */

@@ -1,9 +1,19 @@
 import type { Kysely } from "kysely";
 import type { Digest } from "#contract/digest.ts";
+import type { FunctionRef } from "#contract/names.ts";
 import { revisionNumber } from "#domain/function/function.ts";
-import type { AppState, StoreLimits, StoreMethods } from "#ports/store/index.ts";
+import type { Claim } from "#domain/function/triggers.ts";
+import {
+  type AppState,
+  type ClaimHolder,
+  decideDeletion,
+  digestsOf,
+  heldClaim,
+  type StoreLimits,
+  type StoreMethods,
+} from "#ports/store/index.ts";
 import { planChanged } from "./plans.ts";
-import { deploymentOf, functionOf, heldClaimOf, revisionOf } from "./rows.ts";
+import { deploymentOf, functionOf, holderOf, revisionOf } from "./rows.ts";
 import type { AppRow, Database } from "./schema.ts";
 
 type Methods = Pick<
@@ -61,27 +71,28 @@ export function createFunctions(db: Kysely<Database>, limits: StoreLimits): Meth
       return (await wanted.orderBy("number", "desc").limit(page.limit).execute()).map(revisionOf);
     },
     async claimed(tenant, app, claims) {
-      if (claims.length === 0) return [];
-      const rows = await db
-        .selectFrom("claims")
-        .selectAll()
-        .where((where) => where.or(claims.map((claim) => where.and({ ...claim }))))
-        .where((where) => where.not(where.and({ tenant, app })))
-        .execute();
-      return rows.map((row) => heldClaimOf(row, tenant));
+      const holders = await holdersOf(db, claims);
+      return holders
+        .filter((held) => held.tenant !== tenant || held.app !== app)
+        .map((held) => heldClaim(held, tenant));
     },
     referencedDigests: (tenant) => db.transaction().execute((tx) => referencedDigests(tx, tenant)),
   };
 }
 
-export interface FunctionKey {
-  readonly tenant: string;
-  readonly app: string;
-  readonly function: string;
+/** Claim by claim: one statement with all of them would be deeper than SQLite takes. */
+export async function holdersOf(db: Kysely<Database>, claims: readonly Claim[]): Promise<ClaimHolder[]> {
+  const holders: ClaimHolder[] = [];
+  for (const claim of claims) {
+    const wanted = db.selectFrom("claims").selectAll();
+    const row = await wanted.where((where) => where.and({ ...claim })).executeTakeFirst();
+    if (row !== undefined) holders.push(holderOf(row));
+  }
+  return holders;
 }
 
 /** The function with all that is its own, but for its revision counter. */
-export async function removeFunction(tx: Kysely<Database>, limits: StoreLimits, of: FunctionKey): Promise<void> {
+export async function removeFunction(tx: Kysely<Database>, limits: StoreLimits, of: FunctionRef): Promise<void> {
   await tx
     .deleteFrom("functions")
     .where((where) => where.and(of))
@@ -97,7 +108,7 @@ export async function removeFunction(tx: Kysely<Database>, limits: StoreLimits, 
     await planChanged(tx, limits, { ...of, topic: "launches", revision: number }, "removed");
 }
 
-export async function removeClaims(tx: Kysely<Database>, of: FunctionKey): Promise<void> {
+export async function removeClaims(tx: Kysely<Database>, of: FunctionRef): Promise<void> {
   await tx
     .deleteFrom("claims")
     .where((where) => where.and(of))
@@ -107,7 +118,7 @@ export async function removeClaims(tx: Kysely<Database>, of: FunctionKey): Promi
 async function deleteFunction(
   tx: Kysely<Database>,
   limits: StoreLimits,
-  of: FunctionKey,
+  of: FunctionRef,
   expected: number | undefined,
 ): Promise<"deleted" | "absent" | "changed"> {
   const row = await tx
@@ -115,10 +126,9 @@ async function deleteFunction(
     .select("version")
     .where((where) => where.and(of))
     .executeTakeFirst();
-  if (row === undefined) return "absent";
-  if (expected !== undefined && row.version !== expected) return "changed";
-  await removeFunction(tx, limits, of);
-  return "deleted";
+  const decided = decideDeletion(row?.version, expected);
+  if (decided === "deleted") await removeFunction(tx, limits, of);
+  return decided;
 }
 
 async function deleteApp(tx: Kysely<Database>, limits: StoreLimits, tenant: string, app: string): Promise<boolean> {
@@ -145,13 +155,8 @@ async function referencedDigests(tx: Kysely<Database>, tenant: string): Promise<
     .where("tenant", "=", tenant)
     .where("finished_at_ms", "is", null)
     .execute();
-  const jobs = rows.map(deploymentOf);
-  const digests = [
-    ...revisions.flatMap((row) => [row.source, row.bundle_digest]),
-    ...jobs.flatMap((job) => Object.values(job.request.functions).map((wanted) => wanted.source)),
-    ...jobs.flatMap((job) => job.functions.flatMap((entry) => entry.bundle?.digest ?? [])),
-  ];
-  return [...new Set(digests)] as Digest[];
+  const kept = revisions.flatMap((row) => [row.source, row.bundle_digest] as Digest[]);
+  return [...new Set([...kept, ...digestsOf(rows.map(deploymentOf))])];
 }
 
 function selectApps(db: Kysely<Database>, tenant: string) {

@@ -1,9 +1,9 @@
 import type { Digest } from "#contract/digest.ts";
 import { type FunctionState, type RevisionState, revisionName } from "#domain/function/function.ts";
-import type { DeploymentState, HeldClaim, StoredEvent } from "#ports/store/index.ts";
+import type { ClaimHolder, DeploymentState, StoredEvent } from "#ports/store/index.ts";
 import type { ClaimRow, DeploymentRow, EventRow, FunctionRow, RevisionRow } from "./schema.ts";
 
-/** Rows into what the port speaks of. */
+/** Rows into what the port speaks of, and back where they change. */
 
 export function functionOf(row: FunctionRow): FunctionState {
   return {
@@ -15,6 +15,19 @@ export function functionOf(row: FunctionRow): FunctionState {
     policy: JSON.parse(row.policy_json),
     createdAtMs: row.created_at_ms,
     updatedAtMs: row.updated_at_ms,
+  };
+}
+
+export function functionRow(state: FunctionState): FunctionRow {
+  return {
+    tenant: state.tenant,
+    app: state.app,
+    function: state.function,
+    version: state.version,
+    live_json: JSON.stringify(state.live),
+    policy_json: JSON.stringify(state.policy),
+    created_at_ms: state.createdAtMs,
+    updated_at_ms: state.updatedAtMs,
   };
 }
 
@@ -46,13 +59,23 @@ export function deploymentOf(row: DeploymentRow): DeploymentState {
   };
 }
 
+/** What of a deployment changes on its way. */
+export function courseOf(
+  state: DeploymentState,
+): Pick<DeploymentRow, "state" | "attempts" | "functions_json" | "finished_at_ms"> {
+  return {
+    state: state.state,
+    attempts: state.attempts,
+    functions_json: JSON.stringify(state.functions),
+    finished_at_ms: state.finishedAtMs ?? null,
+  };
+}
+
 export function eventOf(row: EventRow): StoredEvent {
   const of = row.function === null ? {} : { function: row.function };
   return { number: row.number, atMs: row.at_ms, kind: row.kind, ...of, text: row.text };
 }
 
-/** Another tenant's holder is not named. */
-export function heldClaimOf(row: ClaimRow, tenant: string): HeldClaim {
-  const claim = { method: row.method, host: row.host, path: row.path };
-  return row.tenant === tenant ? { claim, holder: { app: row.app, function: row.function } } : { claim };
+export function holderOf({ method, host, path, ...of }: ClaimRow): ClaimHolder {
+  return { ...of, claim: { method, host, path } };
 }
