@@ -1,14 +1,14 @@
+import { CONFIG } from "#contract/api/fixture.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import type { Digest } from "#contract/digest.ts";
+import { splitConfig } from "#domain/function/function.ts";
 import type { FunctionRelease, Release, ReleaseOutcome, Store } from "./index.ts";
 
 /** Sample functions and deployments: what the suite, the bench and tests of control's parts put into a store. */
 
 export const POLICY: FunctionConfig["policy"] = {
-  scaling: { min: 0, max: 100, keepAliveMs: 300_000 },
-  queue: { length: 1_000, timeoutMs: 30_000 },
+  ...CONFIG.policy,
   limits: { bodyBytes: 100 },
-  triggers: [],
 };
 
 /** Not a digest of anything: sixty-four digits that differ with the text. */
@@ -20,17 +20,7 @@ export function content(name: string, version = "v1") {
   return {
     source: digest(`s ${name} ${version}`),
     bundle: { digest: digest(`b ${name} ${version}`), bytes: 1_000 },
-    config: {
-      runtime: "nodejs",
-      handler: "index.mjs",
-      memoryMiB: 128,
-      timeoutMs: 30_000,
-      initTimeoutMs: 10_000,
-      concurrency: 20,
-      execution: "loop" as const,
-      environment: { GREETING: "hello" },
-      build: { installScripts: [] },
-    },
+    config: { ...splitConfig(CONFIG).revision, environment: { GREETING: "hello" } },
   };
 }
 
