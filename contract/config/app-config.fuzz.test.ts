@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Check } from "typebox/value";
+import { createSeededRandom, type Random } from "#base/random.ts";
 import { FunctionConfigSchema } from "../api/resources.ts";
 import { type ParsedConfig, parseAppConfig } from "./app-config.ts";
 import { formatMistakes } from "./mistakes.ts";
@@ -93,30 +94,18 @@ const PIECES = [
   ...["runtime: python\n", "functions:\n", "scaling", "triggers: [{ http: /fn }]", "min: 9", "\n    memory: 1KiB\n"],
 ];
 
-type Random = (below: number) => number;
-
-function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
 function mutate(text: string, random: Random): string {
   let mutated = text;
-  for (let count = 1 + random(4); count > 0; count--) {
-    const from = random(mutated.length + 1);
-    const kind = random(3);
-    const to = kind === 0 ? from : from + random(12);
+  for (let count = 1 + random.below(4); count > 0; count--) {
+    const from = random.below(mutated.length + 1);
+    const kind = random.below(3);
+    const to = kind === 0 ? from : from + random.below(12);
     const piece =
       kind === 1
         ? ""
         : kind === 2
-          ? mutated.slice(random(mutated.length + 1)).slice(0, 40)
-          : PIECES[random(PIECES.length)]!;
+          ? mutated.slice(random.below(mutated.length + 1)).slice(0, 40)
+          : PIECES[random.below(PIECES.length)]!;
     mutated = mutated.slice(0, from) + piece + mutated.slice(to);
   }
   return mutated;
@@ -150,7 +139,7 @@ test("mutated files are read or refused with places", (context) => {
   const counts = { config: 0, mistakes: 0 };
   const until = Date.now() + RUN_MS;
   for (let seed = SEED; Date.now() < until; seed++) {
-    const text = mutate(START, randomFrom(seed));
+    const text = mutate(START, createSeededRandom(seed));
     try {
       counts[check(text, parse(text))]++;
     } catch (error) {
@@ -172,7 +161,7 @@ test("canary: the same files catch a parser that forgets ranges or places", () =
   };
   const caught = new Set<string>();
   for (let seed = 1; seed <= 300; seed++) {
-    const text = mutate(START, randomFrom(seed));
+    const text = mutate(START, createSeededRandom(seed));
     try {
       check(text, forgetful(text));
     } catch (error) {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { Check } from "typebox/value";
+import { CONFIG } from "../api/fixture.ts";
 import { FunctionConfigSchema } from "../api/resources.ts";
 import { type AppConfig, parseAppConfig } from "./app-config.ts";
 import { KEYS, type Key, placesOf } from "./keys.ts";
@@ -35,23 +36,7 @@ describe("colibri.yaml", () => {
       functions: {
         f: {
           source: "f",
-          config: {
-            runtime: "nodejs",
-            handler: "index.mjs",
-            memoryMiB: 128,
-            timeoutMs: 30_000,
-            initTimeoutMs: 10_000,
-            concurrency: 20,
-            execution: "loop",
-            environment: {},
-            build: { installScripts: [] },
-            policy: {
-              scaling: { min: 0, max: 100, keepAliveMs: 300_000 },
-              queue: { length: 1_000, timeoutMs: 30_000 },
-              limits: { bodyBytes: 104_857_600 },
-              triggers: [],
-            },
-          },
+          config: CONFIG,
         },
       },
     });

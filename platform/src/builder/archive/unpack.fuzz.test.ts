@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
+import { createSeededRandom, type Random } from "#base/random.ts";
 import type { Admission } from "./admission.ts";
 import { checksummed, inChunks, inTemporaryFolder, tarOf } from "./fixture.ts";
 import { ARCHIVE_LIMITS } from "./limits.ts";
@@ -37,20 +38,8 @@ const NAMES = [
 const TARGETS = ["..", "../..", "../../..", ".", "bin", "bin/..", "link", "../evil", "nowhere", "bin/run"];
 const TYPES = ["0", "1", "2", "3", "4", "5", "6", "7", "S", "x", "g", "L", "K", "\0", "V"];
 
-type Random = (below: number) => number;
-
-function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
 function anyOf<T>(random: Random, choices: readonly T[]): T {
-  return choices[random(choices.length)] as T;
+  return choices[random.below(choices.length)] as T;
 }
 
 /** Where the headers of a valid tar begin. */
@@ -68,7 +57,7 @@ const MUTATIONS: readonly ((tar: Buffer, headers: readonly number[], random: Ran
   (tar, headers, random) => field(tar, anyOf(random, headers), 157, 100, anyOf(random, TARGETS)),
   (tar, headers, random) => field(tar, anyOf(random, headers), 156, 1, anyOf(random, TYPES)),
   (tar, headers, random) =>
-    field(tar, anyOf(random, headers), 124, 12, `${random(2000).toString(8).padStart(11, "0")} `),
+    field(tar, anyOf(random, headers), 124, 12, `${random.below(2000).toString(8).padStart(11, "0")} `),
   (tar, headers, random) => {
     const header = anyOf(random, headers);
     field(tar, header, 156, 1, "2");
@@ -76,15 +65,15 @@ const MUTATIONS: readonly ((tar: Buffer, headers: readonly number[], random: Ran
   },
   (tar, headers, random) => {
     const header = anyOf(random, headers);
-    tar[header + random(512)] = random(256);
+    tar[header + random.below(512)] = random.below(256);
     return checksummed(tar, header);
   },
   (tar, _, random) => {
-    tar[random(tar.byteLength)] = random(256);
+    tar[random.below(tar.byteLength)] = random.below(256);
     return tar;
   },
-  (tar, _, random) => tar.subarray(0, random(tar.byteLength)),
-  (tar, _, random) => Buffer.concat([tar, tar.subarray(random(tar.byteLength))]),
+  (tar, _, random) => tar.subarray(0, random.below(tar.byteLength)),
+  (tar, _, random) => Buffer.concat([tar, tar.subarray(random.below(tar.byteLength))]),
   (tar, headers, random) => {
     const cut = anyOf(random, headers);
     return Buffer.concat([tar.subarray(0, cut), tar.subarray(anyOf(random, headers))]);
@@ -113,13 +102,13 @@ async function seedArchive(): Promise<Buffer> {
 function mutate(archive: Buffer, random: Random): Buffer {
   let tar: Buffer = Buffer.from(archive);
   const headers = headersOf(archive);
-  for (let count = 1 + random(4); count > 0; count--) {
+  for (let count = 1 + random.below(4); count > 0; count--) {
     const usable = headers.filter((header) => header + 512 <= tar.byteLength);
     if (usable.length > 0) tar = anyOf(random, MUTATIONS)(tar, usable, random);
   }
-  if (random(4) > 0) return tar;
+  if (random.below(4) > 0) return tar;
   const gzip = gzipSync(tar, { level: 1 });
-  if (random(2) === 0) gzip[random(gzip.byteLength)] = random(256);
+  if (random.below(2) === 0) gzip[random.below(gzip.byteLength)] = random.below(256);
   return gzip;
 }
 
@@ -161,7 +150,7 @@ test("mutated archives are unpacked into their folder or refused", async (contex
   for (let seed = SEED; Date.now() < until; seed++) {
     await inTemporaryFolder(async (world) => {
       try {
-        counts[await unpackIn(world, mutate(archive, randomFrom(seed)))] += 1;
+        counts[await unpackIn(world, mutate(archive, createSeededRandom(seed)))] += 1;
       } catch (error) {
         throw new Error(`FUZZ_SEED=${seed} replays this`, { cause: error });
       }
@@ -177,7 +166,7 @@ test("canary: the same archives catch an unpacker that believes what it reads", 
   for (let seed = 1; seed <= 3000 && caught.size < 2; seed++) {
     await inTemporaryFolder(async (world) => {
       try {
-        await unpackIn(world, mutate(archive, randomFrom(seed)), believing());
+        await unpackIn(world, mutate(archive, createSeededRandom(seed)), believing());
       } catch (error) {
         const what = (error as Error).message.split("\n")[0] ?? "";
         if (/outside|EEXIST/.test(what)) caught.add(/outside/.test(what) ? "outside" : "not an outcome");
