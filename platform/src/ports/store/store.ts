@@ -182,3 +182,17 @@ export const STORE_METHODS = [
 ] as const satisfies readonly (keyof Store)[];
 export type StoreMethod = (typeof STORE_METHODS)[number];
 export type StoreMethods = Pick<Store, StoreMethod>;
+export type StoreArguments<M extends StoreMethod> = Parameters<StoreMethods[M]>;
+export type StoreAnswer<M extends StoreMethod> = Awaited<ReturnType<StoreMethods[M]>>;
+
+/** A store's methods, every one of which asks `call`. */
+export function passOn(
+  call: <M extends StoreMethod>(method: M, args: StoreArguments<M>) => Promise<StoreAnswer<M>>,
+): StoreMethods {
+  const passed = STORE_METHODS.map((method) => [
+    method,
+    (...args: StoreArguments<typeof method>) => call(method, args),
+  ]);
+  // Which name goes with which function is lost on the way through a list.
+  return Object.fromEntries(passed) as StoreMethods;
+}

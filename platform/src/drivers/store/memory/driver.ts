@@ -1,11 +1,12 @@
 import { PlatformError } from "#contract/errors.ts";
 import {
+  passOn,
   STORE_LIMITS,
-  STORE_METHODS,
   type Store,
+  type StoreAnswer,
+  type StoreArguments,
   type StoreLimits,
   type StoreMethod,
-  type StoreMethods,
 } from "#ports/store/index.ts";
 import { createDeployments } from "./deployments.ts";
 import { createFunctions } from "./functions.ts";
@@ -39,16 +40,13 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     identity: () => ({ id: options.id, number: tables.number }),
   };
   let opened = false;
-  const call = async (method: StoreMethod, args: unknown[]): Promise<unknown> => {
+  const call = async <M extends StoreMethod>(method: M, args: StoreArguments<M>): Promise<StoreAnswer<M>> => {
     if (!opened) throw unavailable("The store is not open.");
     await options.before?.(method);
-    return structuredClone((methods[method] as (...args: unknown[]) => unknown)(...structuredClone(args)));
+    return structuredClone(methods[method](...structuredClone(args)));
   };
-  const passed = Object.fromEntries(
-    STORE_METHODS.map((method) => [method, (...args: unknown[]) => call(method, args)]),
-  ) as unknown as StoreMethods;
   return {
-    ...passed,
+    ...passOn(call),
     capabilities: { durable: false },
     async open(signal) {
       signal.throwIfAborted();
@@ -62,7 +60,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
 
 /** The port's methods, without waiting. */
 export type Synchronous = {
-  [M in StoreMethod]: (...args: Parameters<StoreMethods[M]>) => Awaited<ReturnType<StoreMethods[M]>>;
+  [M in StoreMethod]: (...args: StoreArguments<M>) => StoreAnswer<M>;
 };
 
 function unavailable(message: string): PlatformError {

@@ -4,12 +4,13 @@ import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { PlatformError } from "#contract/errors.ts";
 import {
+  passOn,
   STORE_LIMITS,
-  STORE_METHODS,
   type Store,
+  type StoreAnswer,
+  type StoreArguments,
   type StoreLimits,
   type StoreMethod,
-  type StoreMethods,
 } from "#ports/store/index.ts";
 import { errorOf, type FromWorker, failureOf, type ToWorker, type WorkerOptions } from "./protocol.ts";
 
@@ -28,11 +29,8 @@ export interface SqliteStoreOptions {
 
 export function createSqliteStore(deps: SqliteStoreDeps, options: SqliteStoreOptions): Store {
   const driver = new SqliteDriver(deps, options);
-  const methods = Object.fromEntries(
-    STORE_METHODS.map((method) => [method, (...args: unknown[]) => driver.call(method, args)]),
-  ) as unknown as StoreMethods;
   return {
-    ...methods,
+    ...passOn((method, args) => driver.call(method, args)),
     capabilities: { durable: true },
     open: (signal) => driver.open(signal),
     close: () => driver.close(),
@@ -78,13 +76,14 @@ class SqliteDriver {
     this.#worker = worker;
   }
 
-  call(method: StoreMethod, args: readonly unknown[]): Promise<unknown> {
+  call<M extends StoreMethod>(method: M, args: StoreArguments<M>): Promise<StoreAnswer<M>> {
     const worker = this.#worker;
     if (worker === undefined || this.#closing !== undefined)
       return Promise.reject(new PlatformError("store-unavailable", "The store is not open."));
     const call = ++this.#calls;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(call, { resolve, reject });
+      // The worker answers with what its method of that name gave.
+      this.#waiting.set(call, { resolve: (value) => resolve(value as StoreAnswer<M>), reject });
       worker.postMessage({ kind: "call", call, method, args } satisfies ToWorker);
     });
   }
