@@ -161,6 +161,22 @@ test("a torn last line is skipped, and what is written after it is not lost", as
   assert.equal(readFileSync(join(folder, "1.ndjson"), "utf8").split("\n").length, 4);
 });
 
+test("what is no line of a log is skipped", async (t) => {
+  const { logs, folder, texts } = createStage(t);
+  await logs.append([item(["whole"])]);
+  const line = JSON.parse(readFileSync(join(folder, "1.ndjson"), "utf8"));
+  const others = [
+    { at: line.at, text: "no more" },
+    { ...line, level: "loud" },
+    { ...line, invocation: 7 },
+    [],
+    null,
+    1,
+  ];
+  appendFileSync(join(folder, "1.ndjson"), others.map((other) => `${JSON.stringify(other)}\n`).join(""));
+  assert.deepEqual(await texts(), ["whole"]);
+});
+
 test("tail is found from the end, over files and blocks, torn ends and filters", async (t) => {
   const { logs, folder, texts, files } = createStage(t, { maximumFileBytes: 200_000, maximumFiles: 100 });
   const random = createSeededRandom(1);

@@ -6,7 +6,7 @@ import type { Log } from "#base/log.ts";
 import { type Operation, ROUTES, type Route } from "#contract/api/routes.ts";
 import { ERRORS, type ErrorCode, PlatformError } from "#contract/errors.ts";
 import { checkAccess, type Tokens } from "../access.ts";
-import type { Handler, Handlers } from "./handler.ts";
+import type { Call, Handler, Handlers } from "./handler.ts";
 import { createHostCheck } from "./hosts.ts";
 import { sendLines } from "./ndjson.ts";
 import { PROBLEM_TYPE, problemOf, problemOfError } from "./problem.ts";
@@ -46,7 +46,7 @@ export function createServer(deps: ServerDeps, options: ServerOptions): Server {
     frameworkErrors: (error, request, reply) => fail(deps, error, request, reply),
     clientErrorHandler: refuseMalformed,
   });
-  server.setValidatorCompiler(compileValidator as never);
+  server.setValidatorCompiler(compileValidator);
   server.setSerializerCompiler(() => (value) => JSON.stringify(value));
   server.setErrorHandler((error, request, reply) => fail(deps, error, request, reply));
   server.setNotFoundHandler((request, reply) => fail(deps, unknownAddress(request), request, reply));
@@ -75,8 +75,8 @@ function registerAll(scope: Server, deps: ServerDeps, wanted: (row: Route) => bo
   }
 }
 
-function register(scope: Server, deps: ServerDeps, operation: Operation, row: Route): void {
-  const handler = deps.handlers[operation] as unknown as Handler<"followDeployment">;
+function register<O extends Operation>(scope: Server, deps: ServerDeps, operation: O, row: Route): void {
+  const handler: Handler<O> = deps.handlers[operation];
   scope.route({
     method: row.method,
     url: row.path,
@@ -86,13 +86,19 @@ function register(scope: Server, deps: ServerDeps, operation: Operation, row: Ro
       const { params, query, body, headers } = request;
       const signal = AbortSignal.any([deps.closing, leaving(reply.raw)]);
       const call = { params, query, body: row.body === "stream" ? (body ?? request.raw) : body, headers, signal };
-      const answer = await handler(call as never);
+      // Its parts were checked with the row's schemas, which its type is made of.
+      const answer = await handler(call as Call<O>);
       reply.code(answer.status ?? row.status).headers(answer.headers ?? {});
-      if (row.answer === "application/x-ndjson") return stream(deps, request, reply, answer.body);
+      if (isAsyncIterable(answer.body)) return stream(deps, request, reply, answer.body);
       if (row.answer === "text/plain" && answer.headers?.["content-type"] === undefined) reply.type("text/plain");
-      return reply.send(reply.statusCode === 304 ? undefined : (answer.body as unknown));
+      return reply.send(reply.statusCode === 304 ? undefined : answer.body);
     },
   });
+}
+
+/** Only rows of lines have such a body. */
+function isAsyncIterable(body: unknown): body is AsyncIterable<unknown> {
+  return typeof body === "object" && body !== null && Symbol.asyncIterator in body;
 }
 
 /** Answers are not checked, and so not slowed down: tests hold them to the table. */

@@ -1,6 +1,8 @@
-import type { LogLine } from "#contract/api/resources.ts";
+import { Compile } from "typebox/compile";
+import { type LogLine, LogLineSchema } from "#contract/api/resources.ts";
 import type { LogsItem } from "#contract/report/report.ts";
-import { isObject } from "#contract/shape.ts";
+
+const LINE = Compile(LogLineSchema);
 
 /** Latest moment that a Date can hold. */
 const LAST_MOMENT_MS = 8.64e15;
@@ -35,9 +37,7 @@ export function missedLine(functionName: string, nowMs: number): LogLine {
 export function parseLine(text: string): LogLine | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return isObject(value) && typeof value.at === "string" && typeof value.text === "string"
-      ? (value as unknown as LogLine)
-      : undefined;
+    return LINE.Check(value) ? value : undefined;
   } catch {
     return undefined;
   }
