@@ -1,14 +1,13 @@
-import { join } from "node:path";
-import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { LogLine } from "#contract/api/resources.ts";
 import { PlatformError } from "#contract/errors.ts";
-import { type FunctionRef, functionKey, isName } from "#contract/names.ts";
+import type { FunctionRef } from "#contract/names.ts";
 import type { LogsItem } from "#contract/report/report.ts";
 import { linesOf } from "./function-logs/lines.ts";
 import { type LogQuery, LogReader } from "./function-logs/reader.ts";
-import { type LogLimits, LogWriter, OpenHandles } from "./function-logs/writer.ts";
+import type { LogLimits } from "./function-logs/writer.ts";
+import { LogWriters } from "./function-logs/writers.ts";
 
 export type { LogQuery } from "./function-logs/reader.ts";
 
@@ -34,27 +33,25 @@ export function createFunctionLogs(
   deps: { readonly clock: Clock; readonly log: Log },
   options: FunctionLogsOptions,
 ): FunctionLogs {
-  const writers = new Map<string, LogWriter>();
-  const handles = new OpenHandles(deps, options.maximumOpenFiles ?? 64);
+  const writers = new LogWriters(deps, { maximumOpenFiles: 64, ...options });
   const closing = new AbortController();
 
-  function writerOf(ref: FunctionRef): LogWriter {
-    const { tenant, app, function: name } = ref;
-    assert(isName(tenant) && isName(app) && isName(name), `not a function: ${functionKey(ref)}`);
-    const key = functionKey(ref);
-    let writer = writers.get(key);
-    if (writer === undefined) {
-      writer = new LogWriter(join(options.folder, tenant, app, name), options, handles);
-      writers.set(key, writer);
+  async function* read(ref: FunctionRef, query: LogQuery, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const { writer, give } = writers.take(ref);
+    // Whoever aborts may never ask for another line.
+    signal.addEventListener("abort", give);
+    try {
+      yield* new LogReader({ clock: deps.clock, writer }, { functionName: ref.function, query, signal }).lines();
+    } finally {
+      signal.removeEventListener("abort", give);
+      give();
     }
-    return writer;
   }
 
   return {
     async append(items) {
       const nowMs = deps.clock.now();
-      const appended = new Set(items.map((item) => writerOf(item).append(linesOf(item, nowMs))));
-      await Promise.all(appended);
+      await Promise.all(items.map((item) => writers.use(item, (writer) => writer.append(linesOf(item, nowMs)))));
     },
     read(ref, query, signal) {
       if (query.since !== undefined && Number.isNaN(Date.parse(query.since)))
@@ -62,14 +59,12 @@ export function createFunctionLogs(
           "request-invalid",
           `since: expected a time such as 2026-01-31T12:00:00Z, got ${query.since}`,
         );
-      const either = AbortSignal.any([signal, closing.signal]);
-      const reading = { functionName: ref.function, query, signal: either };
-      return new LogReader({ clock: deps.clock, writer: writerOf(ref) }, reading).lines();
+      return read(ref, query, AbortSignal.any([signal, closing.signal]));
     },
-    remove: (ref) => writerOf(ref).remove(),
+    remove: (ref) => writers.use(ref, (writer) => writer.remove()),
     async close() {
       closing.abort();
-      await Promise.all([...writers.values()].map((writer) => writer.release()));
+      await writers.close();
     },
   };
 }
