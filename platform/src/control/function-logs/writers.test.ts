@@ -57,11 +57,13 @@ test("giving twice takes nobody else's use away", (t) => {
 });
 
 test("one that was forgotten closes its file, and the next goes on behind it", async (t) => {
-  const { writers, folder } = createStage(t, 1);
+  const { writers, folder, seen } = createStage(t, 1);
   const names = ["a", "b", "a", "c", "a"];
   for (const [index, name] of names.entries())
     await writers.use(ref(name), (writer) => writer.append([`${name} ${index}\n`]));
   assert.equal(readFileSync(join(folder, "acme/shop/a/1.ndjson"), "utf8"), "a 0\na 2\na 4\n");
+  // Others that write nothing leave its file open, unless it is closed with its writer.
+  for (const name of ["d", "e"]) seen(name);
   await writers.close();
   const open = readdirSync("/proc/self/fd").flatMap((fd) => {
     try {
