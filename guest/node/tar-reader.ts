@@ -1,15 +1,21 @@
+import { BundleTree, TarError } from "./bundle-tree.ts";
+
 const BLOCK = 512;
 const FILE = "0";
+const HARD_LINK = "1";
+const LINK = "2";
 const FOLDER = "5";
 const PAX = "x";
 const PAX_GLOBAL = "g";
-/** A pax header only carries a path. */
+/** A pax header only carries a path and where a link leads. */
 const MAXIMUM_PAX = 64 * 1024;
-
-export class TarError extends Error {}
 
 export interface TarHandlers {
   folder(path: string): void;
+  /** A symbolic link, whose target is relative to its own folder and stays inside. */
+  link(path: string, target: string): void;
+  /** Another name of a file that was given before. */
+  hardLink(path: string, target: string): void;
   /** Opens a file of `size` bytes, whose `write`s follow, then `fileEnd`. */
   file(path: string, size: number, executable: boolean): void;
   write(bytes: Buffer): void;
@@ -23,15 +29,17 @@ type Phase =
   | { readonly kind: "end" };
 
 /**
- * Reads a plain tar (ustar, long paths in pax headers) piece by piece, holding one block. Only regular files and folders are
- * taken: @throws TarError for all else, and for paths that lead out.
+ * Reads a plain tar (ustar, long paths in pax headers) piece by piece, holding one block. Regular files, folders and links that
+ * stay inside are taken: @throws TarError for all else, and for paths that lead out.
  */
 export class TarReader {
   readonly #handlers: TarHandlers;
   #phase: Phase = { kind: "header" };
   #held: Buffer = Buffer.alloc(0);
   #pax: Buffer[] = [];
-  #longPath: string | undefined;
+  /** Of the entry that follows, from its pax header. */
+  #long: LongPaths = {};
+  readonly #tree = new BundleTree();
 
   constructor(handlers: TarHandlers) {
     this.#handlers = handlers;
@@ -76,19 +84,27 @@ export class TarReader {
       return;
     }
     const prefix = text(block, 345, 155);
-    const path = checkPath(
-      this.#longPath ?? (prefix === "" ? text(block, 0, 100) : `${prefix}/${text(block, 0, 100)}`),
-    );
-    this.#longPath = undefined;
-    if (type === FOLDER) {
-      this.#handlers.folder(path);
+    const name = this.#long.path ?? (prefix === "" ? text(block, 0, 100) : `${prefix}/${text(block, 0, 100)}`);
+    const target = this.#long.linkpath ?? text(block, 157, 100);
+    this.#long = {};
+    if (type !== FILE) {
+      if (size > 0) throw new TarError(`"${name}" in the bundle is no file and has content`);
+      this.#openOther(type, name, target);
       return;
     }
-    if (type !== FILE)
-      throw new TarError(`"${path}" in the bundle is a link or device; only files and folders are taken`);
-    this.#handlers.file(path, size, (Number.parseInt(text(block, 100, 8), 8) & 0o100) !== 0);
+    const executable = (Number.parseInt(text(block, 100, 8), 8) & 0o100) !== 0;
+    this.#handlers.file(this.#tree.file(name), size, executable);
     this.#phase = { kind: "file", left: size, padding };
     if (size === 0) this.#close();
+  }
+
+  #openOther(type: string, name: string, to: string): void {
+    if (type === FOLDER) return this.#handlers.folder(this.#tree.folder(name));
+    if (type !== LINK && type !== HARD_LINK)
+      throw new TarError(`"${name}" in the bundle is a device; only files, folders and links are taken`);
+    const { path, target } = type === LINK ? this.#tree.link(name, to) : this.#tree.hardLink(name, to);
+    if (type === LINK) this.#handlers.link(path, target);
+    else this.#handlers.hardLink(path, target);
   }
 
   #takeContent(bytes: Buffer): number {
@@ -112,7 +128,7 @@ export class TarReader {
 
   #close(): void {
     if (this.#phase.kind === "file") this.#handlers.fileEnd();
-    else this.#longPath = paxPath(Buffer.concat(this.#pax)) ?? this.#longPath;
+    else this.#long = { ...this.#long, ...longPaths(Buffer.concat(this.#pax)) };
     this.#phase = { kind: "header" };
   }
 }
@@ -130,23 +146,21 @@ function verifySum(block: Buffer): void {
     throw new TarError("the bundle is not a tar archive: a header's sum is wrong");
 }
 
-function checkPath(path: string): string {
-  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  if (path.startsWith("/") || path.includes("\\") || path.includes("\0") || parts.includes(".."))
-    throw new TarError(`"${path}" in the bundle leads out of its folder`);
-  return parts.join("/");
+interface LongPaths {
+  path?: string;
+  linkpath?: string;
 }
 
 /** Records of a pax header are `length key=value\n`. */
-function paxPath(bytes: Buffer): string | undefined {
-  let path: string | undefined;
+function longPaths(bytes: Buffer): LongPaths {
+  const found: LongPaths = {};
   for (let offset = 0; offset < bytes.length; ) {
     const length = Number.parseInt(bytes.toString("latin1", offset, offset + 10), 10);
     if (!(length > 0)) throw new TarError("a pax header in the bundle is broken");
     const record = bytes.toString("utf8", offset, offset + length - 1);
-    const field = record.slice(record.indexOf(" ") + 1);
-    if (field.startsWith("path=")) path = field.slice(5);
+    const [key, value] = record.slice(record.indexOf(" ") + 1).split(/=(.*)/s);
+    if (key === "path" || key === "linkpath") found[key] = value ?? "";
     offset += length;
   }
-  return path;
+  return found;
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, linkSync, mkdirSync, openSync, renameSync, rmSync, symlinkSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { TarReader } from "./tar-reader.ts";
 
@@ -27,9 +27,10 @@ export class Unpacker {
     mkdirSync(this.#aside, { recursive: true });
     this.#tar = new TarReader({
       folder: (path) => mkdirSync(join(this.#aside, path), { recursive: true }),
+      link: (path, target) => symlinkSync(target, this.#place(path)),
+      hardLink: (path, target) => linkSync(join(this.#aside, target), this.#place(path)),
       file: (path, _size, executable) => {
-        mkdirSync(dirname(join(this.#aside, path)), { recursive: true });
-        this.#file = openSync(join(this.#aside, path), "wx", executable ? 0o755 : 0o644);
+        this.#file = openSync(this.#place(path), "wx", executable ? 0o755 : 0o644);
       },
       write: (bytes) => writeAll(this.#file, bytes),
       fileEnd: () => this.#closeFile(),
@@ -69,6 +70,13 @@ export class Unpacker {
   abandon(): void {
     this.#closeFile();
     rmSync(this.#aside, { recursive: true, force: true });
+  }
+
+  /** Where the entry goes; the folders above it are there. */
+  #place(path: string): string {
+    const place = join(this.#aside, path);
+    mkdirSync(dirname(place), { recursive: true });
+    return place;
   }
 
   #closeFile(): void {

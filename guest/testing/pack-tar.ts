@@ -6,20 +6,21 @@ export interface TarEntry {
   readonly link?: string;
 }
 
-/** A plain tar as the builder makes it, without checks, so that hostile ones can be made too. Long paths get a pax header. */
+/** A plain tar as the builder makes it, without checks, so that hostile ones can be made too. What is long gets a pax header. */
 export function packTar(files: Files, more: readonly TarEntry[] = []): Buffer {
   const blocks: Buffer[] = [];
   for (const [path, content] of Object.entries(files)) {
     const body = Buffer.from(content);
-    if (Buffer.byteLength(path) > 100) blocks.push(...pax(path));
-    blocks.push(header(path, "0", body.length, ""), padded(body));
+    blocks.push(...pax("path", path), header(path, "0", body.length, ""), padded(body));
   }
-  for (const entry of more) blocks.push(header(entry.path, entry.type, 0, entry.link ?? ""));
+  for (const { path, type, link = "" } of more)
+    blocks.push(...pax("path", path), ...pax("linkpath", link), header(path, type, 0, link));
   return Buffer.concat([...blocks, Buffer.alloc(1024)]);
 }
 
-function pax(path: string): Buffer[] {
-  const field = ` path=${path}\n`;
+function pax(key: string, value: string): Buffer[] {
+  if (Buffer.byteLength(value) <= 100) return [];
+  const field = ` ${key}=${value}\n`;
   let length = Buffer.byteLength(field);
   length += String(length + String(length).length).length;
   const body = Buffer.from(`${length}${field}`);

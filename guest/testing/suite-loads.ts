@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import type { LoadOptions } from "./driven-control.ts";
 import type { DrivenFunction } from "./guest-driver.ts";
 import type { GuestSuite } from "./guest-suite.ts";
-import { packTar } from "./pack-tar.ts";
+import { packTar, type TarEntry } from "./pack-tar.ts";
 
 /** Loading: by mount and by bytes, the environment, and each way it fails. */
 export function loadTests(suite: GuestSuite): void {
@@ -82,8 +82,7 @@ export function loadTests(suite: GuestSuite): void {
       ...functions.echo.files,
       [`deep/${"d".repeat(90)}/${"f".repeat(120)}.txt`]: "x".repeat(200_000),
     });
-    const digest = `sha256:${createHash("sha256").update(tar).digest("hex")}`;
-    const code = { kind: "bytes", bytes: tar.length, digest } as const;
+    const code = { kind: "bytes", bytes: tar.length, digest: digestOf(tar) } as const;
     control.sendLoad(functions.echo.handler, "", { execution, code });
     control.sendCode(tar);
     assert.equal((await control.loaded()).kind, "loaded");
@@ -92,8 +91,75 @@ export function loadTests(suite: GuestSuite): void {
     assert.ok(existsSync(join(guest.folder, "code", "deep", "d".repeat(90), `${"f".repeat(120)}.txt`)));
   });
 
+  test("links of a bundle lead where they did, such as those of node_modules/.bin", async (t) => {
+    const guest = await suite.start(t);
+    const control = await guest.control();
+    const long = "l".repeat(120);
+    const tar = packTar({ ...functions.echo.files, "node_modules/tool/run.js": "run", [`${long}/run.js`]: "long" }, [
+      { path: "node_modules/.bin/tool", type: "2", link: "../tool/run.js" },
+      { path: "node_modules/.bin/again", type: "2", link: "tool" },
+      { path: "node_modules/.bin/long", type: "2", link: `../../${long}/run.js` },
+      { path: "hard/run.js", type: "1", link: "node_modules/tool/run.js" },
+    ]);
+    const code = { kind: "bytes", bytes: tar.length, digest: digestOf(tar) } as const;
+    control.sendLoad(functions.echo.handler, "", { execution, code });
+    control.sendCode(tar);
+    assert.equal((await control.loaded()).kind, "loaded");
+    const read = (path: string) => readFileSync(join(guest.folder, "code", path), "utf8");
+    assert.equal(read("node_modules/.bin/tool"), "run");
+    assert.equal(read("node_modules/.bin/again"), "run");
+    assert.equal(read("node_modules/.bin/long"), "long");
+    assert.equal(read("hard/run.js"), "run");
+    assert.equal(readlinkSync(join(guest.folder, "code/node_modules/.bin/tool")), "../tool/run.js");
+  });
+
+  /** What it says of it, or "" where it was loaded. */
+  async function refusal(t: Parameters<GuestSuite["start"]>[0], entries: readonly TarEntry[]): Promise<string> {
+    const guest = await suite.start(t);
+    const control = await guest.control();
+    const tar = packTar(functions.echo.files, entries);
+    const code = { kind: "bytes", bytes: tar.length, digest: digestOf(tar) } as const;
+    control.sendLoad(functions.echo.handler, "", { execution, code });
+    control.sendCode(tar);
+    const loaded = await control.loaded();
+    assert.deepEqual(
+      readdirSync(guest.folder).filter((name) => /code|escaped/.test(name)).length,
+      loaded.kind === "loaded" ? 1 : 0,
+    );
+    return loaded.kind === "failed" ? loaded.failed.error.message : "";
+  }
+
+  const link = (path: string, to: string): TarEntry => ({ path, type: "2", link: to });
+  const hard = (path: string, to: string): TarEntry => ({ path, type: "1", link: to });
+  const file = (path: string): TarEntry => ({ path, type: "0" });
+  const HOSTILE: Readonly<Record<string, readonly TarEntry[]>> = {
+    "a link to an absolute path": [link("link", "/etc/passwd")],
+    "a link out of the root": [link("link", "../escaped")],
+    "a link out from below": [link("a/b/link", "../../../escaped")],
+    "a link without a target": [link("link", "")],
+    "a link that goes up after a name": [link("a/link", "x/../../../escaped")],
+    "two links that lead out together": [link("a/up", ".."), link("out", "a/up/..")],
+    "a write through a link": [link("a", "."), file("a/escaped.txt")],
+    "a folder through a link": [link("a", "."), { path: "a/b/", type: "5" }],
+    "a folder over a link": [link("a", "."), { path: "a/", type: "5" }],
+    "a link through a link": [link("a", "."), link("a/b", "..")],
+    "a file over a link": [link("a", "b"), file("a")],
+    "a link over a file": [file("a"), link("a", "b")],
+    "a hard link over a file": [file("a"), file("b"), hard("a", "b")],
+    "a hard link to what is outside": [hard("a", "../../escaped")],
+    "a hard link to an absolute path": [hard("a", "/etc/passwd")],
+    "a hard link to nothing before it": [hard("a", "later"), file("later")],
+    "a hard link to a link": [link("a", "b"), hard("c", "a")],
+    "a hard link through a link": [file("x"), link("a", "."), hard("c", "a/x")],
+    "a device": [{ path: "a", type: "3" }],
+  };
+
+  test("hostile links, and what would be written through one, are refused and leave nothing", async (t) => {
+    for (const [name, entries] of Object.entries(HOSTILE))
+      assert.match(await refusal(t, entries), /link|twice|leaves|out of its folder|no file|something else|device/, name);
+  });
+
   test("bytes with another digest, or that lead out of the folder, are not loaded and leave nothing", async (t) => {
-    const digestOf = (tar: Buffer) => `sha256:${createHash("sha256").update(tar).digest("hex")}`;
     const good = packTar(functions.echo.files);
     const escaping = packTar({ ...functions.echo.files, "../escaped.txt": "x" });
     const link = packTar(functions.echo.files, [{ path: "link", type: "2", link: "/etc/passwd" }]);
@@ -117,4 +183,8 @@ export function loadTests(suite: GuestSuite): void {
       assert.ok(!existsSync(join(guest.folder, "escaped.txt")));
     }
   });
+}
+
+function digestOf(tar: Buffer): string {
+  return `sha256:${createHash("sha256").update(tar).digest("hex")}`;
 }
