@@ -4,6 +4,13 @@ const SLAB_BYTES = 64 * 1024;
 /** Bodies up to this size are copied next to their header; larger ones are passed on as they are. */
 const COPY_BYTES = 4 * 1024;
 
+/** What of a socket is needed to write to it. */
+interface CorkedSink {
+  cork(): void;
+  write(piece: Uint8Array): unknown;
+  uncork(): void;
+}
+
 /**
  * Collects frames and hands them over as few buffers. A slab is filled from front to back and never reused while somebody may
  * still hold a part of it, so what `take` returned may be written at leisure.
@@ -49,6 +56,18 @@ export class FrameWriter {
     this.#pieces = [];
     this.#bytes = 0;
     return pieces;
+  }
+
+  /** All that was appended, in one system call where the socket takes it. */
+  writeTo(socket: CorkedSink): void {
+    const pieces = this.take();
+    if (pieces.length === 1) {
+      socket.write(pieces[0]!);
+      return;
+    }
+    socket.cork();
+    for (const piece of pieces) socket.write(piece);
+    socket.uncork();
   }
 
   #cut(): void {

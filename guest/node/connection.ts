@@ -68,14 +68,7 @@ export class Connection {
     this.#scheduled = false;
     if (this.closed || this.#writer.bytes === 0) return;
     this.#handlers.beforeFlush?.();
-    const pieces = this.#writer.take();
-    if (pieces.length === 1) {
-      this.#socket.write(pieces[0]!);
-      return;
-    }
-    this.#socket.cork();
-    for (const piece of pieces) this.#socket.write(piece);
-    this.#socket.uncork();
+    this.#writer.writeTo(this.#socket);
   }
 
   /** Flushes, and calls back when the kernel has everything: at once, mostly. */

@@ -156,7 +156,11 @@ export function loadTests(suite: GuestSuite): void {
 
   test("hostile links, and what would be written through one, are refused and leave nothing", async (t) => {
     for (const [name, entries] of Object.entries(HOSTILE))
-      assert.match(await refusal(t, entries), /link|twice|leaves|out of its folder|no file|something else|device/, name);
+      assert.match(
+        await refusal(t, entries),
+        /link|twice|leaves|out of its folder|no file|something else|device/,
+        name,
+      );
   });
 
   test("bytes with another digest, or that lead out of the folder, are not loaded and leave nothing", async (t) => {

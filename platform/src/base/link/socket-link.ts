@@ -49,14 +49,7 @@ export class SocketLink implements Link {
   #flush(): void {
     this.#scheduled = false;
     if (this.#closed || this.#writer.bytes === 0) return;
-    const pieces = this.#writer.take();
-    if (pieces.length === 1) {
-      this.#socket.write(pieces[0]!);
-      return;
-    }
-    this.#socket.cork();
-    for (const piece of pieces) this.#socket.write(piece);
-    this.#socket.uncork();
+    this.#writer.writeTo(this.#socket);
   }
 
   get buffered(): number {
