@@ -1,16 +1,21 @@
-/** `npm run bench -- warm|start|hops [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
+/** `npm run bench -- warm|start|hops|ports [name] [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
+import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { benchHops } from "./hops.ts";
 import { checkoutRef, HERE } from "./lib/checkout.ts";
 import { machine, printTable, type Row, type Target } from "./lib/report.ts";
+import { benchPorts, PORTS } from "./ports.ts";
 import { benchStart } from "./start.ts";
 import { benchWarm } from "./warm.ts";
 
-const USAGE = `usage: npm run bench -- <warm|start|hops> [options]
+const BENCHES = ["warm", "start", "hops", "ports"] as const;
+
+const USAGE = `usage: npm run bench -- <warm|start|hops|ports> [options]
 
   warm    throughput and latency at 1, 32 and 128 connections, beside nginx and the handler called directly
   start   cold starts with an empty pool, beside a bare Node server
   hops    what our own code costs in each hop of the hot path, beside its budget
+  ports   each driver by the bench of its port: all, or the one named (${PORTS.join(", ")})
 
   --json            rows as JSON
   --against <ref>   measure that commit too, in alternation
@@ -30,13 +35,17 @@ async function main(): Promise<number> {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const bench = positionals[0];
-  if (values.help || (bench !== "warm" && bench !== "start" && bench !== "hops")) {
+  const [bench = "", port] = positionals;
+  if (values.help || !isBench(bench)) {
     console.error(USAGE);
     return values.help ? 0 : 2;
   }
-  if (bench === "hops") {
-    show(await benchHops(), values.json);
+  if (bench === "ports" && port !== undefined && !PORTS.includes(port)) {
+    console.error(`bench: no port "${port}" has a bench; there is ${PORTS.join(", ")}`);
+    return 2;
+  }
+  if (bench === "hops" || bench === "ports") {
+    show(bench === "hops" ? await benchHops() : await benchPorts(port, tmpdir()), values.json);
     return 0;
   }
   const other = values.against === undefined ? undefined : await checkoutRef(values.against);
@@ -52,6 +61,10 @@ async function main(): Promise<number> {
   } finally {
     await other?.close();
   }
+}
+
+function isBench(name: string): name is (typeof BENCHES)[number] {
+  return (BENCHES as readonly string[]).includes(name);
 }
 
 function show(rows: readonly Row[], json: boolean): void {
