@@ -50,7 +50,7 @@ function report(error: unknown, context: Context): ExitCode {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is looked for
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
-export function renderFailure(error: CliError, { stderr, env }: Pick<Context, "stderr" | "env">): string {
+function renderFailure(error: CliError, { stderr, env }: Pick<Context, "stderr" | "env">): string {
   const style = createStyle(stderr, env);
   const indented = (text: string): string => text.replace(CONTROL, "?").replace(/\n(?=[^\n])/g, "\n  ");
   const hints = error.hints.map((hint) => `  ${style("dim", indented(hint))}\n`);

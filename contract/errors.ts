@@ -334,10 +334,6 @@ export class PlatformError extends Error {
     this.code = code;
     this.details = options.details ?? {};
   }
-
-  get definition(): ErrorDefinition {
-    return ERRORS[this.code];
-  }
 }
 
 /** What crosses a process in place of an error. */

@@ -5,7 +5,7 @@ import { type Result, Runner } from "./check/run.ts";
 import { listFiles, ROOT } from "./tree.ts";
 
 /** The exit code: 0 only if nothing failed. */
-export async function check(root: string, args: string[]): Promise<number> {
+async function check(root: string, args: string[]): Promise<number> {
   const plan = planSteps(args, testFilesIn(listFiles(root)));
   if (plan.kind === "refused") {
     console.error(plan.message);

@@ -15,6 +15,7 @@ import { checkNames } from "./tidy/names.ts";
 import { checkPackages, PACKAGES } from "./tidy/packages.ts";
 import { checkSize } from "./tidy/size.ts";
 import { type File, type Finding, importsOf, scan } from "./tidy/source.ts";
+import { checkUnused } from "./tidy/unused.ts";
 import { checkWalls } from "./tidy/walls.ts";
 import { listFiles } from "./tree.ts";
 
@@ -126,7 +127,8 @@ test("walls: a guest carries its link and the errors, nothing else of the contra
 });
 
 test("walls: cli and tools do not reach into the platform, domain does no I/O", () => {
-  refuses(checkWalls, "cli/a.ts", know("#base/b.ts"), /cli must not import base/);
+  accepts(checkWalls, "cli/a.ts", load("#base/b.ts"));
+  refuses(checkWalls, "cli/a.ts", know("#domain/b.ts"), /cli must not import domain/);
   refuses(checkWalls, "tools/a.ts", know("#platform/main/b.ts"), /tools must not import main/);
   refuses(checkWalls, "platform/src/domain/a.ts", load("node:fs"), /domain does no I\/O/);
   refuses(checkWalls, "platform/src/extras/a.ts", "", /no wall is drawn/);
@@ -310,12 +312,72 @@ test("dead: files nothing leads to, those that only keep each other included", (
     "cli/d.ts": 'import "./c.ts"; // cli/e.ts',
     "cli/e.ts": "",
     "cli/f.ts": "",
-    "cli/f.test.ts": 'import "./f.ts";',
+    "cli/f.test.ts": 'import "./f.ts"; assert.equal(name, "g.ts");',
+    "cli/g.ts": "",
   });
   assert.deepEqual(
     checkDead(files).map(({ path }) => path),
-    ["cli/c.ts", "cli/d.ts", "cli/e.ts"],
+    ["cli/c.ts", "cli/d.ts", "cli/e.ts", "cli/g.ts"],
   );
+});
+
+test("unused: values nobody imports, types nobody names", () => {
+  const check = (text: string, user: string): string[] =>
+    checkUnused(tree({ "cli/a.ts": text, "cli/b.test.ts": user })).map(({ line, message }) => `${line}: ${message}`);
+  const nobody = [/^2: nothing imports "f"/];
+  const text = "\nexport async function f() {}\n";
+  for (const user of [
+    "",
+    'import { f } from "./c.ts";',
+    'import { g } from "./a.ts";',
+    'import type { g as f } from "./a.ts"; f();',
+  ])
+    for (const [index, message] of check(text, user).entries()) assert.match(message, nobody[index]!, user);
+  assert.equal(check(text, "").length, 1);
+  for (const user of [
+    'import { f } from "./a.ts";',
+    'import { g, type f as h } from "./a.ts";',
+    'export * from "./a.ts";',
+    'import * as a from "#cli/a.ts";',
+    'const { f } = await import("./a.ts");',
+  ])
+    assert.deepEqual(check(text, user), [], user);
+  assert.match(check("export interface Lonely {}\n", "")[0] ?? "", /nothing names the type "Lonely"/);
+  assert.deepEqual(check("export interface Known {}\nfunction g(known: Known) {}\n", ""), []);
+});
+
+test("unused: members nobody names, in classes and interfaces", () => {
+  const check = (member: string, user: string): number =>
+    checkUnused(
+      tree({
+        "cli/a.ts": `class A {\n  ${member}\n}\ninterface B {\n  b(): void;\n}\n`,
+        "cli/c.test.ts": `x.b();\n${user}`,
+      }),
+    ).length;
+  for (const member of [
+    "m(): void {}",
+    "get m() {",
+    "readonly m: string;",
+    "static m = 1;",
+    "async *m() {",
+    "m?: number;",
+  ]) {
+    assert.equal(check(member, ""), 1, member);
+    assert.equal(check(member, "m(); n = m; f(a, m) // a.m"), 1, member);
+    for (const user of [
+      "a.m;",
+      "a?.m()",
+      "a\n  .m()",
+      "const { m } = a;",
+      "f({ m: 1 })",
+      "const { n, m = 2 } = a;",
+      'a["m"];',
+    ])
+      assert.equal(check(member, user), 0, `${member} ${user}`);
+  }
+  assert.equal(check("override m(): void {}", ""), 0);
+  assert.equal(check("toJSON() {}", ""), 0);
+  assert.equal(check("constructor() {}", ""), 0);
 });
 
 test("links: files, folders and headings", () => {

@@ -12,12 +12,13 @@ import { checkNames } from "./tidy/names.ts";
 import { checkPackages } from "./tidy/packages.ts";
 import { checkSize } from "./tidy/size.ts";
 import type { File, Finding } from "./tidy/source.ts";
+import { checkUnused } from "./tidy/unused.ts";
 import { checkWalls } from "./tidy/walls.ts";
 import { git, listFiles, ROOT } from "./tree.ts";
 
 type Check = (files: File[]) => Finding[];
 
-export const CHECKS: Record<string, Check> = {
+const CHECKS: Record<string, Check> = {
   walls: checkWalls,
   barrels: checkBarrels,
   packages: (files) => checkPackages(files),
@@ -26,18 +27,19 @@ export const CHECKS: Record<string, Check> = {
   names: checkNames,
   marks: checkMarks,
   dead: checkDead,
+  unused: checkUnused,
   links: checkLinks,
   lock: checkLock,
   machine: (files) => checkMachine(files, checkoutsOf(ROOT)),
 };
 
-export function tidy(files: File[]): Finding[] {
+function tidy(files: File[]): Finding[] {
   return Object.values(CHECKS)
     .flatMap((check) => check(files))
     .sort((a, b) => (a.path === b.path ? a.line - b.line : a.path < b.path ? -1 : 1));
 }
 
-export function readFiles(root: string): File[] {
+function readFiles(root: string): File[] {
   return listFiles(root).map((path) => ({ path, text: readText(join(root, path)) }));
 }
 

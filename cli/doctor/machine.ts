@@ -58,7 +58,7 @@ export function checkOpenFiles(read: ReadKernelFile): Finding {
   return warn("open files", `up to ${limit}`, `Many sandboxes need more: ulimit -Hn ${OPEN_FILES}`);
 }
 
-export function checkCgroup(read: ReadKernelFile): Finding {
+function checkCgroup(read: ReadKernelFile): Finding {
   const controllers = read("/sys/fs/cgroup/cgroup.controllers")?.trim();
   if (controllers !== undefined) return info("cgroup", `version 2 (${controllers || "no controllers"})`);
   return info("cgroup", existsSync("/sys/fs/cgroup/memory") ? "version 1" : "none");

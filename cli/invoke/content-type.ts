@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
 import { extname } from "node:path";
 
-export const JSON_TYPE = "application/json";
-export const TEXT_TYPE = "text/plain; charset=utf-8";
+const JSON_TYPE = "application/json";
+const TEXT_TYPE = "text/plain; charset=utf-8";
 export const BYTES_TYPE = "application/octet-stream";
 
 const BY_EXTENSION: Readonly<Record<string, string>> = {

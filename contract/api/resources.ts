@@ -23,7 +23,7 @@ export const ProblemSchema = Type.Object(
 );
 export type Problem = Static<typeof ProblemSchema>;
 
-export const TriggerSchema = Type.Union([
+const TriggerSchema = Type.Union([
   Type.Object(
     {
       http: Type.String({
@@ -85,10 +85,10 @@ export const DeploymentRequestSchema = Type.Object(
 );
 export type DeploymentRequest = Static<typeof DeploymentRequestSchema>;
 
-export const DEPLOYMENT_STATES = ["queued", "building", "releasing", "done", "failed"] as const;
+const DEPLOYMENT_STATES = ["queued", "building", "releasing", "done", "failed"] as const;
 const DeploymentStateSchema = Type.Enum(DEPLOYMENT_STATES);
 
-export const DeploymentFunctionSchema = Type.Object({
+const DeploymentFunctionSchema = Type.Object({
   function: Name,
   state: DeploymentStateSchema,
   /** unchanged: neither code nor configuration differs; configured: a new revision of the same bundle. */
@@ -130,7 +130,7 @@ export type Deployment = Static<typeof DeploymentSchema>;
  * state. `step`: something begins; `output`: what a tool printed, bounded. The last line has kind `end`, and `text` is `done`, or
  * `failed: ` and why.
  */
-export const DeploymentEventSchema = Type.Object(
+const DeploymentEventSchema = Type.Object(
   {
     number: Type.Integer(),
     at: Time,

@@ -17,7 +17,7 @@ import {
 } from "./resources.ts";
 
 /** What a token may be given. `none`: open to everybody who reaches the port. */
-export const PERMISSIONS = [
+const PERMISSIONS = [
   "none",
   "health.read",
   "runtimes.read",

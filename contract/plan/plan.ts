@@ -32,7 +32,7 @@ const httpTrigger = object({
 });
 export type HttpTrigger = TypeOf<typeof httpTrigger>;
 
-export const routePlan = object({
+const routePlan = object({
   ...functionRef,
   /** Alias `live`: a weighted split of revisions. Weights are positive and add up to 100. */
   live: list(object({ revision, weight: integer(1, 100) }), 16),
@@ -50,7 +50,7 @@ export const routePlan = object({
 });
 export type RoutePlan = TypeOf<typeof routePlan>;
 
-export const launchSpec = object({
+const launchSpec = object({
   ...functionRef,
   revision,
   runtime: text(64),
@@ -74,7 +74,7 @@ const change = tagged("kind", {
 export type PlanChange = TypeOf<typeof change>;
 
 /** Which plans a subscriber wants. `routes` keys are `tenant/app/function`, `launches` keys end in `@revision`. */
-export const PLAN_TOPICS = ["routes", "launches"] as const;
+const PLAN_TOPICS = ["routes", "launches"] as const;
 export type PlanTopic = (typeof PLAN_TOPICS)[number];
 
 export interface PlanOfTopic {

@@ -13,7 +13,7 @@ const child = matching(
 /** In clock ticks since the machine started, from /proc/<pid>/stat: with the pid it names one process for ever. */
 const startTime = text(32);
 
-export const SPAWNER_SIGNALS = ["SIGTERM", "SIGKILL", "SIGSTOP", "SIGCONT"] as const;
+const SPAWNER_SIGNALS = ["SIGTERM", "SIGKILL", "SIGSTOP", "SIGCONT"] as const;
 export type SpawnerSignal = (typeof SPAWNER_SIGNALS)[number];
 
 /** Of one child's output, kept while nobody listens: the end of it, at most this many characters. */

@@ -242,7 +242,7 @@ export class Platform {
 }
 
 /** For what a failed test leaves. */
-export function killAll(home: string): void {
+function killAll(home: string): void {
   for (const { pid } of processesOf(home)) signal(pid, "SIGKILL");
 }
 

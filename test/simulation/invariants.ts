@@ -2,7 +2,7 @@ import type { Invocation } from "#platform/dispatch/invocation.ts";
 import type { Caller } from "./caller.ts";
 import type { SimulatedCluster } from "./cluster.ts";
 
-export class InvariantError extends Error {}
+class InvariantError extends Error {}
 
 function hold(condition: boolean, message: () => string): void {
   if (!condition) throw new InvariantError(message());

@@ -1,5 +1,5 @@
-// Sources nothing leads to. A file is reached from an entry point by imports, or by a string that names it, as in
-// `new URL("./worker.ts", import.meta.url)` or `join(root, "cli", "main.ts")`.
+// Sources nothing leads to. A file is reached from an entry point by imports, or by a string that says a path, as in
+// `new URL("./worker.ts", import.meta.url)` or `join(root, "cli", "main.ts")`; a mere name, as in `"main.ts"`, leads nowhere.
 import { posix } from "node:path";
 import { resolveImport } from "./paths.ts";
 import { type File, type Finding, finding, importsOf, isFixture, isScript, type Source, scan } from "./source.ts";
@@ -48,9 +48,10 @@ function pathsNamedIn(file: File): string[] {
 
 function namedByStrings(file: File): string[] {
   const folder = posix.dirname(file.path);
-  return stringRows(scan(file)).flatMap((row) =>
-    [row.join("/"), ...row].flatMap((path) => [posix.normalize(path), posix.join(folder, path)]),
-  );
+  return stringRows(scan(file))
+    .map((row) => row.join("/"))
+    .filter((path) => path.includes("/"))
+    .flatMap((path) => [posix.normalize(path), posix.join(folder, path)]);
 }
 
 /** String literals, those side by side in a call together: they are parts of one path. */

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { LOG_LEVELS, type LogLevel } from "#base/log.ts";
 import { PlatformError } from "#contract/errors.ts";
 
-export const SANDBOX_CHOICES = ["auto", "process", "container", "microvm"] as const;
+const SANDBOX_CHOICES = ["auto", "process", "container", "microvm"] as const;
 export type SandboxChoice = (typeof SANDBOX_CHOICES)[number];
 
 /** What an operator may set; resolved once, handed to every role as data. */

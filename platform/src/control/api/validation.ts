@@ -25,7 +25,7 @@ export function compileValidator({ schema, httpPart }: Part) {
 }
 
 /** What is wrong, field by field, in words that say what would be right. */
-export function sentences(
+function sentences(
   schema: TSchema,
   errors: readonly TLocalizedValidationError[],
   value: unknown,

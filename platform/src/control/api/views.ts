@@ -66,6 +66,6 @@ export function viewEvent({ number, atMs, kind, function: name, text }: StoredEv
   return { number, at: timeOf(atMs), kind, ...(name === undefined ? {} : { function: name }), text };
 }
 
-export function timeOf(ms: number): string {
+function timeOf(ms: number): string {
   return new Date(ms).toISOString();
 }

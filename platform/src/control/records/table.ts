@@ -8,7 +8,7 @@ import { parseRows } from "./row.ts";
  * No stored batch spans more time than this: a longer one (of invocations that ran long) is cut when it comes. So whatever
  * lies before an id is found without looking further than this behind it.
  */
-export const SPAN_MS = 60_000;
+const SPAN_MS = 60_000;
 /** Text that one `list` reads at most, before it gives what it has found and where to go on. */
 const SCAN_CHARACTERS = 32 * 1024 * 1024;
 const TRIM_ROWS = 500;

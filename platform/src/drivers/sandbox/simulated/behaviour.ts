@@ -7,7 +7,7 @@ export type Range = readonly [number, number];
  * What an invocation does in the end. `ignore` answers to nothing, CANCEL included, but the guest lives; `hang` stops the whole
  * guest, as a spinning event loop does; `garbage` breaks the guest protocol.
  */
-export const SIMULATED_OUTCOMES = ["ok", "error", "ignore", "exit", "out-of-memory", "hang", "garbage"] as const;
+const SIMULATED_OUTCOMES = ["ok", "error", "ignore", "exit", "out-of-memory", "hang", "garbage"] as const;
 export type SimulatedOutcome = (typeof SIMULATED_OUTCOMES)[number];
 
 /** How a function behaves. Chances are from 0 to 1; outcomes have weights. */
