@@ -29,7 +29,6 @@ export function isScript(path: string): boolean {
   return /\.[mc]?[jt]sx?$/.test(path) || path.startsWith("bin/");
 }
 
-/** A port's conformance suite and bench are run by tests and benches only, so they count as such. */
 /** Tests, and what only they use: suites, fixtures, benches. */
 export function isTest(path: string): boolean {
   return (
