@@ -69,7 +69,7 @@ export function createDeployments(tables: Tables, limits: StoreLimits): Methods 
   };
 }
 
-export function appendEvents(
+function appendEvents(
   tables: Tables,
   limits: StoreLimits,
   tenant: string,

@@ -68,7 +68,7 @@ export function rowOf(db: Kysely<Database>, tenant: string, id: string): Promise
     .executeTakeFirst();
 }
 
-export async function appendEvents(
+async function appendEvents(
   tx: Kysely<Database>,
   limits: StoreLimits,
   tenant: string,
