@@ -41,16 +41,27 @@ const TRANSIENT: readonly ErrorCode[] = ["store-unavailable", "unavailable"];
  * It is `done` when gateways have confirmed it; what was released is never failed.
  * Resolves when it has ended. Rejects, leaving it to be carried out again, when aborted or when the store is away.
  */
-export async function execute(deps: ExecutionDeps, tenant: string, id: string, signal: AbortSignal): Promise<void> {
+export async function execute(
+  deps: ExecutionDeps,
+  { tenant, id, interrupted }: Attempt,
+  signal: AbortSignal,
+): Promise<void> {
   const job = await deps.store.deployment(tenant, id);
   if (job === undefined || job.finishedAtMs !== undefined) return;
-  const execution = new Execution(deps, job, signal);
+  const execution = new Execution(deps, job, interrupted, signal);
   try {
     await execution.run();
   } catch (error) {
     if (signal.aborted || isTransient(error) || execution.isReleased) throw error;
     await execution.fail(error);
   }
+}
+
+export interface Attempt {
+  readonly tenant: string;
+  readonly id: string;
+  /** What the last attempt ended with; absent where that was in another process. */
+  readonly interrupted?: unknown;
 }
 
 function isTransient(error: unknown): boolean {
@@ -77,15 +88,17 @@ interface Decision {
 class Execution {
   readonly #deps: ExecutionDeps;
   readonly #job: DeploymentState;
+  readonly #interrupted: unknown;
   readonly #signal: AbortSignal;
   readonly #events: EventWriter;
   /** What was built, by this attempt or one before. */
   readonly #bundles = new Map<string, BundleRef>();
   #isReleased: boolean;
 
-  constructor(deps: ExecutionDeps, job: DeploymentState, signal: AbortSignal) {
+  constructor(deps: ExecutionDeps, job: DeploymentState, interrupted: unknown, signal: AbortSignal) {
     this.#deps = deps;
     this.#job = job;
+    this.#interrupted = interrupted;
     this.#signal = signal;
     this.#isReleased = job.state === "released";
     this.#events = new EventWriter(deps, job.tenant, job.id);
@@ -104,12 +117,17 @@ class Execution {
     if (attempts >= MAXIMUM_ATTEMPTS)
       throw new PlatformError(
         "internal",
-        `It was begun ${attempts} times and never ended: the platform's log says more.`,
+        `It was begun ${attempts} times and never ended; the platform's log says more. The last time: ${this.#lastCause}`,
       );
     await this.#enter("building", { attempts: attempts + 1 });
-    if (attempts > 0) this.#events.add("step", "Taken up again after a restart.");
+    if (attempts > 0) this.#events.add("step", `Taken up again. The last time: ${this.#lastCause}`);
     for (let round = 0; round < MAXIMUM_DECISIONS; round++) if (await this.#attempt()) return;
     throw new PlatformError("conflict", "Its functions kept changing while it was under way: deploy again.");
+  }
+
+  get #lastCause(): string {
+    if (this.#interrupted === undefined) return "control ended while it was under way.";
+    return failureOf(this.#interrupted).message;
   }
 
   /** False when what it was decided on is no longer so. */

@@ -144,8 +144,45 @@ describe("a deployment goes on where control ended", () => {
     const last = await startControl(kept);
     const failed = await last.client.ended(id);
     assert.equal(failed.state, "failed");
-    assert.match(failed.functions[0]?.error?.message ?? "", /begun 5 times and never ended/);
+    assert.match(
+      failed.functions[0]?.error?.message ?? "",
+      /begun 5 times and never ended.* The last time: control ended/,
+    );
     await last.control.close();
+    await kept.remove();
+  });
+
+  test("one that is given up says what ended it the last time, and its events say what did before", async () => {
+    const kept = await medium();
+    const stuck = Promise.withResolvers<void>();
+    const builder = (before: CopyingBuilder["before"]) => (blobs: ConstructorParameters<typeof CopyingBuilder>[0]) =>
+      Object.assign(new CopyingBuilder(blobs), { before });
+    const first = await startControl(kept, {
+      builder: builder((_, signal) => {
+        stuck.resolve();
+        return new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+      }),
+    });
+    const source = await first.client.upload("code");
+    const body = { app: "shop", functions: { one: { config: CONFIG, source } } };
+    const { id } = (await first.client.ask("createDeployment", { body })).body;
+    await stuck.promise;
+    await first.control.close();
+    const store = kept.store();
+    await store.open(AbortSignal.timeout(5_000));
+    await store.progress("default", id, { atMs: 1, attempts: 4 });
+    await store.close();
+    const second = await startControl(kept, {
+      builder: builder(() => Promise.reject(new PlatformError("unavailable", "The registry is on holiday."))),
+    });
+    const failed = await second.client.ended(id);
+    assert.match(
+      failed.functions[0]?.error?.message ?? "",
+      /begun 5 times.* The last time: The registry is on holiday\.$/,
+    );
+    const events = await second.store.events("default", id, 0, 100);
+    assert.match(JSON.stringify(events), /Taken up again. The last time: control ended while it was under way\./);
+    await second.control.close();
     await kept.remove();
   });
 

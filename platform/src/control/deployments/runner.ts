@@ -77,12 +77,14 @@ export class Runner {
     const { clock, random, log } = this.#deps;
     const { signal } = this.#stopping;
     const backoff = createBackoff(random, RETRY);
+    let interrupted: unknown;
     while (!signal.aborted) {
       try {
-        await execute(this.#deps, tenant, id, signal);
+        await execute(this.#deps, { tenant, id, interrupted }, signal);
         return;
       } catch (error) {
         if (signal.aborted) return;
+        interrupted = error;
         log.warn("deployment interrupted, to be tried again", { tenant, deployment: id, error });
         await sleep(clock, backoff.next(), signal);
       }
