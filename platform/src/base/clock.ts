@@ -24,6 +24,11 @@ export function createSystemClock(): Clock {
   };
 }
 
+/** Milliseconds to the nearest microsecond: more digits would be noise in records and headers. */
+export function roundToMicroseconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1_000) / 1_000;
+}
+
 /** Resolves after `delayMs`, or at once when the signal aborts. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

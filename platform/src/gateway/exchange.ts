@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock } from "#base/clock.ts";
+import { roundToMicroseconds } from "#base/clock.ts";
 import { count } from "#contract/count.ts";
 import { ERRORS, type ErrorCode, type Failure, toFailure } from "#contract/errors.ts";
 import type { FunctionRef } from "#contract/names.ts";
@@ -206,7 +207,7 @@ export class Exchange implements Answer, BodyOwner {
     if (invocation === undefined || invocation.forwardedAt === 0) return "wait;dur=0";
     const wait = invocation.forwardedAt - invocation.startedAt;
     const run = this.#deps.clock.monotonic() - invocation.forwardedAt;
-    return `wait;dur=${round(wait)}, cold;dur=${round(invocation.coldMs)}, run;dur=${round(run)}`;
+    return `wait;dur=${roundToMicroseconds(wait)}, cold;dur=${roundToMicroseconds(invocation.coldMs)}, run;dur=${roundToMicroseconds(run)}`;
   }
 
   #taken(bytes: number): void {
@@ -228,8 +229,4 @@ export class Exchange implements Answer, BodyOwner {
     const invocation = this.#invocation;
     if (invocation !== undefined && invocation.phase !== "over") this.#deps.dispatch.leave(invocation, "client-closed");
   }
-}
-
-function round(milliseconds: number): number {
-  return Math.round(milliseconds * 1_000) / 1_000;
 }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "#base/clock.ts";
+import { roundToMicroseconds } from "#base/clock.ts";
 import { ERRORS, type ErrorCode } from "#contract/errors.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Invocation } from "../dispatch/invocation.ts";
@@ -74,7 +75,7 @@ export class Settle {
     // What the caller got, or would have got: the function's own status once it has begun to answer.
     const status = invocation.status === 0 ? callerStatus(outcome) : invocation.status;
     const sandbox = invocation.sandbox?.id ?? "";
-    const row = `["${id}","${revision.ref.revision}","${outcome}",${status},${invocation.startedMs},${round(waitMs)},${round(invocation.coldMs)},${round(runMs)},${invocation.bodyBytes},${invocation.answerBytes},"${sandbox}","${invocation.trigger}"]`;
+    const row = `["${id}","${revision.ref.revision}","${outcome}",${status},${invocation.startedMs},${roundToMicroseconds(waitMs)},${roundToMicroseconds(invocation.coldMs)},${roundToMicroseconds(runMs)},${invocation.bodyBytes},${invocation.answerBytes},"${sandbox}","${invocation.trigger}"]`;
     const batch = this.#batches.get(revision);
     if (batch === undefined) {
       this.#batches.set(revision, { rows: row, count: 1, first: id, last: id });
@@ -99,8 +100,4 @@ export class Settle {
 
 function callerStatus(outcome: "ok" | ErrorCode): number {
   return outcome === "ok" ? 200 : ERRORS[outcome].status;
-}
-
-function round(milliseconds: number): number {
-  return Math.round(milliseconds * 1_000) / 1_000;
 }
