@@ -1,18 +1,49 @@
 import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { renderFindings } from "./commands/doctor.ts";
+import { renderDeployed } from "./deploy/summary.ts";
 import { FixturePlatform, INVOCATION, NOW } from "./fixture/platform.ts";
 import { envFor, onTerminal, temporaryFolder } from "./fixture/run.ts";
 import { printable } from "./output/printable.ts";
+import type { Style } from "./output/style.ts";
 
 /** Renames the window, clears it, colours, goes back to the line's start; the last in the form of one character. */
 const EVIL = "\u001b]0;renamed\u0007\u001b[2J\u001b[31mred\rgone\u007f\u009b2J";
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/;
 
 test("what a terminal would obey is shown; colours are dropped; lines and tabs stay", () => {
   assert.equal(printable(EVIL), "?]0;renamed??[2Jred?gone??2J");
   assert.equal(printable("\u001b[1;31merror\u001b[0m\r\n\tat x\n"), "error\n\tat x\n");
   assert.equal(printable("gr\u00fc\u00dfe \u{1f426} \u00a0"), "gr\u00fc\u00dfe \u{1f426} \u00a0");
+});
+
+test("nor what doctor found, a deployment's addresses, or the headers of an answer", async (t) => {
+  const plain: Style = (_colour, text) => text;
+  const functions = [{ function: EVIL, state: "done" as const, change: "created" as const, url: `/${EVIL}` }];
+  const deployment = { id: "D1", tenant: "default", app: EVIL, state: "done" as const, createdAt: NOW, functions };
+  const server = createServer((socket) => {
+    // Of the control characters, a header may have those above 0x7f.
+    const value = `]0;renamed${EVIL.slice(-3)}`;
+    socket.once("data", () => socket.end(`HTTP/1.1 200 OK\r\nX-Evil: ${value}\r\n\r\n`, "latin1"));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const env = { COLIBRI_URL: address, COLIBRI_FUNCTIONS_URL: address, NO_COLOR: "1" };
+  for (const text of [
+    renderFindings([{ check: EVIL, verdict: "warn", detail: EVIL, remedy: EVIL }], plain),
+    renderDeployed({ ...deployment, warnings: [] }, plain),
+    renderDeployed({ ...deployment, functions: [{ ...functions[0]!, change: "unchanged" }], warnings: [] }, plain),
+    (await onTerminal(["invoke", "app/greet", "--verbose"], { env })).err,
+  ]) {
+    assert.match(text, /\]0;renamed/);
+    assert.doesNotMatch(text, CONTROL);
+  }
 });
 
 describe("nothing that others said reaches a terminal as it is", () => {
@@ -34,8 +65,7 @@ describe("nothing that others said reaches a terminal as it is", () => {
     const { out, err } = await onTerminal(args, { env, ...(cwd !== undefined && { cwd }) });
     const text = out + err;
     assert.match(text, /\?\]0;renamed\?/, args.join(" "));
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-    assert.doesNotMatch(text, /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/, args.join(" "));
+    assert.doesNotMatch(text, CONTROL, args.join(" "));
     return text;
   }
 
