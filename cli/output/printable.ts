@@ -1,7 +1,7 @@
 /** Colours, which many print into their logs: dropped, so that what they colour stays readable. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is looked for
 const COLOURS = /\u001b\[[\d;]*m/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: as above
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is looked for
 const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /**
