@@ -1,6 +1,7 @@
 import { CommanderError } from "commander";
 import type { Context, Output } from "./context.ts";
 import { CliError, EXIT, type ExitCode } from "./failure.ts";
+import { printable } from "./output/printable.ts";
 import { createStyle } from "./output/style.ts";
 import { createProgram } from "./program.ts";
 
@@ -46,13 +47,9 @@ function report(error: unknown, context: Context): ExitCode {
   return EXIT.failure;
 }
 
-/** What a terminal would obey instead of show: messages may come from users' code. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is looked for
-const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-
 function renderFailure(error: CliError, { stderr, env }: Pick<Context, "stderr" | "env">): string {
   const style = createStyle(stderr, env);
-  const indented = (text: string): string => text.replace(CONTROL, "?").replace(/\n(?=[^\n])/g, "\n  ");
+  const indented = (text: string): string => printable(text).replace(/\n(?=[^\n])/g, "\n  ");
   const hints = error.hints.map((hint) => `  ${style("dim", indented(hint))}\n`);
   return `${style("red", "error:")} ${indented(error.message)}\n${hints.join("")}`;
 }

@@ -61,6 +61,7 @@ async function bundleNode(outFolder: string): Promise<string> {
       platform: "node",
       format: "esm",
       target: "node24",
+      inject: [join(ROOT, "guest/node/globals.ts")],
       legalComments: "none",
       logLevel: "silent",
       absWorkingDir: ROOT,

@@ -295,6 +295,8 @@ test("marks: checks switched off and tests focused", () => {
   refuses(checkMarks, "cli/a.ts", "// biome-ignore lint/style/useConst\n", /without a reason/);
   refuses(checkMarks, "cli/a.ts", "// biome-ignore lint/style/useConst: <explanation>\n", /without a reason/);
   accepts(checkMarks, "cli/a.ts", "// biome-ignore lint/style/useConst: the loop below assigns it\n");
+  accepts(checkMarks, "cli/a.ts", "// biome-ignore-all lint/style/useConst: every loop in it assigns them\n");
+  refuses(checkMarks, "cli/a.ts", "// biome-ignore-all lint/style/useConst\n", /without a reason/);
   refuses(checkMarks, "cli/a.test.ts", 'test.only("a", f);', /focused/);
   refuses(checkMarks, "cli/a.test.ts", 'test("a", { only: true }, f);', /focused/);
 });

@@ -5,6 +5,7 @@ import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context, Input } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
+import { printable } from "../output/printable.ts";
 import { checkTenant, type FunctionName, parseTarget } from "../target.ts";
 
 export interface DeleteOptions {
@@ -31,7 +32,7 @@ export async function remove(context: Context, name: string, options: DeleteOpti
   if (asks && !options.yes && !(await agrees(context, doomed))) throw new CliError("Nothing was deleted.");
   await orSuggest(client, target, () => doomed.remove());
   if (options.json) context.stdout.write(`${JSON.stringify({ deleted: doomed.functions })}\n`);
-  else context.stdout.write(`Deleted ${doomed.what}.\n`);
+  else context.stdout.write(`Deleted ${printable(doomed.what)}.\n`);
   return EXIT.ok;
 }
 
@@ -52,7 +53,7 @@ async function doomedFunction(client: Client, name: FunctionName): Promise<Doome
 
 async function agrees(context: Context, { what }: Doomed): Promise<boolean> {
   const interruption = context.interruption();
-  context.stderr.write(`Delete ${what}? [y/N] `);
+  context.stderr.write(`Delete ${printable(what)}? [y/N] `);
   return /^y(?:es)?$/i.test((await readLine(context.stdin, interruption)).trim());
 }
 

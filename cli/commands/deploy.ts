@@ -16,6 +16,7 @@ import { withSpool } from "../deploy/spool.ts";
 import { deploymentFailure, failedFunctions, renderDeployed, withUrls } from "../deploy/summary.ts";
 import { upload } from "../deploy/upload.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
+import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { retrying } from "../reconnect.ts";
 import { checkTenant } from "../target.ts";
@@ -35,7 +36,7 @@ export async function deploy(context: Context, given: string, options: DeployOpt
   const folder = resolve(context.cwd, given);
   const file = readAppFile(context.cwd, given);
   const progress = new Progress(context);
-  for (const warning of file.warnings) progress.line(`${progress.style("yellow", "warning:")} ${warning}`);
+  for (const warning of file.warnings) progress.line(`${progress.style("yellow", "warning:")} ${printable(warning)}`);
   const sources = await findSources(folder, file);
   if (options.dryRun) return dryRun(context, file, sources, options);
   const signal = context.interruption();
@@ -100,7 +101,8 @@ function conclude(
   { progress, output }: { progress: Progress; output: BuildOutput },
   options: DeployOptions,
 ): ExitCode {
-  for (const warning of deployment.warnings) progress.line(`${progress.style("yellow", "warning:")} ${warning}`);
+  for (const warning of deployment.warnings)
+    progress.line(`${progress.style("yellow", "warning:")} ${printable(warning)}`);
   if (options.json) context.stdout.write(`${JSON.stringify(deployment, null, 2)}\n`);
   if (deployment.state === "failed") {
     output.showKept(failedFunctions(deployment));

@@ -5,6 +5,7 @@ import { checkMachine, readKernelFile, sandboxFindings } from "../doctor/machine
 import { checkPlace } from "../doctor/place.ts";
 import { checkContainerRuntimes, checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
+import { printable } from "../output/printable.ts";
 import { type Colour, createStyle, type Style } from "../output/style.ts";
 
 const SIGNS: Readonly<Record<Verdict, readonly [string, Colour]>> = {
@@ -42,8 +43,8 @@ export function renderFindings(findings: readonly Finding[], style: Style): stri
   const width = Math.max(...findings.map(({ check }) => check.length));
   const lines = findings.map(({ check, verdict, detail, remedy }) => {
     const [sign, colour] = SIGNS[verdict];
-    const advice = remedy === undefined ? "" : `  ${" ".repeat(width)}  ${style("bold", `→ ${remedy}`)}\n`;
-    return `${style(colour, sign)} ${check.padEnd(width)}  ${detail}\n${advice}`;
+    const advice = remedy === undefined ? "" : `  ${" ".repeat(width)}  ${style("bold", `→ ${printable(remedy)}`)}\n`;
+    return `${style(colour, sign)} ${printable(check).padEnd(width)}  ${printable(detail)}\n${advice}`;
   });
   const failed = findings.filter(({ verdict }) => verdict === "fail").length;
   const warned = findings.filter(({ verdict }) => verdict === "warn").length;

@@ -6,7 +6,7 @@ import type { Context, Output } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { showFunctionUrl, showLive, showScaling } from "../output/function.ts";
 import { createStyle, type Style } from "../output/style.ts";
-import { renderFacts, renderTable } from "../output/table.ts";
+import { type Fact, renderFacts, renderTable } from "../output/table.ts";
 import { showAgo, showBytes, showSpan } from "../output/units.ts";
 import { checkTenant, type FunctionName, parseTarget, type Target } from "../target.ts";
 
@@ -45,7 +45,7 @@ async function inspectApp({ client, stdout, style, json }: View, name: string): 
 function renderApp(app: App, functions: readonly FunctionResource[], style: Style): string {
   const now = Date.now();
   const facts = [
-    ["app", style("bold", app.app)],
+    ["app", app.app, "bold"],
     ["tenant", app.tenant],
     ["created", `${app.createdAt} (${showAgo(app.createdAt, now)})`],
     ["updated", `${app.updatedAt} (${showAgo(app.updatedAt, now)})`],
@@ -63,7 +63,7 @@ async function inspectFunction({ client, stdout, style, json }: View, name: Func
   const fn = withUrl(client, found);
   if (json) return void stdout.write(`${JSON.stringify({ ...fn, revisions, invocations }, null, 2)}\n`);
   const parts = [
-    renderFacts(factsOf(fn, style), style),
+    renderFacts(factsOf(fn), style),
     renderRevisions(fn, revisions, style),
     renderInvocations(invocations, style),
   ];
@@ -74,16 +74,16 @@ function withUrl(client: Client, fn: FunctionResource): FunctionResource {
   return { ...fn, url: showFunctionUrl(client.connection.functions.value, fn.url) };
 }
 
-function factsOf(fn: FunctionResource, style: Style): [string, string][] {
+function factsOf(fn: FunctionResource): Fact[] {
   const { config } = fn;
   const { scaling, queue, limits, triggers } = config.policy;
   const environment = Object.entries(config.environment);
   const now = Date.now();
   return [
-    ["function", style("bold", `${fn.app}/${fn.function}`)],
+    ["function", `${fn.app}/${fn.function}`, "bold"],
     ["tenant", fn.tenant],
     ["url", fn.url],
-    ...triggers.map((trigger): [string, string] => ["trigger", showTrigger(trigger)]),
+    ...triggers.map((trigger): Fact => ["trigger", showTrigger(trigger)]),
     ["live", showLive(fn.live)],
     ["runtime", `${config.runtime}, ${config.handler}`],
     ["memory", `${config.memoryMiB} MiB per sandbox`],
@@ -92,7 +92,7 @@ function factsOf(fn: FunctionResource, style: Style): [string, string][] {
     ["scaling", `${showScaling(scaling)} sandboxes, kept for ${showSpan(scaling.keepAliveMs)} when idle`],
     ["queue", `${queue.length} at most, ${showSpan(queue.timeoutMs)} at most`],
     ["body", `${showBytes(limits.bodyBytes)} at most`],
-    ...environment.map(([key, value]): [string, string] => ["env", `${key}=${value}`]),
+    ...environment.map(([key, value]): Fact => ["env", `${key}=${value}`]),
     ["source", fn.source],
     ["created", `${fn.createdAt} (${showAgo(fn.createdAt, now)})`],
     ["updated", `${fn.updatedAt} (${showAgo(fn.updatedAt, now)})`],

@@ -8,6 +8,7 @@ import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
 import { failureOf, headerOf, statusFailure, writeAnswer } from "../invoke/answer.ts";
 import { type Body, type BodyOptions, bodyFrom } from "../invoke/body.ts";
+import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { checkTenant, type FunctionName, parseFunctionName } from "../target.ts";
 
@@ -117,7 +118,7 @@ function tellHead(context: Context, answer: IncomingMessage): void {
   const lines = [`HTTP ${answer.statusCode} ${answer.statusMessage ?? ""}`];
   for (let index = 0; index + 1 < answer.rawHeaders.length; index += 2)
     lines.push(`${answer.rawHeaders[index]}: ${answer.rawHeaders[index + 1]}`);
-  context.stderr.write(lines.map((line) => `${style("dim", `< ${line}`)}\n`).join(""));
+  context.stderr.write(lines.map((line) => `${style("dim", `< ${printable(line)}`)}\n`).join(""));
 }
 
 function tellAccepted(context: Context, answer: IncomingMessage): void {
@@ -127,7 +128,6 @@ function tellAccepted(context: Context, answer: IncomingMessage): void {
   }
   const id = headerOf(answer, "colibri-invocation-id") ?? "unknown";
   const location = headerOf(answer, "location");
-  context.stderr.write(
-    `Accepted as invocation ${id}${location === undefined ? "" : `; its answer will be at ${location}`}.\n`,
-  );
+  const where = location === undefined ? "" : `; its answer will be at ${location}`;
+  context.stderr.write(`${printable(`Accepted as invocation ${id}${where}`)}.\n`);
 }

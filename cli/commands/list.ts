@@ -5,6 +5,7 @@ import { findConnection } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { showFunctionUrl, showLive, showScaling } from "../output/function.ts";
+import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 import { showAgo } from "../output/units.ts";
@@ -49,7 +50,7 @@ function render(
 ): string {
   const style = createStyle(context.stdout, context.env);
   const empty = apps.filter(({ app }) => !functions.some((fn) => fn.app === app)).map(({ app }) => app);
-  const note = empty.length > 0 ? `Apps without functions: ${empty.join(", ")}\n` : "";
+  const note = empty.length > 0 ? `Apps without functions: ${printable(empty.join(", "))}\n` : "";
   if (functions.length === 0) return `${note}${nothing(tenant)}\n`;
   const rows = functions.map((fn) => [
     `${fn.app}/${fn.function}`,

@@ -1,3 +1,4 @@
+import { printable } from "../output/printable.ts";
 import type { Progress } from "./progress.ts";
 
 const KEPT_LINES = 400;
@@ -15,7 +16,7 @@ export class BuildOutput {
   }
 
   add(name: string = WHOLE_APP, text: string): void {
-    const lines = text.replace(/\n$/, "").split("\n");
+    const lines = printable(text).replace(/\n$/, "").split("\n");
     if (this.#verbose) return this.#show(name, lines);
     const kept = this.#kept.get(name) ?? [];
     kept.push(...lines);
@@ -29,7 +30,7 @@ export class BuildOutput {
   }
 
   #show(name: string, lines: readonly string[]): void {
-    const prefix = name === WHOLE_APP ? "" : `${name} | `;
+    const prefix = name === WHOLE_APP ? "" : `${printable(name)} | `;
     for (const line of lines) this.#progress.line(this.#progress.style("dim", `  ${prefix}${line}`));
   }
 }

@@ -1,4 +1,5 @@
 import { count } from "#contract/count.ts";
+import { printable } from "../output/printable.ts";
 import type { Style } from "../output/style.ts";
 import { showBytes } from "../output/units.ts";
 import type { AppFile } from "./app-file.ts";
@@ -17,11 +18,11 @@ export function describeSources({ config }: AppFile, sources: readonly Source[])
 
 export function renderSources({ config }: AppFile, sources: readonly Source[], style: Style): string {
   const parts = sources.map(({ name, functions, entries, bytes }) => {
-    const title = `${style("bold", functions.join(", "))} from ${name}: ${count(entries.length, "file")}, ${showBytes(bytes)}`;
+    const title = `${style("bold", functions.join(", "))} from ${printable(name)}: ${count(entries.length, "file")}, ${showBytes(bytes)}`;
     const files = entries.map((entry) =>
       entry.kind === "file"
-        ? `  ${showBytes(entry.bytes).padStart(10)}  ${entry.path}`
-        : `  ${"link".padStart(10)}  ${entry.path} -> ${entry.target}`,
+        ? `  ${showBytes(entry.bytes).padStart(10)}  ${printable(entry.path)}`
+        : `  ${"link".padStart(10)}  ${printable(`${entry.path} -> ${entry.target}`)}`,
     );
     return [title, ...files, ""].join("\n");
   });

@@ -1,6 +1,7 @@
 import type { Deployment, DeploymentEvent } from "#contract/api/resources.ts";
 import type { Client } from "../client/client.ts";
 import { CliError, EXIT } from "../failure.ts";
+import { printable } from "../output/printable.ts";
 import { mayComeBack, retrying, Waits } from "../reconnect.ts";
 import type { BuildOutput } from "./build-output.ts";
 import type { Progress } from "./progress.ts";
@@ -55,10 +56,10 @@ async function untilEnd(
 }
 
 function showEvent(event: DeploymentEvent, { progress, output }: { progress: Progress; output: BuildOutput }): void {
-  const name = event.function === undefined ? "" : `${event.function}: `;
-  if (event.kind === "step") progress.line(`${name}${event.text}`);
+  const text = printable(event.function === undefined ? event.text : `${event.function}: ${event.text}`);
+  if (event.kind === "step") progress.line(text);
   else if (event.kind === "output") output.add(event.function, event.text);
-  else if (event.kind === "state") progress.change(`${event.text}…`);
+  else if (event.kind === "state") progress.change(`${printable(event.text)}…`);
   else progress.clear();
 }
 

@@ -2,6 +2,7 @@ import type { Deployment } from "#contract/api/resources.ts";
 import { count } from "#contract/count.ts";
 import { CliError, remedyOf } from "../failure.ts";
 import { showFunctionUrl } from "../output/function.ts";
+import { printable } from "../output/printable.ts";
 import type { Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 
@@ -22,7 +23,7 @@ export function renderDeployed(deployment: Deployment, style: Style): string {
   const example =
     created?.url === undefined
       ? ""
-      : `\nTry it:\n  curl ${created.url}\n  npx colibri invoke ${app}/${created.function}\n`;
+      : printable(`\nTry it:\n  curl ${created.url}\n  npx colibri invoke ${app}/${created.function}\n`);
   return renderTable(["FUNCTION", "CHANGE", "REVISION", "URL"], rows, style) + example;
 }
 
@@ -31,7 +32,7 @@ function nothingToDo({ app, functions }: Deployment): string {
     functions.length === 1
       ? `revision ${functions[0]?.revision}`
       : functions.map((fn) => `${fn.function} ${fn.revision}`).join(", ");
-  return `Nothing to do: app ${app} is as deployed (${revisions}).\n`;
+  return printable(`Nothing to do: app ${app} is as deployed (${revisions}).\n`);
 }
 
 export function failedFunctions({ functions }: Deployment): string[] {

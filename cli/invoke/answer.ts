@@ -7,6 +7,7 @@ import { textOf } from "../client/request.ts";
 import { reasonOf } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, remedyOf } from "../failure.ts";
+import { printable } from "../output/printable.ts";
 import { showBytes } from "../output/units.ts";
 import { isTextual } from "./content-type.ts";
 
@@ -122,6 +123,6 @@ async function toTerminal(context: Context, answer: IncomingMessage, counter: By
     for await (const _chunk of chunks);
   });
   if (counter.bytes === 0) return;
-  const what = `The answer is ${showBytes(counter.bytes)} of ${type ?? "an unknown type"}: not shown on a terminal.`;
+  const what = `The answer is ${showBytes(counter.bytes)} of ${printable(type ?? "an unknown type")}: not shown on a terminal.`;
   context.stderr.write(`${what}\nAdd --output FILE, or redirect it with > FILE.\n`);
 }

@@ -1,4 +1,5 @@
 import type { LogLine } from "#contract/api/resources.ts";
+import { printable } from "../output/printable.ts";
 import type { Colour, Style } from "../output/style.ts";
 
 const COLOURS: Readonly<Record<LogLine["level"], Colour | undefined>> = {
@@ -14,11 +15,11 @@ const SHORT_ID_END = 14;
 /** `time level id text`: further lines of a text with many, such as a stack, are indented below. */
 export function renderLine(line: LogLine, style: Style): string {
   const colour = COLOURS[line.level];
-  const level = line.level.padEnd(5);
-  const id = (
-    line.invocation?.slice(SHORT_ID_END - SHORT_ID, SHORT_ID_END) ?? (line.stream === "platform" ? "platform" : "-")
+  const level = printable(line.level).padEnd(5);
+  const id = printable(
+    line.invocation?.slice(SHORT_ID_END - SHORT_ID, SHORT_ID_END) ?? (line.stream === "platform" ? "platform" : "-"),
   ).padEnd(SHORT_ID);
-  const text = line.text.replace(/\n$/, "").replaceAll("\n", "\n    ");
+  const text = printable(line.text).replace(/\n$/, "").replaceAll("\n", "\n    ");
   const shown = colour === undefined ? text : style(colour, text);
-  return `${style("dim", line.at)} ${colour === undefined ? level : style(colour, level)} ${style("cyan", id)} ${shown}\n`;
+  return `${style("dim", printable(line.at))} ${colour === undefined ? level : style(colour, level)} ${style("cyan", id)} ${shown}\n`;
 }

@@ -282,6 +282,35 @@ describe("the Node guest's own", { concurrency: 2 }, () => {
     assert.equal(await control.ping(), 0);
   });
 
+  test("what was streamed before a failure is sent, whatever streams it", async (t) => {
+    const { control, data } = await ready(
+      t,
+      esm(`
+        import { Readable } from "node:stream";
+        async function* pieces(encode = (text) => text) { yield encode("first"); throw new TypeError("then it broke"); }
+        const bytes = () => pieces((text) => Buffer.from(text));
+        const readable = () => { let asked = 0; return new Readable({ read() { if (asked++ === 0) this.push("first"); else this.destroy(new TypeError("then it broke")); } }); };
+        const web = () => { let asked = 0; return new ReadableStream({ pull(it) { if (asked++ > 0) throw new TypeError("then it broke"); it.enqueue(Buffer.from("first")); } }); };
+        const forms = {
+          generator: () => pieces(), readable, from: () => Readable.from(pieces()), web, webFrom: () => ReadableStream.from(bytes()),
+          response: () => new Response(web()), ofGenerator: () => new Response(bytes()), ofReadable: () => new Response(Readable.from(bytes())),
+        };
+        export default ({ form }) => forms[form]();
+      `),
+    );
+    const forms = ["generator", "readable", "from", "web", "webFrom", "response", "ofGenerator", "ofReadable"];
+    for (const form of forms) {
+      const running = data.start({ contentType: "application/json", body: JSON.stringify({ form }) });
+      const outcome = await running.end();
+      assert.deepEqual([outcome.kind, outcome.status, outcome.code], ["error", 200, "function-error"], form);
+      assert.equal(outcome.body.toString(), "first", form);
+      await control.log(
+        ({ invocation, text }) => invocation === running.id && text.includes("then it broke"),
+        `of the failure of ${form}`,
+      );
+    }
+  });
+
   test("a generator may fill the same buffer for each piece", async (t) => {
     const { data } = await ready(
       t,

@@ -221,6 +221,49 @@ async def handler(input, context):
     assert.match(guest.stderr, /exit\(5\) called by the function\n[\s\S]*sys\.exit\(5\)[\s\S]*\nSystemExit: 5/);
   });
 
+  const REPLACED: Readonly<Record<string, string>> = {
+    "the functions of json":
+      "import json\nfor name in ('dumps', 'loads', 'JSONEncoder', 'JSONDecoder', 'JSONDecodeError'): setattr(json, name, None)",
+    "the methods of json's classes":
+      "import json\ndef no(*_): raise RuntimeError('no json')\njson.JSONEncoder.encode = json.JSONEncoder.iterencode = json.JSONDecoder.decode = json.JSONDecoder.raw_decode = no",
+    "the clock by one that stands still":
+      "import time\nfor name in ('time', 'monotonic', 'perf_counter'): setattr(time, name, lambda: 0)",
+    "the clock by nothing":
+      "import time\nfor name in ('monotonic', 'perf_counter', 'sleep'): setattr(time, name, None)",
+    "the names of asyncio":
+      "import asyncio\nfor name in ('get_running_loop', 'wait', '_set_running_loop', 'set_event_loop', 'CancelledError', 'Future', 'Task', 'Event'): setattr(asyncio, name, None)",
+    "standard output": "import sys\nsys.stdout = sys.stderr = None",
+  };
+  for (const [what, damage] of Object.entries(REPLACED))
+    for (const kind of ["def", "async def"])
+      test(`user code that replaces ${what} gets its answers and errors all the same: ${kind}`, async (t) => {
+        const { control, data } = await start(
+          t,
+          `${damage}\n${kind} handler(input, context):\n    context.log.info('logged')\n    if input == 'throw': raise ValueError('thrown')\n    return {'a': 'x' * 300_000} if input == 'large' else (piece for piece in ('one ', 'two')) if input == 'stream' else {'a': [1]}\n`,
+          { execution: kind === "def" ? "threads" : "loop" },
+        );
+        assert.equal((await data.json("json")).body.toString(), '{"a":[1]}');
+        assert.equal((await data.json("large")).body.length, 300_008);
+        assert.equal((await data.json("stream")).body.toString(), "one two");
+        const { code, error } = await data.json("throw");
+        assert.deepEqual([code, error?.name, error?.message], ["function-error", "ValueError", "thrown"]);
+        await control.log(({ text }) => text === "logged", "of the function");
+        assert.equal(await control.ping(), 0);
+      });
+
+  test("user code that takes from the guest what it lives on ends its process, which says why", async (t) => {
+    const guest = await GuestDriver.start(command);
+    t.after(() => guest.stop());
+    const control = await guest.control();
+    const source =
+      "import asyncio.base_events\nasyncio.base_events.heapq = None\nasyncio.base_events.BaseEventLoop._run_once = None\n";
+    void control
+      .load("main.py", guest.writeFiles({ "main.py": `${source}handler = print\n` }), { execution: "loop" })
+      .catch(() => {});
+    assert.deepEqual(await within(guest.exited, "its end"), { code: 1, signal: null });
+    await until(() => /colibri guest: its event loop failed: .*TypeError/s.test(guest.stderr), "its last words");
+  });
+
   test("an ASGI application that does not answer, or not to the end, is told so; after its answer it may go on", async (t) => {
     const { control, data } = await start(
       t,

@@ -36,6 +36,19 @@ export default async () => {
   await new Promise((resolve) => setTimeout(resolve, 1_500));
 };
 `;
+const ENDS: Record<string, { code: string; said: RegExp; settings?: Record<string, unknown> }> = {
+  "for (;;);": {
+    code: "function-timeout",
+    said: /did not finish within its timeout of 500 ms/,
+    settings: { timeout: "500ms" },
+  },
+  "process.exit(3);": { code: "function-exited", said: /exited with code 3/ },
+  "const all = []; for (;;) all.push(Buffer.alloc(1 << 23, 1));": {
+    code: "out-of-memory",
+    said: /out of memory at 96 MiB/,
+    settings: { memory: "96MiB" },
+  },
+};
 
 let platform: Platform;
 before(async () => {
@@ -43,6 +56,12 @@ before(async () => {
   await platform.deploy("app", {
     node: node(TALKS_NODE),
     python: python(TALKS_PYTHON),
+    ...Object.fromEntries(
+      Object.entries(ENDS).map(([code, { code: name, settings }]) => [
+        name,
+        node(`export default () => { console.log("begins"); ${code} };`, settings),
+      ]),
+    ),
     fails: node('export default () => { throw new Error("on purpose"); };'),
     writes: node(WRITES, { concurrency: 1, memory: "64MiB" }),
   });
@@ -207,4 +226,42 @@ test("the platform's own log is structured and names the role; nothing reported 
   assert.ok(!text.includes(platform.token), "the token is in the log");
   const { dropped } = (await platform.api("/v1/health")).json;
   assert.deepEqual(new Set(Object.values(dropped)), new Set([0]));
+});
+
+describe("what ended an invocation that could not say so itself", () => {
+  for (const { code, said } of Object.values(ENDS))
+    test(`${code}: a line of the platform's, in the function's log`, async () => {
+      const answer = await platform.call(`app/${code}`);
+      const id = String(answer.headers["colibri-invocation-id"]);
+      assert.equal(answer.code, code);
+      assert.match(answer.message, said);
+      const shown = async () => (await platform.colibri("logs", `app/${code}`, "--invocation", id)).out;
+      const out = await until("the line", async () => {
+        const text = await shown();
+        return said.test(text) && text;
+      });
+      assert.match(out, new RegExp(`^\\S+ error ${id.slice(6, 14)} .*${said.source}`, "m"));
+      const lines = await platform.logs(`app/${code}`, id);
+      const platforms = lines.filter(({ stream }) => stream === "platform");
+      assert.deepEqual(
+        platforms.map(({ level, text }) => [level, said.test(text)]),
+        [["error", true]],
+      );
+      const { sandbox } = await platform.record(`app/${code}`, id);
+      assert.equal(platforms[0]?.sandbox, sandbox);
+    });
+
+  test("one that failed by itself has its own words there, and no others", async () => {
+    const { headers } = await platform.call("app/fails");
+    const id = String(headers["colibri-invocation-id"]);
+    await platform.record("app/fails", id);
+    const lines = await until("the stack", async () => {
+      const found = await platform.logs("app/fails", id);
+      return found.length > 0 && found;
+    });
+    assert.deepEqual(
+      lines.map(({ stream }) => stream),
+      ["stderr"],
+    );
+  });
 });

@@ -10,7 +10,7 @@ const IN_COMMENTS: Mark[] = [
     message: "types are switched off: fix the type, or @ts-expect-error with a reason",
   },
   {
-    pattern: /\bbiome-ignore(?:-all|-start)?\b(?!\s+[\w/]+(?:\([^)]*\))?:\s*[^\s<].{9})/g,
+    pattern: /\bbiome-ignore(?:-all|-start)?\b(?!-)(?!\s+[\w/]+(?:\([^)]*\))?:\s*[^\s<].{9})/g,
     message: "biome-ignore without a reason: `biome-ignore lint/…: why it is right here`",
   },
 ];

@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import json
 
+from .messages import own_encode
 from .thrown import Failure
 
 TYPE_CHECKING = False
@@ -244,5 +245,5 @@ def _remedy(value: Any) -> str:
     return "use a dict, list, string, number, bool or None"
 
 
-_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-_encode_ascii_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_encode_json = own_encode(json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+_encode_ascii_json = own_encode(json.JSONEncoder(allow_nan=False, separators=(",", ":")))

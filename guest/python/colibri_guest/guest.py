@@ -14,11 +14,11 @@ Owns: the state, the revision it is bound to, the slots, the highest epoch, the 
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 from _thread import get_ident
+from asyncio import CancelledError, _set_running_loop, set_event_loop, wait
 from contextvars import copy_context
 from time import perf_counter
 
@@ -34,6 +34,7 @@ from .workers import Workers, start_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future
     from typing import Any, Callable, Optional
 
     from .bundle import BundleWriter
@@ -49,7 +50,7 @@ class Guest:
     function: Function
     workers: Workers
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: AbstractEventLoop) -> None:
         self.loop = loop
         self.logs = Logs()
         self.state = "pending"
@@ -171,12 +172,12 @@ class Guest:
             raise Failure("load-failed", "this version of the Python guest runs `execution: loop` and `threads`, not `process`")
         set_environment(self._bound["environment"])
         # While a module is imported no loop is running for it: it may call asyncio.run, as a program may.
-        asyncio._set_running_loop(None)
+        _set_running_loop(None)
         try:
             self.function = copy_context().run(load_function, folder, self._bound["handler"])
         finally:
-            asyncio._set_running_loop(self.loop)
-            asyncio.set_event_loop(self.loop)
+            _set_running_loop(self.loop)
+            set_event_loop(self.loop)
         self.workers = Workers(self.slots)
 
     # Initialising.
@@ -200,7 +201,7 @@ class Guest:
         assert self._bound is not None, "LOAD came first"
         context = Context({key: self._bound[key] for key in ("tenant", "app", "function", "revision")}, timeout_ms)
         running = self.loop.create_task(self._run_init(init, context))
-        await asyncio.wait({running}, timeout=timeout_ms / 1000)
+        await wait({running}, timeout=timeout_ms / 1000)
         if self.state != "initialising":
             return
         if running.done():
@@ -220,7 +221,7 @@ class Guest:
             result = init(context) if runs_on_loop(init) else await self._in_thread(lambda: init(context))
             if hasattr(result, "__await__"):
                 await result
-        except asyncio.CancelledError:
+        except CancelledError:
             raise
         except SystemExit as error:
             return Failure("init-failed", f"init called sys.exit({error.code!r})", "SystemExit")
@@ -228,7 +229,7 @@ class Guest:
             return error
         return None
 
-    def _in_thread(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+    def _in_thread(self, work: Callable[[], Any]) -> Future[Any]:
         """A thread of its own: one that hangs takes no worker away."""
         future = self.loop.create_future()
         context = copy_context()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from json import JSONDecodeError
 
+from .messages import own_decode
 from .thrown import Failure
 
 TYPE_CHECKING = False
@@ -35,7 +37,7 @@ def _decode_json(body: bytes, charset: str, media_type: str) -> Any:
     text = _decode_text(body, charset, media_type).removeprefix("\ufeff")
     try:
         return _parse_json(text)
-    except json.JSONDecodeError as error:
+    except JSONDecodeError as error:
         what = f"the body is not valid {media_type}: {error.msg} at line {error.lineno}, column {error.colno}"
     except RecursionError:
         what = f"the body is not acceptable as {media_type}: it is nested too deeply"
@@ -67,4 +69,4 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not part of JSON")
 
 
-_parse_json = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_parse_json = own_decode(json.JSONDecoder(parse_constant=_refuse_constant))

@@ -16,8 +16,21 @@ if TYPE_CHECKING:
 
     Fields = Dict[str, Tuple[str, Callable[[Any], bool]]]
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
+
+def own_encode(encoder: json.JSONEncoder) -> Callable[[Any], str]:
+    """Its `encode`, whatever user code puts in the place of the class's methods later."""
+    encoder.iterencode = encoder.iterencode  # type: ignore[method-assign]
+    return encoder.encode
+
+
+def own_decode(decoder: json.JSONDecoder) -> Callable[[str], Any]:
+    """Its `decode`, likewise."""
+    decoder.raw_decode = decoder.raw_decode  # type: ignore[method-assign]
+    return decoder.decode
+
+
+_encode = own_encode(json.JSONEncoder(separators=(",", ":")))
+_decode = own_decode(json.JSONDecoder())
 
 MAXIMUM_SAFE_INTEGER = (1 << 53) - 1
 

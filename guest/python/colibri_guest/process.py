@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from os import write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ KEPT = ("PATH", "HOME", "TMPDIR", "LANG")
 def complain(line: str) -> None:
     """Writes past the log, to whoever holds the sandbox's output. Its reader may be gone: that must not end the guest."""
     try:
-        os.write(2, f"colibri guest: {line}\n".encode("utf-8", "backslashreplace"))
+        write(2, f"colibri guest: {line}\n".encode("utf-8", "backslashreplace"))
     except OSError:
         pass
 

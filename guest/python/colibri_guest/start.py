@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from time import monotonic
 
 SOCKET = "guest.sock"
 BACKLOG = 128
@@ -40,12 +41,15 @@ def _run(listener) -> None:
 
     from .guest import Guest, handle_signals
     from .link import Link
-    from .process import move_own_path_last, scrub_environment
+    from .process import complain, move_own_path_last, scrub_environment
+    from .thrown import stack_of
 
     scrub_environment()
     move_own_path_last()
     _offer_module()
     loop = asyncio.SelectorEventLoop()
+    # Its own asks the module, where user code may put a fake clock, or nothing.
+    loop.time = monotonic  # type: ignore[method-assign]
     asyncio.set_event_loop(loop)
     guest = Guest(loop)
     guest.logs.install()
@@ -62,6 +66,10 @@ def _run(listener) -> None:
         except SystemExit as error:
             # Raised by a task or a callback of user code.
             guest.exit_for_user(error)
+        except BaseException as error:
+            # What the loop itself lives on was replaced. The log goes by this loop, so these words go past it.
+            complain(f"its event loop failed: {stack_of(error).rstrip()}")
+            os._exit(1)
 
 
 def _offer_module() -> None:

@@ -196,15 +196,30 @@ describe("the API", () => {
     assert.match(errors["functions.a.source"], /64 hexadecimal/);
   });
 
-  test("what is no HTTP gets a problem and a closed connection", async () => {
-    const answer = await new Promise<string>((resolve, reject) => {
-      const socket = connect(running.port, "127.0.0.1", () => socket.write("HELLO\r\n\r\n"));
+  /** What is answered until the connection is closed. */
+  const exchange = (bytes: string) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connect(running.port, "127.0.0.1", () => socket.write(bytes));
       let text = "";
       socket.on("data", (data) => {
         text += data;
       });
       socket.on("end", () => resolve(text)).on("error", reject);
     });
+
+  test("a body in any coding but chunked is refused, and its connection closed", async () => {
+    const post = (coding: string) =>
+      `POST /v1/tenants/default/deployments HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`;
+    for (const coding of ["gzip, chunked", ", chunked", "identity"]) {
+      const answer = await exchange(post(coding));
+      assert.match(answer, /^HTTP\/1\.1 400 [\s\S]*"code":"bad-request"/, coding);
+    }
+    const understood = await exchange(post("CHUNKED").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+    assert.match(understood, /^HTTP\/1\.1 401 /);
+  });
+
+  test("what is no HTTP gets a problem and a closed connection", async () => {
+    const answer = await exchange("HELLO\r\n\r\n");
     assert.match(answer, /^HTTP\/1\.1 400 /);
     assert.match(answer, /"code":"bad-request"/);
   });

@@ -8,7 +8,8 @@ import { RequestBody } from "./body.ts";
 /** A body of at most 10 bytes, and what its owner and reader hear. */
 function read() {
   const clock = new SimulatedClock(0);
-  const sender = new PassThrough();
+  // As requests are: closed when their answer has left, not when their body has come.
+  const sender = new PassThrough({ autoDestroy: false });
   const heard: string[] = [];
   const body = new RequestBody({ clock }, sender as unknown as IncomingMessage, 10, {
     bodyWanted: () => heard.push("wanted"),
@@ -48,4 +49,16 @@ test("a sender that stalls is told of; one that is paused by the reader is not",
   body.resume();
   await clock.advance(10_000);
   assert.deepEqual(heard.at(-1), "stalled 10000");
+});
+
+test("a sender of which nothing ever comes is told of; one that leaves is waited for no longer", async () => {
+  const silent = read();
+  await silent.clock.advance(9_999);
+  silent.body.resume();
+  await silent.clock.advance(1);
+  assert.deepEqual(silent.heard, ["wanted", "stalled 10000"], "asking for more is no news of the sender");
+  const gone = read();
+  gone.sender.destroy();
+  await new Promise((resolve) => gone.sender.once("close", resolve));
+  assert.equal(gone.clock.pending, 0);
 });

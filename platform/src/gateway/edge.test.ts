@@ -133,6 +133,60 @@ test("a large body is not asked for while its invocation waits", async () => {
   });
 });
 
+const CHUNKED = `POST ${FUNCTION} HTTP/1.1\r\nHost: a\r\n`;
+const CODINGS: Readonly<Record<string, string>> = {
+  "another coding before chunked": `${CHUNKED}Transfer-Encoding: gzip, chunked\r\n\r\n`,
+  "another coding in a header of its own": `${CHUNKED}Transfer-Encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n`,
+  "an empty coding before chunked": `${CHUNKED}Transfer-Encoding: , chunked\r\n\r\n`,
+  "identity before chunked": `${CHUNKED}Transfer-Encoding: identity, chunked\r\n\r\n`,
+  "identity after chunked": `${CHUNKED}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n`,
+  "identity alone": `${CHUNKED}Transfer-Encoding: identity\r\n\r\n`,
+  "identity and Content-Length": `${CHUNKED}Transfer-Encoding: identity\r\nContent-Length: 5\r\n\r\n`,
+  "gzip alone": `${CHUNKED}Transfer-Encoding: gzip\r\n\r\n`,
+  "chunked twice": `${CHUNKED}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  "chunked with a parameter": `${CHUNKED}Transfer-Encoding: chunked;q=1\r\n\r\n`,
+  "chunked in quotes": `${CHUNKED}Transfer-Encoding: "chunked"\r\n\r\n`,
+  "nothing, and Content-Length": `${CHUNKED}Transfer-Encoding:\r\nContent-Length: 5\r\n\r\n`,
+  "a vertical tab": `${CHUNKED}Transfer-Encoding: \x0bchunked\r\n\r\n`,
+  "a space before the colon": `${CHUNKED}Transfer-Encoding : chunked\r\n\r\n`,
+  "a fold": `${CHUNKED}Transfer-Encoding:\r\n chunked\r\n\r\n`,
+  "a bare line feed before it": `${CHUNKED}X: y\nTransfer-Encoding: chunked\r\n\r\n`,
+  "chunked in HTTP/1.0": `${CHUNKED.replace("1.1", "1.0")}Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  "chunked and Content-Length in HTTP/1.0": `${CHUNKED.replace("1.1", "1.0")}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  "to an address that has no function": `${CHUNKED.replace(FUNCTION, "/healthz")}Transfer-Encoding: gzip, chunked\r\n\r\n`,
+};
+
+test("a body framed in any other way than by one length or by chunked: 400, closed, and the function not asked", async (t) => {
+  await onStage({}, async (stage) => {
+    const refused = (text: string) => {
+      assert.match(text, /^HTTP\/1\.1 400 [\s\S]*\r\nColibri-Error-Code: bad-request\r\n/);
+      assert.equal(text.match(/\r\nConnection: close\r\n/g)?.length, 1);
+    };
+    for (const [what, head] of Object.entries(CODINGS))
+      await t.test(what, async () => {
+        refused(await exchangeRaw(stage.port, `${head}0\r\n\r\n`));
+        const unfinished = new RawCaller(stage.port).send(head);
+        await unfinished.has("\r\n\r\n{");
+        refused(unfinished.text);
+        unfinished.leave();
+      });
+    assert.deepEqual([stage.unanswered, stage.sandboxes], [0, []]);
+  });
+});
+
+test("chunked is understood however it is written", async () => {
+  await onStage({}, async (stage) => {
+    for (const header of ["transfer-encoding: CHUNKED", "Transfer-Encoding:  cHunked  "]) {
+      const caller = new RawCaller(stage.port).send(`${CHUNKED}${header}\r\n\r\n1;x=y\r\na\r\n0\r\n\r\n`);
+      const invoked = await stage.invoked();
+      assert.equal(String(await wholeBody(invoked)), "a");
+      invoked.answer(200, [], "");
+      await caller.has("200 OK");
+      caller.leave();
+    }
+  });
+});
+
 test("targets: absolute form, its host instead of Host, too long, not normalised", async () => {
   const triggers = [{ method: "GET", path: "/here", host: "shop.example" }];
   await onStage({ plan: { triggers } }, async (stage) => {
@@ -154,6 +208,8 @@ test("targets: absolute form, its host instead of Host, too long, not normalised
     }
     for (const target of ["//fn/app/f", "/fn//app/f", "/fn/app/../app/f", "http://shop.example", "/here"])
       assert.match(await get(target).over(), /^HTTP\/1\.1 404 [\s\S]*function-not-found/, target);
+    for (const target of ["http:///fn/app/f", "http://a:b@any.example/fn/app/f", "http://@/fn/app/f"])
+      assert.match(await get(target).over(), /^HTTP\/1\.1 400 [\s\S]*must name a host, and no user/, target);
     assert.match(await get("*", "OPTIONS").over(), /^HTTP\/1\.1 404 /);
     assert.match(await get("http://any.example/healthz").over(), /^HTTP\/1\.1 200 /);
     assert.match(await get(`/fn/app/f?${"q".repeat(8_192)}`).over(), /^HTTP\/1\.1 414 [\s\S]*address-too-long/);

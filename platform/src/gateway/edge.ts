@@ -63,9 +63,16 @@ export class Edge {
       const absolute = ABSOLUTE.exec(target);
       if (absolute !== null) {
         host = absolute[1]!;
+        if (host === "" || host.includes("@"))
+          return exchange.refuse("bad-request", `the target ${target} must name a host, and no user`);
         target = target.slice(absolute[0].length);
         if (target.charCodeAt(0) !== SLASH) target = `/${target}`;
       }
+    }
+    const coding = request.headers["transfer-encoding"];
+    if (coding !== undefined) {
+      const wrong = wrongCoding(coding, request.httpVersionMinor);
+      if (wrong !== undefined) return refuseCoding(request, exchange, wrong);
     }
     if (target === "/healthz") return exchange.health(this.#load.ready);
     exchange.id = this.#ids.next();
@@ -136,6 +143,25 @@ function wrongHead(request: IncomingMessage): string | undefined {
   }
   if (hosts > 1) return "the request has more than one Host header";
   return hosts === 0 && request.httpVersionMinor > 0 ? "the request has no Host header" : undefined;
+}
+
+/**
+ * What stands between us and the caller may understand any other list of codings in another way than the parser does, and then
+ * see other requests than we do (RFC 9112 sections 6.1 and 11.2).
+ */
+function wrongCoding(coding: string, minor: number): string | undefined {
+  if (minor === 0) return "HTTP/1.0 has no Transfer-Encoding: declare a Content-Length";
+  return coding.toLowerCase() === "chunked"
+    ? undefined
+    : `the Transfer-Encoding ${coding} is not understood: "chunked" is, alone and once`;
+}
+
+/** The parser refuses some codings itself, but only when the edge has returned: nothing may be begun before. */
+function refuseCoding(request: IncomingMessage, exchange: Exchange, wrong: string): void {
+  queueMicrotask(() => {
+    // While something of the body is missing, the refusal closes the connection by itself.
+    exchange.refuse("bad-request", wrong, request.complete ? ["Connection", "close"] : []);
+  });
 }
 
 function prefersAsync(request: IncomingMessage): boolean {

@@ -6,10 +6,10 @@ import type { ReportItem } from "#contract/report/report.ts";
 import { createMemoryTelemetry } from "#drivers/telemetry/memory/driver.ts";
 import { Invocation } from "../dispatch/invocation.ts";
 import { RevisionDispatch } from "../dispatch/revision-dispatch.ts";
-import { call } from "./caller.fixture.ts";
+import { call, RawCaller } from "./caller.fixture.ts";
 import { Meters } from "./meters.ts";
 import { Settle } from "./settle.ts";
-import { onStage, planOf, until } from "./stage.fixture.ts";
+import { type Invoked, onStage, planOf, type Stage, until } from "./stage.fixture.ts";
 
 const FUNCTION = "/fn/app/f";
 const SILENT = { head() {}, data() {}, end() {}, failed() {} };
@@ -43,6 +43,63 @@ test("an invocation is recorded once, with what its caller saw and what it took"
     assert.deepEqual([stage.records()[1]?.coldMs, stage.records()[1]?.trigger], [0, "url"]);
   });
 });
+
+/** What the platform wrote into functions' logs. */
+function told(stage: Stage) {
+  return stage.telemetry.items.flatMap((item) =>
+    item.kind === "logs" ? item.log.entries.map(({ atMs: _, ...entry }) => ({ ...item, log: entry })) : [],
+  );
+}
+
+const lineOf = ({ sandbox, head }: Invoked, text: string) => ({
+  ...{ kind: "logs", tenant: "default", app: "app", function: "f", revision: "r1", sandbox, from: "platform" },
+  log: { stream: "stderr", level: "error", invocation: head.id, text },
+});
+
+const ENDS: Record<
+  string,
+  { timeoutMs: number; end(invoked: Invoked, stage: Stage, caller: RawCaller): unknown; said: string[] }
+> = {
+  "an answer says itself what there is to say": {
+    timeoutMs: 5_000,
+    end: (invoked) => invoked.answer(200, [], "fine"),
+    said: [],
+  },
+  "so does an error of the function's": {
+    timeoutMs: 5_000,
+    end: (invoked) => invoked.fail("function-error", "its own words"),
+    said: [],
+  },
+  "a timeout is told in the function's log, in the platform's name": {
+    timeoutMs: 100,
+    end: (invoked) => invoked.cancelled.promise.then(() => invoked.end({ outcome: "cancelled" })),
+    said: ["the function did not finish within its timeout of 100 ms"],
+  },
+  "so is the end of its process": {
+    timeoutMs: 5_000,
+    async end(invoked, stage, caller) {
+      invoked.begin(200);
+      await caller.has("200 OK");
+      await stage.kill(invoked.sandbox);
+    },
+    said: ["the function's process exited with code 3"],
+  },
+};
+
+for (const [what, { timeoutMs, end, said }] of Object.entries(ENDS))
+  test(`what ended an invocation: ${what}`, async () => {
+    await onStage({ plan: { timeoutMs } }, async (stage) => {
+      const caller = new RawCaller(stage.port).send(`GET ${FUNCTION} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+      const invoked = await stage.invoked();
+      await end(invoked, stage, caller);
+      await caller.over();
+      await until("it is settled", () => stage.settle.inFlight === 0 && stage.running === 0);
+      assert.deepEqual(
+        told(stage),
+        said.map((text) => lineOf(invoked, text)),
+      );
+    });
+  });
 
 test("meters: by outcome, with bytes and cold starts; what is under way; forgotten with the function", async () => {
   await onStage({}, async (stage) => {

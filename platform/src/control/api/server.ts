@@ -58,6 +58,12 @@ export function createServer(deps: ServerDeps, options: ServerOptions): Server {
       "colibri-request-id": request.id,
     });
     if (!allowsHost(request.headers.host)) throw wrongHost(request.headers.host);
+    const coding = request.headers["transfer-encoding"];
+    if (coding !== undefined && coding.toLowerCase() !== "chunked") {
+      // What stands in between may see other requests behind such a body than we do.
+      reply.header("connection", "close");
+      throw wrongCoding(coding);
+    }
   });
   server.register(async (scope) => registerAll(scope, deps, (row) => row.body !== "stream"));
   server.register(async (scope) => {
@@ -162,6 +168,11 @@ function unexpected({ log }: ServerDeps, error: unknown, request: FastifyRequest
 function wrongHost(host: string | undefined): PlatformError {
   const message = `Control is bound to this machine and does not answer to the name "${host ?? ""}": use localhost or 127.0.0.1.`;
   return new PlatformError("forbidden", message);
+}
+
+function wrongCoding(coding: string): PlatformError {
+  const message = `The Transfer-Encoding ${coding} is not understood: "chunked" is, alone and once.`;
+  return new PlatformError("bad-request", message);
 }
 
 function unknownAddress({ method, url }: FastifyRequest): PlatformError {
