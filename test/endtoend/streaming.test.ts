@@ -51,6 +51,9 @@ export default (input, context) => new Promise((resolve) => {
   console.log("waiting");
 });
 `;
+// Each answers one piece, and then fails.
+const FAILS_NODE = 'export default async function* () { yield "first"; throw new Error("then it broke"); }';
+const FAILS_PYTHON = 'def handler(input, context):\n    yield "first"\n    raise ValueError("then it broke")\n';
 // Says the next event only when the caller has had the one before: it then calls again.
 const EVENTS = `
 const readers = [];
@@ -76,6 +79,8 @@ before(async () => {
     "echo-bytes": python(ECHO_BYTES, { memory: "512MiB" }),
     source: node(SOURCE, { timeout: "60s" }),
     waits: node(WAITS),
+    "fails-node": node(FAILS_NODE),
+    "fails-python": python(FAILS_PYTHON),
     events: node(EVENTS, { scaling: { max: 1 } }),
   });
 });
@@ -149,6 +154,22 @@ async function settled(count: () => Promise<number>): Promise<number> {
   });
   return last;
 }
+
+for (const name of ["fails-node", "fails-python"])
+  test(`what came before a failure arrives, then the answer breaks off, and the log tells why: ${name}`, async () => {
+    const response = await openCall(platform.urlOf(`stream/${name}`));
+    let text = "";
+    const read = async () => {
+      for await (const piece of response) text += piece;
+    };
+    await assert.rejects(read, { code: "ECONNRESET" });
+    assert.deepEqual([response.statusCode, response.complete, text], [200, false, "first"]);
+    const id = String(response.headers["colibri-invocation-id"]);
+    await until("the error in the log", async () =>
+      (await platform.logs(`stream/${name}`, id)).some(({ text }) => text.includes("then it broke")),
+    );
+    assert.equal((await platform.record(`stream/${name}`, id)).outcome, "function-error");
+  });
 
 describe("a caller who leaves", () => {
   const logged = (name: string, text: string, invocation?: string) =>

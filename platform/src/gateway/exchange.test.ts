@@ -170,13 +170,24 @@ test("what a function throws reaches its caller on one line, printable, with the
   });
 });
 
-test("an error after the head breaks the answer off", async () => {
+test("an error after the head breaks the answer off, behind all that came before it", async () => {
   await onStage({}, async (stage) => {
-    const answer = call(stage.url + FUNCTION);
-    (await stage.invoked()).begin(200).data("half").fail("function-error", "later");
-    await assert.rejects(answer);
-    const record = await lastRecord(stage);
-    assert.deepEqual([record.outcome, record.status], ["function-error", 200]);
+    for (const headers of [[], ["Content-Length", "300000"]]) {
+      const half = "half ".repeat(20_000);
+      const text = await rawAnswer(stage, (invoked) =>
+        invoked.begin(200, headers).data(half).data(half).fail("function-error", "later"),
+      );
+      const body = text.slice(text.indexOf("\r\n\r\n") + 4).replace(/(^|\r\n)[0-9a-f]+\r\n/g, "");
+      assert.ok(body.replace(/\r\n$/, "") === half + half, `${body.length} characters came`);
+      assert.ok(!text.endsWith("0\r\n\r\n"), "the answer looks complete");
+      const record = await lastRecord(stage);
+      assert.deepEqual([record.outcome, record.status], ["function-error", 200]);
+      await assert.rejects(async () => {
+        const answer = call(stage.url + FUNCTION);
+        (await stage.invoked()).begin(200, headers).data("half").fail("function-error", "later");
+        await answer;
+      }, /broken off|aborted|ECONNRESET|hang up/);
+    }
   });
 });
 

@@ -141,7 +141,7 @@ export class Exchange implements Answer, BodyOwner {
   }
 
   failed(failure: Failure): void {
-    if (this.#response.headersSent) this.#response.destroy();
+    if (this.#response.headersSent) this.#cutOff();
     else this.refuse(failure.code, failure.message);
   }
 
@@ -193,8 +193,16 @@ export class Exchange implements Answer, BodyOwner {
 
   /** The function did not keep to the length that it declared. */
   #breakOff(): void {
-    this.#response.destroy();
+    this.#cutOff();
     if (this.#invocation !== undefined) this.#deps.dispatch.leave(this.#invocation, "answer-invalid");
+  }
+
+  /** What was written still reaches the caller; the end of the answer does not. */
+  #cutOff(): void {
+    const { socket } = this.#response;
+    if (socket === null) return void this.#response.destroy();
+    this.#boundTail();
+    socket.destroySoon();
   }
 
   /** What is still to be sent must not be held for a caller who reads nothing. */
