@@ -1,14 +1,10 @@
-import { execFileSync } from "node:child_process";
-import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { fileURLToPath } from "node:url";
 import type { DrivenFunction } from "#guest/testing/guest-driver.ts";
 import { type GuestFunctions, guestSuite } from "#guest/testing/guest-suite.ts";
+import { missingPython, pythonGuest } from "./python.fixture.ts";
 
-const PYTHON = "python3";
 const command = {
-  file: PYTHON,
-  args: ["-E", "-s", join(dirname(fileURLToPath(import.meta.url)), "colibri_guest")],
+  ...pythonGuest,
   // Of its own environment, which user code must not see.
   environment: { PLATFORM_SECRET: "s", PYTHONPATH: "/nowhere" },
 };
@@ -134,7 +130,7 @@ def handler(input, context):
     return {"inits": inits, "loads": loads, "pid": os.getpid()}
 `;
 
-const http = `
+const asgi = `
 import json
 
 async def answer(send, status, body, headers=()):
@@ -176,6 +172,35 @@ async def app(scope, receive, send):
         await answer(send, {"/empty": 204, "/unchanged": 304}.get(path, 200), b"")
 `;
 
+const wsgi = `
+import json
+
+def echo(input):
+    while piece := input.read1(65536):
+        yield piece
+
+def app(environ, start_response):
+    path = environ["PATH_INFO"]
+    headers = []
+    body = [b""]
+    if path == "/made":
+        headers = [("x-made", "yes"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
+        body = [b"made"]
+    elif path == "/echo":
+        body = echo(environ["wsgi.input"])
+    elif path == "/unread":
+        body = [b"unread"]
+    elif path == "/throw":
+        raise TypeError("it broke")
+    elif path == "/about":
+        about = {"method": environ["REQUEST_METHOD"], "path": path, "query": environ["QUERY_STRING"]}
+        about["header"] = environ.get("HTTP_X_HEADER", "")
+        about["body"] = environ["wsgi.input"].read().decode()
+        body = [json.dumps(about).encode()]
+    start_response({"/made": "201 Created", "/empty": "204 No Content", "/unchanged": "304 Not Modified"}.get(path, "200 OK"), headers)
+    return body
+`;
+
 const functions: GuestFunctions = {
   echo: fn("def handler(input, context):\n    return input\n"),
   kind: fn(`
@@ -191,7 +216,7 @@ def handler(input, context):
   answer: fn(answer + plainForm),
   error: fn(error + plainForm),
   asyncError: fn(error + asyncForm),
-  http: fn(http),
+  http: fn(wsgi),
   context: fn(`
 def handler(input, context):
     request = context.request and {name: getattr(context.request, name) for name in ("method", "path", "query", "headers", "params")}
@@ -238,15 +263,29 @@ def handler(input, context):
   },
 };
 
-/** The same functions, those that wait as coroutines. */
+/** The same handler as a coroutine: `execution: loop` takes no other. */
+function onLoop<T extends DrivenFunction>(given: T): T {
+  return fnOf(given, sourceOf(given).replace(/^def handler\(/m, "async def handler("));
+}
+
+function sourceOf(given: DrivenFunction): string {
+  return String(given.files["main.py"]);
+}
+
+function fnOf<T extends DrivenFunction>(given: T, source: string): T {
+  return { ...given, files: { "main.py": source } };
+}
+
 const asyncFunctions: GuestFunctions = {
-  ...functions,
-  echo: fn("async def handler(input, context):\n    return input\n"),
+  ...(Object.fromEntries(
+    Object.entries(functions).map(([name, given]) => [name, onLoop(given)]),
+  ) as unknown as GuestFunctions),
   answer: fn(answer + asyncForm),
+  http: fn(asgi),
   log: fn(asyncLog),
   wait: fn(asyncWait),
   initHangs: fn(
-    "import asyncio\nasync def init(context):\n    await asyncio.sleep(600)\ndef handler(input, context): pass\n",
+    "import asyncio\nasync def init(context):\n    await asyncio.sleep(600)\nasync def handler(input, context): pass\n",
   ),
   exit: fn(`
 import asyncio, sys
@@ -257,19 +296,10 @@ async def handler(input, context):
 `),
 };
 
-function missingPython(): string | undefined {
-  try {
-    execFileSync(PYTHON, ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"], { stdio: "ignore" });
-    return undefined;
-  } catch {
-    return `${PYTHON} 3.9 or newer is not on the PATH: the Python guest is not tested here`;
-  }
-}
-
 const missing = missingPython();
-if (missing !== undefined) test("the Python guest", { skip: missing }, () => {});
+if (missing !== false) test("the Python guest", { skip: missing }, () => {});
 else {
   const options = { runtime: "python", throwsOnlyExceptions: true };
-  guestSuite("Python guest, plain handlers", command, functions, { ...options, execution: "threads" });
-  guestSuite("Python guest, coroutines", command, asyncFunctions, { ...options, execution: "loop" });
+  guestSuite("Python guest, plain handlers and WSGI", command, functions, { ...options, execution: "threads" });
+  guestSuite("Python guest, coroutines and ASGI", command, asyncFunctions, { ...options, execution: "loop" });
 }

@@ -1,36 +1,18 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { describe, type TestContext, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { describe, test } from "node:test";
 import { GUEST_FRAMES } from "#contract/guest/link.ts";
 import { encodeFrame, encodePreamble, FLAG_FIN } from "#contract/link/frame.ts";
 import { bundleGuests } from "#guest/bundle.ts";
-import { type LoadOptions, REVISION } from "#guest/testing/driven-control.ts";
+import { REVISION } from "#guest/testing/driven-control.ts";
 import { GuestDriver } from "#guest/testing/guest-driver.ts";
 import { until, within } from "#guest/testing/limit.ts";
+import { missingPython, readyPython as start } from "./python.fixture.ts";
 
 const PYTHON = "python3";
-const command = { file: PYTHON, args: ["-E", "-s", join(dirname(fileURLToPath(import.meta.url)), "colibri_guest")] };
-
-async function start(t: TestContext, source: string, options: LoadOptions = {}) {
-  const guest = await GuestDriver.start(command);
-  t.after(() => guest.stop());
-  const given = { handler: "main.py", files: { "main.py": source } };
-  return { guest, ...(await guest.ready(given, { execution: "threads", ...options })) };
-}
-
-function missingPython(): string | false {
-  try {
-    execFileSync(PYTHON, ["-c", "import sys; sys.exit(sys.version_info < (3, 9))"], { stdio: "ignore" });
-    return false;
-  } catch {
-    return `${PYTHON} 3.9 or newer is not on the PATH: the Python guest is not tested here`;
-  }
-}
 
 /** What only Python has. What every guest must do is in the shared suite. */
 describe("Python guest, what only Python has", { skip: missingPython(), concurrency: 2 }, () => {

@@ -1,12 +1,16 @@
 """
-An ASGI application (specification 3.0, HTTP) as a function: the request's body streams in and the answer streams out, both under
-their windows. The slot is held until the application returns, so what it does after its answer is within the invocation.
+An ASGI application (specification 3.0, HTTP 2.4) as a function: the request's body streams in and the answer streams out, both
+under their windows. The slot is held until the application returns, so what it does after its answer is within the invocation.
+
+When the caller leaves, `receive` says `http.disconnect` and `send` raises OSError; what has not returned soon after is cancelled.
 """
 
 from __future__ import annotations
 
 from .answers import Answer, bounded, check_header
 from .frames import MAXIMUM_CHUNK
+from .http_request import HttpRequest
+from .outgoing import Cancelled
 from .thrown import Failure
 
 TYPE_CHECKING = False
@@ -18,76 +22,87 @@ if TYPE_CHECKING:
     from .incoming import Incoming
     from .outgoing import Outgoing
 
+VERSIONS = {"version": "3.0", "spec_version": "2.4"}
 
-async def run_app(
-    app: Callable[..., Any],
-    context: Context,
-    content_type: Optional[str],
-    incoming: Incoming,
-    outgoing: Outgoing,
-    loop: AbstractEventLoop,
-) -> None:
-    exchange = Exchange(incoming, outgoing, loop)
-    await app(make_scope(context, content_type), exchange.receive, exchange.send)
+
+class Disconnected(OSError):
+    """Raised by `send` when nobody waits for the answer any more."""
+
+
+async def run_app(app: Callable[..., Any], scope: dict[str, Any], exchange: Exchange) -> None:
+    await app(scope, exchange.receive, exchange.send)
     exchange.end()
 
 
-def make_scope(context: Context, content_type: Optional[str]) -> dict[str, Any]:
-    """Where there was no request, one is made: POST /."""
+def make_scope(context: Context, content_type: Optional[str], state: Optional[dict[str, Any]]) -> dict[str, Any]:
+    """`state`: what the application put there when it started, if it takes part in the lifespan protocol."""
     from urllib.parse import unquote
 
-    request = context.request
-    method, path, query = ("POST", "/", "") if request is None else (request.method, request.path, request.query_string)
-    flat = (["content-type", content_type] if content_type else []) if request is None else request.flat_headers
-    headers = [
-        (name.lower().encode("latin-1", "replace"), value.encode("latin-1", "replace"))
-        for name, value in zip(flat[::2], flat[1::2])
-    ]
-    forwarded = None if request is None else request.headers.get("x-forwarded-proto")
-    return {
+    request = HttpRequest(context, content_type)
+    client = request.client
+    scope = {
         "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "asgi": dict(VERSIONS),
         "http_version": "1.1",
-        "method": method.upper(),
-        "scheme": "https" if forwarded == "https" else "http",
-        "path": unquote(path),
-        "raw_path": path.encode("utf-8", "replace"),
-        "query_string": query.encode("utf-8", "replace"),
+        "method": request.method,
+        "scheme": request.scheme,
+        "path": unquote(request.path),
+        "raw_path": request.path.encode("utf-8", "replace"),
+        "query_string": request.query.encode("utf-8", "replace"),
         "root_path": "",
-        "headers": headers,
-        "client": None,
-        "server": None,
+        "headers": [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in request.headers],
+        "client": None if client is None else (client, 0),
+        "server": request.server,
+        "extensions": {},
         "colibri.context": context,
     }
+    if state is not None:
+        scope["state"] = state.copy()
+    return scope
 
 
 class Exchange:
     """`receive` and `send` of one invocation."""
 
-    def __init__(self, incoming: Incoming, outgoing: Outgoing, loop: AbstractEventLoop) -> None:
+    def __init__(self, method: str, incoming: Incoming, outgoing: Outgoing, loop: AbstractEventLoop) -> None:
+        self._bodiless = method == "HEAD"
         self._incoming = incoming
         self._outgoing = outgoing
         self._loop = loop
         self._answer: Optional[Answer] = None
         self._received = False
         """The end of the request's body was told."""
+        self._disconnected = False
         self._sent = loop.create_future()
-        """Done with the end of the answer's body."""
+        """Done with the end of the answer's body, or when the caller has left."""
+
+    def disconnect(self) -> None:
+        """The caller has left."""
+        self._disconnected = True
+        self._incoming.stop()
+        if not self._sent.done():
+            self._sent.set_result(None)
 
     async def receive(self) -> dict[str, Any]:
         if self._received:
-            # Nothing more can come but the end; a cancelled invocation's task is cancelled here.
-            await self._sent
+            # Nothing more can come but the end. Shielded: a receive that is cancelled must not end the others.
+            from asyncio import shield
+
+            await shield(self._sent)
         if self._sent.done():
             return {"type": "http.disconnect"}
         body = await self._incoming.read(self._loop)
+        if self._disconnected:
+            return {"type": "http.disconnect"}
         self._received = self._incoming.complete
         return {"type": "http.request", "body": body, "more_body": not self._received}
 
     async def send(self, message: dict[str, Any]) -> None:
+        if self._disconnected:
+            raise Disconnected("the caller has left")
         kind = message.get("type")
         if kind == "http.response.start" and self._answer is None:
-            self._answer = Answer(message["status"], _headers(message.get("headers", ())), b"")
+            self._answer = Answer(_status(message), _headers(message.get("headers", ())), b"")
         elif kind == "http.response.body" and self._answer is not None and not self._sent.done():
             await self._send_body(self._answer, message.get("body", b""), message.get("more_body", False))
         else:
@@ -95,6 +110,8 @@ class Exchange:
 
     def end(self) -> None:
         """The application has returned."""
+        if self._disconnected:
+            raise Cancelled
         if not self._sent.done():
             what = "its answer is not complete" if self._outgoing.headed else "it did not answer"
             raise Failure("answer-invalid", f"the ASGI application returned, but {what}", "RuntimeError")
@@ -102,16 +119,28 @@ class Exchange:
 
     async def _send_body(self, answer: Answer, body: bytes, more: bool) -> None:
         outgoing = self._outgoing
-        if not outgoing.headed and not more and len(body) <= MAXIMUM_CHUNK:
-            outgoing.send_head(answer.status, answer.headers, body, fin=True)
-        else:
-            if not outgoing.headed:
-                outgoing.send_head(answer.status, answer.headers)
-            await outgoing.write_on_loop(body, self._loop)
-            if not more:
-                outgoing.finish_body()
-        if not more:
+        if self._bodiless:
+            body = b""
+        try:
+            if not outgoing.headed and not more and len(body) <= MAXIMUM_CHUNK:
+                outgoing.send_head(answer.status, answer.headers, body, fin=True)
+            else:
+                if not outgoing.headed:
+                    outgoing.send_head(answer.status, answer.headers)
+                await outgoing.write_on_loop(body, self._loop)
+                if not more:
+                    outgoing.finish_body()
+        except Cancelled:
+            raise Disconnected("the caller has left") from None
+        if not more and not self._sent.done():
             self._sent.set_result(None)
+
+
+def _status(message: dict[str, Any]) -> int:
+    status = message.get("status")
+    if isinstance(status, int) and 200 <= status <= 599:
+        return int(status)
+    raise Failure("answer-invalid", f"the ASGI application answered with status {status!r}; use 200 to 599", "ValueError")
 
 
 def _headers(pairs: Any) -> tuple[str, ...]:

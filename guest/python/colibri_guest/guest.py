@@ -26,9 +26,10 @@ from .context import Context
 from .control import ControlStream
 from .data import DataStream
 from .frames import Violation
-from .loader import LoadFailure, load_function, runs_on_loop
+from .loader import LoadFailure, load_function
 from .logs import Logs
 from .process import complain, exit_status, leave, set_environment
+from .styles import runs_on_loop
 from .thrown import Failure, describe, stack_of, thrown
 from .workers import Workers, start_thread
 
@@ -38,12 +39,15 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
     from .bundle import BundleWriter
+    from .lifespan import Lifespan
     from .link import Handler, Link
     from .loader import Function
 
 TERMINATE_GRACE_MS = 30_000
 EXIT_WAIT_S = 1.0
 CANCEL_WAIT_S = 1.0
+STOP_WAIT_S = 10.0
+"""What an ASGI application has to stop, at most: less where the grace ends before."""
 
 
 class Guest:
@@ -63,6 +67,8 @@ class Guest:
         self._data: set[DataStream] = set()
         self._unsaid: Optional[Callable[[ControlStream], None]] = None
         self._leaving = False
+        self._lifespan: Optional[Lifespan] = None
+        self._grace_ends = 0.0
         self._thread = get_ident()
 
     def open(self, link: Link, kind: str) -> Handler:
@@ -168,7 +174,8 @@ class Guest:
 
     def _load_function(self, folder: str) -> None:
         assert self._bound is not None, "LOAD came first"
-        if self._bound["execution"] == "process":
+        execution = self._bound["execution"]
+        if execution == "process":
             raise Failure("load-failed", "this version of the Python guest runs `execution: loop` and `threads`, not `process`")
         set_environment(self._bound["environment"])
         # While a module is imported no loop is running for it: it may call asyncio.run, as a program may.
@@ -178,6 +185,9 @@ class Guest:
         finally:
             _set_running_loop(self.loop)
             set_event_loop(self.loop)
+        if execution == "loop" and not self.function.on_loop:
+            message = f"execution: loop runs coroutines, but {self.function.name} is plain and would hold up all others"
+            raise Failure("load-failed", f"{message}; write async def, or set execution: threads", "ExecutionError")
         self.workers = Workers(self.slots)
 
     # Initialising.
@@ -190,17 +200,17 @@ class Guest:
             raise Violation(f"INIT for a guest that is {self.state}; it must be loaded")
         self.state = "initialising"
         started = perf_counter()
-        if self.function.init is None:
+        if self.function.init is None and not self.function.is_asgi:
             self._initialised(started)
         else:
-            task = self.loop.create_task(self._init(self.function.init, timeout_ms, started))
+            task = self.loop.create_task(self._init(timeout_ms, started))
             # The loop holds tasks weakly.
             self._init_task = task
 
-    async def _init(self, init: Callable[..., Any], timeout_ms: int, started: float) -> None:
+    async def _init(self, timeout_ms: int, started: float) -> None:
         assert self._bound is not None, "LOAD came first"
         context = Context({key: self._bound[key] for key in ("tenant", "app", "function", "revision")}, timeout_ms)
-        running = self.loop.create_task(self._run_init(init, context))
+        running = self.loop.create_task(self._run_init(context))
         await wait({running}, timeout=timeout_ms / 1000)
         if self.state != "initialising":
             return
@@ -215,12 +225,11 @@ class Guest:
         else:
             self._init_failed(error)
 
-    async def _run_init(self, init: Callable[..., Any], context: Context) -> Optional[BaseException]:
+    async def _run_init(self, context: Context) -> Optional[BaseException]:
         """What it threw: kept from the task, which would end the loop for a SystemExit."""
         try:
-            result = init(context) if runs_on_loop(init) else await self._in_thread(lambda: init(context))
-            if hasattr(result, "__await__"):
-                await result
+            await self._call_init(context)
+            await self._start_lifespan()
         except CancelledError:
             raise
         except SystemExit as error:
@@ -228,6 +237,28 @@ class Guest:
         except BaseException as error:
             return error
         return None
+
+    async def _call_init(self, context: Context) -> None:
+        init = self.function.init
+        if init is None:
+            return
+        result = init(context) if runs_on_loop(init) else await self._in_thread(lambda: init(context))
+        if hasattr(result, "__await__"):
+            await result
+
+    async def _start_lifespan(self) -> None:
+        if not self.function.is_asgi:
+            return
+        from .lifespan import Lifespan
+
+        lifespan = Lifespan(self.function.handler, self.loop, self.logs)
+        await lifespan.start()
+        self._lifespan = lifespan
+
+    @property
+    def app_state(self) -> Optional[dict[str, Any]]:
+        """What an ASGI application's requests are given of its lifespan; None where it takes no part in one."""
+        return self._lifespan.state if self._lifespan is not None and self._lifespan.takes_part else None
 
     def _in_thread(self, work: Callable[[], Any]) -> Future[Any]:
         """A thread of its own: one that hangs takes no worker away."""
@@ -272,6 +303,7 @@ class Guest:
         if self.state == "draining":
             return
         self.state = "draining"
+        self._grace_ends = self.loop.time() + grace_ms / 1000
         self.loop.call_later(grace_ms / 1000, self._cut_short)
         self.settle()
 
@@ -319,9 +351,21 @@ class Guest:
         os._exit(status)
 
     def _leave(self) -> None:
+        if self._leaving:
+            return
         self._leaving = True
         for data in list(self._data):
             data.link.flush()
+        if self._lifespan is None:
+            leave(0)
+        # The loop holds tasks weakly.
+        self._stop_task = self.loop.create_task(self._stop_and_leave(self._lifespan))
+
+    async def _stop_and_leave(self, lifespan: Lifespan) -> None:
+        left = self._grace_ends - self.loop.time()
+        await lifespan.stop(min(max(left, CANCEL_WAIT_S), STOP_WAIT_S))
+        if self._control is not None:
+            self._control.send_logs()
         leave(0)
 
     def _streams(self) -> list[Any]:

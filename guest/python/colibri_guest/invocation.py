@@ -2,12 +2,14 @@
 One invocation, from its first frame to its last.
 
     arriving ─body complete→ waiting ─ACCEPTED has left→ running → over
-        └──────── CANCEL ───────┴──→ over           (an ASGI application runs before its body is complete)
+        └──────── CANCEL ───────┴──→ over           (an application runs before its body is complete)
 
 Owns: its body until it is complete, its context, its way out. Does not own: its slot (the guest counts) and its thread or task.
 
 1. Exactly one frame with LAST ends it, whatever user code does.
 2. Once cancelled its outcome is `cancelled`, whatever user code answers; the slot is held until that code returns.
+3. Nothing is raised in a thread from outside: an exception between any two steps of user code could leave locks held and data half
+   changed that other threads share. A plain handler looks at `context.cancelled`; its reads and writes of bodies raise.
 """
 
 from __future__ import annotations
@@ -30,8 +32,13 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
     from .answers import Answer
+    from .asgi import Exchange
     from .data import DataStream
     from .guest import Guest
+
+
+DISCONNECT_S = 0.25
+"""How long an application has that was told that its caller has left, before it is cancelled."""
 
 
 class Invocation:
@@ -46,6 +53,7 @@ class Invocation:
         "_context",
         "_content_type",
         "_task",
+        "_exchange",
         "_interruptible",
     )
 
@@ -62,6 +70,7 @@ class Invocation:
         request = self._context.request
         self._content_type: Optional[str] = given.get("contentType") if request is None else request.content_type
         self._task: Optional[Task[None]] = None
+        self._exchange: Optional[Exchange] = None
         # The task has begun: one that is cancelled before would never run, and never end the invocation.
         self._interruptible = False
 
@@ -91,9 +100,18 @@ class Invocation:
             return
         cancelled._set(reason)
         self.outgoing.cancel()
+        self.incoming.stop()
         if not self.running:
             self.outgoing.end(CANCELLED)
-        elif self._interruptible and self._task is not None:
+        elif self._exchange is not None:
+            # An application is told first, so that it may end in good order.
+            self._exchange.disconnect()
+            self._guest.loop.call_later(DISCONNECT_S, self._interrupt)
+        else:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._interruptible and self._task is not None:
             self._task.cancel()
 
     def _give_credit(self, credit: int) -> None:
@@ -112,10 +130,22 @@ class Invocation:
     def _run(self) -> None:
         invocation_id.set(self.id)
         try:
+            if self._guest.function.is_app:
+                self._run_wsgi()
+                return
             value = self._take_input()
             self._deliver(self._guest.function.handler(value, self._context))
         except BaseException as error:
             self._fail(error)
+
+    def _run_wsgi(self) -> None:
+        from .wsgi import make_environ, run_app
+
+        guest = self._guest
+        environ = make_environ(self._context, self._content_type, self.incoming, guest.loop, guest.slots > 1)
+        run_app(guest.function.handler, environ, self.outgoing)
+        if self._context.cancelled.reason is not None and not self.outgoing.over:
+            raise Cancelled
 
     def _deliver(self, result: Any) -> None:
         if hasattr(result, "__await__"):
@@ -182,11 +212,12 @@ class Invocation:
             raise Cancelled
 
     async def _run_app(self) -> None:
-        from .asgi import run_app
+        from .asgi import Exchange, make_scope, run_app
 
         guest = self._guest
-        app = guest.function.handler
-        await run_app(app, self._context, self._content_type, self.incoming, self.outgoing, guest.loop)
+        scope = make_scope(self._context, self._content_type, guest.app_state)
+        self._exchange = Exchange(scope["method"], self.incoming, self.outgoing, guest.loop)
+        await run_app(guest.function.handler, scope, self._exchange)
 
     async def _finish_on_loop(self, rest: Any) -> None:
         try:
@@ -248,7 +279,7 @@ class Invocation:
         if isinstance(error, SystemExit):
             self._guest.exit_for_user(error)
             return
-        own = isinstance(error, (Cancelled, CancelledError))
+        own = isinstance(error, (Cancelled, CancelledError)) or type(error).__name__ == "Disconnected"
         cancelled = self._context.cancelled.is_set()
         if not (own and cancelled):
             text = f"{error.code}: {error}" if isinstance(error, Failure) else stack_of(error)

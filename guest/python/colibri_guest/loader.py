@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .styles import APPS, ASGI, WSGI, StyleError, find_style, runs_on_loop
 from .thrown import Failure, last_place, message_of, stack_of
 
 TYPE_CHECKING = False
@@ -13,27 +14,26 @@ if TYPE_CHECKING:
     from typing import Any, Callable, Optional
 
 DEFAULT_EXPORT = "handler"
-APP = "app"
-"""Name of an export that is an ASGI application; taken where there is no `handler`."""
 PACKAGES = "_packages"
 """Folder of a bundle that holds its dependencies."""
-COROUTINE = 0x80 | 0x100 | 0x200
-"""Flags of a code object: a coroutine, an iterable coroutine, an async generator."""
 SHOWN_NAMES = 20
 
 
 class Function:
     """What was loaded."""
 
-    __slots__ = ("handler", "init", "is_app", "on_loop")
+    __slots__ = ("handler", "init", "is_app", "is_asgi", "on_loop", "name")
 
-    def __init__(self, handler: Callable[..., Any], init: Optional[Callable[..., Any]], is_app: bool) -> None:
+    def __init__(self, handler: Callable[..., Any], init: Optional[Callable[..., Any]], style: str, name: str) -> None:
         self.handler = handler
         self.init = init
-        self.on_loop = runs_on_loop(handler)
-        """Whether the handler is a coroutine function or an async generator; plain ones run in threads."""
-        self.is_app = is_app
-        """Whether the handler is an ASGI application."""
+        self.name = name
+        """As messages say it."""
+        self.is_asgi = style == ASGI
+        self.is_app = style in (ASGI, WSGI)
+        """Whether the handler is an application, which reads its request as it comes."""
+        self.on_loop = self.is_asgi or runs_on_loop(handler)
+        """Whether it runs on the loop: ASGI applications, coroutine functions and async generators. Others run in threads."""
 
 
 class LoadFailure(Failure):
@@ -52,15 +52,8 @@ def load_function(root: str, handler: str) -> Function:
         sys.path.insert(0, folder)
     module = _run_file(root, path)
     if not export:
-        export = APP if hasattr(module, APP) and not hasattr(module, DEFAULT_EXPORT) else DEFAULT_EXPORT
+        export = next((name for name in (DEFAULT_EXPORT, *APPS) if hasattr(module, name)), DEFAULT_EXPORT)
     return _take_exports(module, os.path.relpath(path, root), export)
-
-
-def runs_on_loop(function: Callable[..., Any]) -> bool:
-    while hasattr(function, "func"):  # functools.partial
-        function = function.func
-    code = getattr(function, "__code__", None) or getattr(getattr(type(function), "__call__", None), "__code__", None)
-    return code is not None and code.co_flags & COROUTINE != 0
 
 
 def _find_file(root: str, file: str) -> str:
@@ -137,11 +130,11 @@ def _take_exports(module: ModuleType, file: str, export: str) -> Function:
     init = getattr(module, "init", None)
     if init is not None and not callable(init):
         raise LoadFailure(f"'init' in {file} is not a function but of type {type(init).__name__}", "TypeError")
-    is_app = export.rpartition(".")[2] == APP
-    if is_app and not runs_on_loop(handler):
-        message = f"{export!r} in {file} is not an ASGI application (async); this version does not run WSGI applications"
-        raise LoadFailure(message, "TypeError")
-    return Function(handler, init, is_app)
+    try:
+        style = find_style(handler, export.rpartition(".")[2])
+    except StyleError as error:
+        raise LoadFailure(f"{export!r} in {file} {error}", "TypeError") from None
+    return Function(handler, init, style, f"{export!r} in {file}")
 
 
 def _functions(module: ModuleType) -> list[str]:

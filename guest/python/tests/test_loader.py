@@ -12,7 +12,8 @@ import json, sys
 from colibri_guest.loader import LoadFailure, load_function
 try:
     function = load_function(sys.argv[1], sys.argv[2])
-    result = {"answer": function.handler(None, None), "onLoop": function.on_loop, "isApp": function.is_app}
+    result = {"answer": function.handler(None, None), "onLoop": function.on_loop}
+    result["style"] = "asgi" if function.is_asgi else "wsgi" if function.is_app else "handler"
 except LoadFailure as failure:
     result = {"name": failure.name, "message": str(failure), "stack": failure.stack}
 print(json.dumps(result))
@@ -54,16 +55,47 @@ class Loader(unittest.TestCase):
 
     def test_kinds(self):
         files = {
-            "main.py": "import functools\nasync def work(i, c): pass\npartial = functools.partial(work)\n"
-            "class C:\n  async def __call__(self, *a): pass\nasync def stream(i, c):\n  yield 1\napp = C()\ndef plain(i, c): pass\n"
+            "main.py": """
+import functools
+async def work(i, c): pass
+partial = functools.partial(work)
+class Asgi:
+    async def __call__(self, scope, receive, send): pass
+class Wsgi:
+    def __call__(self, environ, start): pass
+    def method(self, environ, start_response): pass
+class Iterable:
+    def __init__(self, environ, start_response): pass
+async def stream(i, c):
+    yield 1
+def plain(i, c): pass
+def spread(*args): pass
+def wrapped(scope, receive, send): return work(scope, receive)
+async def three(scope, receive, send): pass
+api, legacy, nested = Asgi(), Wsgi(), Wsgi().method
+""",
         }
         program = PROGRAM.replace("function.handler(None, None)", "0")
-        names = ("work", "partial", "stream", "app", "plain")
-        kinds = {name: self.load(f"main.py#{name}", files, program) for name in names}
-        default = self.load("main.py", files, program)
-        self.assertEqual([kinds[name]["onLoop"] for name in kinds], [True, True, True, True, False])
-        self.assertEqual([kinds[name]["isApp"] for name in kinds], [False, False, False, True, False])
-        self.assertTrue(default["isApp"], "app is taken where there is no handler")
+        expected = {
+            "work": ("handler", True),
+            "partial": ("handler", True),
+            "stream": ("handler", True),
+            "plain": ("handler", False),
+            "spread": ("handler", False),
+            "legacy": ("handler", False),
+            "api": ("asgi", True),
+            "three": ("asgi", True),
+            "wrapped": ("asgi", True),
+            "nested": ("wsgi", False),
+            "Iterable": ("wsgi", False),
+        }
+        for name, style in expected.items():
+            kind = self.load(f"main.py#{name}", files, program)
+            self.assertEqual((kind.get("style"), kind.get("onLoop")), style, name)
+        for name, style in (("legacy", "wsgi"), ("spread", "wsgi"), ("api", "asgi"), ("partial", "asgi")):
+            for app in ("app", "application"):
+                kind = self.load("app.py", {**files, "app.py": f"from main import {name} as {app}"}, program)
+                self.assertEqual(kind.get("style"), style, f"{name} named {app}")
 
     def test_failures_say_what_would_be_right(self):
         cases = [
@@ -71,7 +103,9 @@ class Loader(unittest.TestCase):
             ("main.py", {"main.py": "handler = {}"}, r"'handler' in main.py is not a function but of type dict"),
             ("main.py", {"main.py": "import sys\nsys.exit(4)"}, r"called sys.exit\(4\) while it was loaded"),
             ("main.py", {"main.py": "init = 1\ndef handler(i, c): pass"}, r"'init' in main.py is not a function"),
-            ("main.py", {"main.py": "def app(e, s): pass"}, r"'app' in main.py is not an ASGI application"),
+            ("main.py", {"main.py": "def app(scope): pass"}, r"'app' in main.py is an ASGI 2 application"),
+            ("main.py", {"main.py": "def app(): pass"}, r"'app' in main.py is neither an ASGI application .* nor a WSGI one"),
+            ("main.py", {"main.py": "async def app(i, c): pass"}, r"'app' in main.py is asynchronous, but does not take"),
             ("main.py", {"main.py": "import bad", "bad.py": "\n\nx ="}, r"bad.py:3: .*: x ="),
             ("main.py", {"other.py": "", "a/b.py": ""}, r"there is no file 'main.py'; the bundle has other.py, a/b.py"),
         ]
