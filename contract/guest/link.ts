@@ -197,4 +197,6 @@ export const GUEST_ERROR_CODES: readonly ErrorCode[] = [
   "bad-input",
   "load-failed",
   "init-failed",
+  // Of one whose slots are processes of their own: one of them ended, and the others run on.
+  "function-exited",
 ];

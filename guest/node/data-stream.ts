@@ -1,4 +1,5 @@
 import {
+  type CancelReason,
   type DataWelcome,
   dataHello,
   GUEST_FRAMES,
@@ -14,6 +15,17 @@ import { parseJson } from "#contract/shape.ts";
 import type { Connection } from "./connection.ts";
 import type { Guest } from "./guest.ts";
 import { Invocation } from "./invocation.ts";
+
+/** An invocation that was taken: it runs here, or is relayed to a process of its own. */
+export interface Running {
+  readonly stream: number;
+  /** ACCEPTED has left. */
+  run(): void;
+  /** @throws FrameError when the gateway breaks the contract. */
+  receiveBody(piece: Buffer, fin: boolean): void;
+  credit(bytes: number): void;
+  cancel(reason: CancelReason): void;
+}
 
 /** What data streams have in common. */
 export interface DataDeps {
@@ -34,10 +46,10 @@ export class DataStream {
   epoch = -1;
   readonly guest: Guest;
   readonly #deps: DataDeps;
-  readonly #running = new StreamTable<Invocation>();
+  readonly #running = new StreamTable<Running>();
   #highest = 0;
   /** Taken in this chunk, not yet run. */
-  #taken: Invocation[] = [];
+  #taken: Running[] = [];
   #retired = false;
 
   constructor(deps: DataDeps) {
@@ -85,7 +97,7 @@ export class DataStream {
   }
 
   /** An invocation has ended; its last frame is on its way. */
-  over(invocation: Invocation): void {
+  over(invocation: Running): void {
     this.#running.delete(invocation.stream);
     this.guest.released();
     if (this.#retired && this.#running.size === 0) this.connection.close();
@@ -133,14 +145,18 @@ export class DataStream {
       this.#misroute(stream, reason);
       return;
     }
-    const invocation = new Invocation(this, stream, head, frame.body, frame.fin);
+    const { processes } = this.guest;
+    const invocation =
+      processes === undefined
+        ? new Invocation(this, stream, head, frame.body, frame.fin)
+        : processes.take(this, head, frame);
     this.guest.active++;
     this.#running.add(invocation);
     this.#taken.push(invocation);
   }
 
   /** Frames for what is over are late, not wrong. */
-  #known(frame: Frame): Invocation | undefined {
+  #known(frame: Frame): Running | undefined {
     if (frame.stream === 0 || frame.stream > this.#highest) throw new FrameError(`stream ${frame.stream} is not known`);
     return this.#running.get(frame.stream);
   }

@@ -124,6 +124,23 @@ const functions: GuestFunctions = {
       return new Promise(() => setTimeout(() => process.exit(code), ms));
     };
   `),
+  spin: module(`
+    export default async ({ spin }) => {
+      if (!spin) return "fine";
+      console.log("spinning");
+      await new Promise((go) => setTimeout(go, 20));
+      for (;;);
+    };
+  `),
+  startsOnce: module(`
+    import { existsSync, writeFileSync } from "node:fs";
+    export const init = () => {
+      if (existsSync(process.env.HOME + "/once")) throw new Error("once is enough");
+      writeFileSync(process.env.HOME + "/once", "");
+    };
+    export default () => "started";
+  `),
+  exitsAtLoad: module("process.exit(5);"),
   syntaxError: { ...module("export default () => 1;\n\nconst broken = = 1;\n"), place: /^index\.mjs:3: / },
   throwsAtLoad: module('throw new TypeError("broken at load");'),
   missingExport: {
@@ -133,4 +150,5 @@ const functions: GuestFunctions = {
   },
 };
 
-guestSuite("the Node guest", command, functions, { runtime: "nodejs" });
+guestSuite("the Node guest", command, functions, { runtime: "nodejs", lacks: "threads" });
+guestSuite("the Node guest, a process for each slot", command, functions, { runtime: "nodejs", execution: "process" });

@@ -7,6 +7,7 @@ import {
   type MisroutedReason,
 } from "#contract/guest/link.ts";
 import type { RevisionRef } from "#contract/names.ts";
+import { ChildFailure } from "./child.ts";
 import type { Connection } from "./connection.ts";
 import type { Logger } from "./console.ts";
 import { createInitContext } from "./context.ts";
@@ -14,6 +15,7 @@ import { replaceEnvironment } from "./environment.ts";
 import type { LoadedFunction } from "./function.ts";
 import { loadFunction } from "./loader.ts";
 import type { LogQueue } from "./log-queue.ts";
+import { Processes } from "./processes.ts";
 import { type Scope, scopes } from "./scope.ts";
 import { describeThrown, inspectThrown } from "./thrown.ts";
 import { Unpacker } from "./unpacker.ts";
@@ -46,6 +48,8 @@ export class Guest {
   slots = 0;
   active = 0;
   loaded: LoadedFunction | undefined;
+  /** Of `execution: process`: user code runs there, not here. */
+  processes: Processes | undefined;
   /** Told of DRAIN's end: cancel what still runs. */
   onShutdown: () => void = () => {};
   readonly #deps: GuestDeps;
@@ -53,6 +57,7 @@ export class Guest {
   #load: GuestLoad | undefined;
   #unpacker: Unpacker | undefined;
   #exitCode: number | undefined;
+  #graceEndsMs = 0;
 
   constructor(deps: GuestDeps) {
     this.#deps = deps;
@@ -76,7 +81,7 @@ export class Guest {
   /** An invocation is over. */
   released(): void {
     this.active--;
-    if (this.active === 0 && this.#exitCode !== undefined) this.#deps.exit(this.#exitCode);
+    if (this.active === 0 && this.#exitCode !== undefined) this.#exit(this.#exitCode);
   }
 
   /** The stack of a failure goes to the log of its invocation. */
@@ -133,6 +138,7 @@ export class Guest {
   drain(graceMs: number, exitCode = 0): void {
     this.state = "draining";
     if (this.#exitCode === undefined) {
+      this.#graceEndsMs = performance.now() + graceMs;
       setTimeout(() => this.onShutdown(), graceMs);
       setTimeout(() => this.#deps.exit(exitCode), graceMs + AFTER_CANCEL_MS);
     }
@@ -143,27 +149,43 @@ export class Guest {
   leave(exitCode: number): void {
     this.state = "draining";
     this.#exitCode = Math.max(exitCode, this.#exitCode ?? 0);
-    if (this.active === 0) this.#deps.exit(this.#exitCode);
+    if (this.active === 0) this.#exit(this.#exitCode);
+  }
+
+  #exit(code: number): void {
+    if (this.processes === undefined) this.#deps.exit(code);
+    else {
+      const graceMs = Math.max(0, this.#graceEndsMs - performance.now());
+      void this.processes.stop(Math.round(graceMs)).then(() => this.#deps.exit(code));
+    }
   }
 
   #loadFrom(folder: string): void {
     const load = this.#load!;
     const started = performance.now();
-    const loading = new Promise<LoadedFunction>((resolve, reject) => {
-      if (load.execution !== "loop")
-        throw new Error(`the Node runtime runs execution "loop" in this version, not "${load.execution}"`);
-      replaceEnvironment(load.environment);
-      const scope = this.#phaseScope("loading", reject);
-      scopes.run(scope, () => loadFunction(folder, load.handler).then(resolve, reject));
-    });
+    const loading = load.execution === "process" ? this.#startProcesses(load, folder) : this.#loadHere(load, folder);
     loading.then(
-      (loaded) => {
-        this.loaded = loaded;
+      () => {
         this.#enter("loaded");
         this.#tell(GUEST_FRAMES.LOADED, { durationMs: performance.now() - started });
       },
       (error) => this.#loadFailed(error),
     );
+  }
+
+  async #startProcesses(load: GuestLoad, folder: string): Promise<void> {
+    this.processes = new Processes({ logs: this.#deps.logs }, load, folder);
+    await this.processes.load();
+  }
+
+  async #loadHere(load: GuestLoad, folder: string): Promise<void> {
+    if (load.execution !== "loop")
+      throw new Error(`the Node runtime runs execution "loop" and "process", not "${load.execution}"`);
+    replaceEnvironment(load.environment);
+    this.loaded = await new Promise<LoadedFunction>((resolve, reject) => {
+      const scope = this.#phaseScope("loading", reject);
+      scopes.run(scope, () => loadFunction(folder, load.handler).then(resolve, reject));
+    });
   }
 
   #loadFailed(error: unknown): void {
@@ -186,6 +208,7 @@ export class Guest {
   }
 
   async #runInit(timeoutMs: number): Promise<void> {
+    if (this.processes !== undefined) return this.processes.init(timeoutMs);
     const init = this.loaded!.init;
     if (init === undefined) return;
     const abort = new AbortController();
@@ -221,7 +244,8 @@ export class Guest {
   }
 
   #fail(failed: GuestFailed, error: unknown): void {
-    this.#deps.logs.write("stderr", "error", `${inspectThrown(error)}\n`, true);
+    // A child has written its own log.
+    if (!(error instanceof ChildFailure)) this.#deps.logs.write("stderr", "error", `${inspectThrown(error)}\n`, true);
     this.#tell(GUEST_FRAMES.FAILED, failed);
   }
 

@@ -54,10 +54,24 @@ export class LogQueue {
     const invocation = scopes.getStore()?.id;
     if (!this.#continue(stream, invocation, line)) this.#push(stream, level, invocation, line);
     this.#open = !ended;
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#characters >= FRAME_CHARACTERS) this.flush();
     if (this.#scheduled) return;
     this.#scheduled = true;
     setImmediate(this.#flush);
+  }
+
+  /** Entries of another process, as they are. */
+  relay(log: GuestLog): void {
+    this.#open = false;
+    this.#dropped += log.dropped ?? 0;
+    for (const entry of log.entries)
+      if (this.#isFull) this.#dropped++;
+      else this.#add({ ...entry });
+    this.#schedule();
   }
 
   /** Sends what the control stream takes now. */
@@ -101,6 +115,10 @@ export class LogQueue {
   #push(stream: LogStream, level: LogLevel, invocation: string | undefined, text: string): void {
     const entry: Entry = { atMs: now(), stream, level, invocation, text };
     cut(entry);
+    this.#add(entry);
+  }
+
+  #add(entry: Entry): void {
     this.#entries.push(entry);
     this.#characters += entry.text.length;
   }

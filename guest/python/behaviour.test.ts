@@ -251,6 +251,30 @@ def handler(input, context):
     time.sleep(input["ms"] / 1000)
     sys.exit(input["code"])
 `),
+  spin: fn(`
+import time
+
+def handler(input, context):
+    if not input["spin"]:
+        return "fine"
+    print("spinning")
+    time.sleep(0.02)
+    while True:
+        pass
+`),
+  startsOnce: fn(`
+import os
+
+def init(context):
+    once = os.path.join(os.environ["HOME"], "once")
+    if os.path.exists(once):
+        raise ValueError("once is enough")
+    open(once, "w").close()
+
+def handler(input, context):
+    return "started"
+`),
+  exitsAtLoad: fn("import sys\nsys.exit(5)\n"),
   syntaxError: {
     ...fn("def handler(input, context):\n    x = 1\n    return x +\n"),
     place: /main\.py:3: .*return x \+/,

@@ -64,6 +64,8 @@ export class GuestDriver {
     mkdirSync(join(folder, "tmp"));
     const child = spawn(command.file, command.args, {
       cwd: folder,
+      // A group of its own, as a sandbox has: processes of the guest end with it.
+      detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         PATH: process.env.PATH,
@@ -167,7 +169,7 @@ export class GuestDriver {
 
   async stop(): Promise<GuestExit> {
     for (const link of this.#links) link.close();
-    this.child.kill("SIGKILL");
+    killGroup(this.pid);
     const exit = await this.exited;
     rmSync(this.folder, { recursive: true, force: true });
     return exit;
@@ -193,6 +195,14 @@ export class GuestDriver {
       if (performance.now() > end) throw new Error(`the guest did not listen within 10 s: ${this.#stderr}`);
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Nothing of it is left.
   }
 }
 

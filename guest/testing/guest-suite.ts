@@ -9,7 +9,8 @@ import { inputTests } from "./suite-inputs.ts";
 import { lifecycleTests } from "./suite-lifecycle.ts";
 import { loadTests } from "./suite-loads.ts";
 import { logTests } from "./suite-logs.ts";
-import { runTests } from "./suite-runs.ts";
+import { processTests } from "./suite-processes.ts";
+import { exitTests, runTests } from "./suite-runs.ts";
 import { streamTests } from "./suite-streams.ts";
 
 /**
@@ -60,6 +61,12 @@ export interface GuestFunctions {
   readonly environment: DrivenFunction;
   /** Exits the process with `code` after `ms` (0: at once, within the handler). */
   readonly exit: DrivenFunction;
+  /** With `spin`, prints "spinning" and then holds its process for ever, some 20 ms later; else answers "fine". */
+  readonly spin: DrivenFunction;
+  /** `init` succeeds the first time in a sandbox and then throws "once is enough"; answers "started". */
+  readonly startsOnce: DrivenFunction;
+  /** Exits the process with 5 while it is loaded. */
+  readonly exitsAtLoad: DrivenFunction;
   /** A syntax error in line 3 of the handler's file. */
   readonly syntaxError: DrivenFunction & { readonly place: RegExp };
   /** Throws a TypeError "broken at load" while it is loaded. */
@@ -72,6 +79,10 @@ export interface GuestSuite {
   readonly command: GuestCommand;
   readonly functions: GuestFunctions;
   readonly execution: Execution;
+  /** Slots where a test does not say how many: as many invocations may run at once. */
+  readonly slots: number;
+  /** A way of execution that the guest has not. */
+  readonly lacks: Execution | undefined;
   /** What the guest says it is in HELLO. */
   readonly runtime: string;
   /** Can't throw anything but exceptions. */
@@ -91,6 +102,7 @@ export interface Ready {
 export interface GuestSuiteOptions {
   readonly runtime: string;
   readonly execution?: Execution;
+  readonly lacks?: Execution;
   readonly throwsOnlyExceptions?: boolean;
 }
 
@@ -102,6 +114,8 @@ export function guestSuite(
   options: GuestSuiteOptions,
 ): void {
   const execution = options.execution ?? "loop";
+  // Each is a process: a dozen of them for every test would take minutes.
+  const slots = execution === "process" ? 3 : 20;
   const start = async (test: TestContext) => {
     const guest = await GuestDriver.start(command);
     test.after(() => guest.stop());
@@ -111,12 +125,14 @@ export function guestSuite(
     command,
     functions,
     execution,
+    slots,
+    lacks: options.lacks,
     runtime: options.runtime,
     throwsOnlyExceptions: options.throwsOnlyExceptions ?? false,
     start,
     async ready(test, given, load = {}) {
       const guest = await start(test);
-      return { guest, ...(await guest.ready(given, { execution, ...load })) };
+      return { guest, ...(await guest.ready(given, { execution, concurrency: slots, ...load })) };
     },
   };
   describe(name, { concurrency: 2 }, () => {
@@ -128,5 +144,7 @@ export function guestSuite(
     streamTests(suite);
     logTests(suite);
     hostileTests(suite);
+    if (execution === "process") processTests(suite);
+    else exitTests(suite);
   });
 }

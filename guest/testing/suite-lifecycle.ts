@@ -41,7 +41,7 @@ export function lifecycleTests(suite: GuestSuite): void {
 
   test("initialises once, however many invocations come and however often it is told", async (t) => {
     const { control, data } = await suite.ready(t, functions.count);
-    const before = await Promise.all(Array.from({ length: 10 }, () => data.json({})));
+    const before = await Promise.all(Array.from({ length: Math.min(10, suite.slots) }, () => data.json({})));
     assert.equal((await control.init()).kind, "ready");
     const after = await data.json({});
     for (const outcome of [...before, after]) {
@@ -66,7 +66,8 @@ export function lifecycleTests(suite: GuestSuite): void {
     const again = await guest.control();
     assert.equal((await again.init()).kind, "ready");
     const { inits, loads, pid } = JSON.parse((await (await guest.data()).json({})).body.toString());
-    assert.deepEqual({ inits, loads, pid }, { inits: 2, loads: 1, pid: guest.pid });
+    assert.deepEqual({ inits, loads }, { inits: 2, loads: 1 });
+    assert.equal(pid === guest.pid, execution !== "process", "user code runs in the guest, or in a process of its own");
   });
 
   test("ends an init that does not end itself, at its timeout", async (t) => {

@@ -9,8 +9,9 @@ export function logTests(suite: GuestSuite): void {
   const { functions } = suite;
 
   test("entries carry the invocation, stream and level, kept apart under concurrency", async (t) => {
+    const many = Math.min(12, suite.slots);
     const { control, data } = await suite.ready(t, functions.log);
-    const running = Array.from({ length: 12 }, (_, marker) =>
+    const running = Array.from({ length: many }, (_, marker) =>
       data.start({ contentType: "application/json", body: JSON.stringify({ marker, ms: 5 + ((marker * 7) % 20) }) }),
     );
     const outcomes = await Promise.all(running.map((invocation) => invocation.end()));
@@ -21,7 +22,7 @@ export function logTests(suite: GuestSuite): void {
         { text: `err ${marker}`, stream: "stderr", level: "error" },
         ...(["debug", "info", "warn", "error"] as const).map((level) => ({ text: `${level} ${marker}`, level })),
       ] as const;
-    await until(() => control.logs.length >= 12 * 6, `72 entries, but ${control.logs.length}`);
+    await until(() => control.logs.length >= many * 6, `${many * 6} entries, but ${control.logs.length}`);
     for (const [marker, invocation] of running.entries())
       for (const what of expected(marker)) {
         const entries = control.logs.filter((entry) => entry.text === what.text && entry.level === what.level);
@@ -60,8 +61,8 @@ export function logTests(suite: GuestSuite): void {
     const grown = guest.memoryKiB("VmRSS") - before;
     assert.ok(grown < 48 * 1024, `${grown} KiB more`);
     const again = await guest.control();
-    await until(() => again.dropped > 0, "count of what was dropped");
-    assert.ok(again.logs.length + again.dropped >= 100_000, `${again.logs.length} kept, ${again.dropped} dropped`);
+    await until(() => again.logs.length + again.dropped >= 100_000, "count of what was dropped");
+    assert.ok(again.dropped > 0, `${again.logs.length} kept, ${again.dropped} dropped`);
     await data.json({ lines: 1 });
     const kept = again.logs.length;
     await until(() => again.logs.length > kept || again.logs.length > 0, "entries after the flood");

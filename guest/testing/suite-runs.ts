@@ -91,6 +91,8 @@ export function runTests(suite: GuestSuite): void {
   test("a data stream cut while invocations run aborts them, frees their slots, harms no other", async (t) => {
     const { guest, control, data } = await suite.ready(t, functions.wait, { concurrency: 2 });
     const other = await guest.data();
+    // Both run at once, so that what is cut was not still waiting for a process.
+    await Promise.all([data, other].map((stream, index) => stream.json({ ms: 200, marker: `warm ${index}` })));
     const kept = wait(other, "kept");
     const cut = wait(data, "cut");
     await within(Promise.all([kept.accepted, cut.accepted]), "ACCEPTED");
@@ -113,6 +115,24 @@ export function runTests(suite: GuestSuite): void {
     assert.equal((await other.json("next")).body.toString(), "next");
   });
 
+  test("a closed standard output and error do not kill it", async (t) => {
+    const { guest, control, data } = await suite.ready(t, functions.log);
+    guest.child.stdout!.destroy();
+    guest.child.stderr!.destroy();
+    assert.equal((await data.json({ marker: "piped", ms: 0 })).body.toString(), "logged");
+    await control.log((entry) => entry.text === "out piped", "through the control stream");
+    control.close();
+    await control.closed;
+    assert.equal((await data.json({ marker: "unheard", ms: 0 })).body.toString(), "logged");
+    const again = await guest.control();
+    await until(() => again.logs.some((entry) => entry.text === "out unheard"), "entry kept until the agent came back");
+  });
+}
+
+/** User code that ends the process that it shares with the guest. */
+export function exitTests(suite: GuestSuite): void {
+  const { functions } = suite;
+
   test("ACCEPTED is sent before user code runs, so that an exit at once is known as the function's", async (t) => {
     const { guest, control, data } = await suite.ready(t, functions.exit);
     const running = data.start({ contentType: "application/json", body: '{"code":3,"ms":0}' });
@@ -129,18 +149,5 @@ export function runTests(suite: GuestSuite): void {
     assert.deepEqual([outcome.kind, outcome.accepted], ["lost", true]);
     assert.deepEqual(await within(guest.exited, "exit"), { code: 0, signal: null });
     assert.match(guest.stderr, /exit\(0\) called by the function/);
-  });
-
-  test("a closed standard output and error do not kill it", async (t) => {
-    const { guest, control, data } = await suite.ready(t, functions.log);
-    guest.child.stdout!.destroy();
-    guest.child.stderr!.destroy();
-    assert.equal((await data.json({ marker: "piped", ms: 0 })).body.toString(), "logged");
-    await control.log((entry) => entry.text === "out piped", "through the control stream");
-    control.close();
-    await control.closed;
-    assert.equal((await data.json({ marker: "unheard", ms: 0 })).body.toString(), "logged");
-    const again = await guest.control();
-    await until(() => again.logs.some((entry) => entry.text === "out unheard"), "entry kept until the agent came back");
   });
 }
