@@ -108,6 +108,7 @@ const functions: GuestFunctions = {
   `),
   wait: module(`
     export default ({ ms, marker }, { signal }) => new Promise((resolve) => {
+      console.log("begun", marker);
       const end = (how) => { clearTimeout(timer); console.log(how, marker); resolve(how + " " + marker); };
       const timer = setTimeout(end, ms, "waited");
       if (signal.aborted) end("aborted");

@@ -101,6 +101,7 @@ ${LOG_LEVELS}`;
 
 const plainWait = `
 def handler(input, context):
+    print("begun", input["marker"])
     what = "aborted" if context.cancelled.wait(input["ms"] / 1000) else "waited"
     print(what, input["marker"])
     return f"{what} {input['marker']}"
@@ -110,6 +111,7 @@ const asyncWait = `
 import asyncio
 
 async def handler(input, context):
+    print("begun", input["marker"])
     what = "waited"
     try:
         await asyncio.sleep(input["ms"] / 1000)
@@ -326,4 +328,5 @@ else {
   const options = { runtime: "python", throwsOnlyExceptions: true };
   guestSuite("Python guest, plain handlers and WSGI", command, functions, { ...options, execution: "threads" });
   guestSuite("Python guest, coroutines and ASGI", command, asyncFunctions, { ...options, execution: "loop" });
+  guestSuite("Python guest, a process for each slot", command, functions, { ...options, execution: "process" });
 }

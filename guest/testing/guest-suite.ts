@@ -49,7 +49,7 @@ export interface GuestFunctions {
   readonly log: DrivenFunction;
   /** Prints `lines` lines of 1,000 characters. Answers "flooded". */
   readonly flood: DrivenFunction;
-  /** Waits for `ms` or the abort signal, whichever is first; then prints `aborted <marker>` or `waited <marker>` and answers that. */
+  /** Prints `begun <marker>`, waits for `ms` or the abort signal, whichever is first; then prints `aborted <marker>` or `waited <marker>` and answers that. */
   readonly wait: DrivenFunction;
   /** `init` counts; answers `{ inits, loads, pid }`: how often `init` and the module's top level ran. */
   readonly count: DrivenFunction;

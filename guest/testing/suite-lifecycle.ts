@@ -29,7 +29,7 @@ export function lifecycleTests(suite: GuestSuite): void {
   test("keeps running invocations when the control stream is replaced, and answers on the new one", async (t) => {
     const { guest, control, data } = await suite.ready(t, functions.wait);
     const running = data.start({ contentType: "application/json", body: '{"ms":60000,"marker":"kept"}' });
-    await within(running.accepted, "ACCEPTED");
+    await control.log((entry) => entry.text === "begun kept", "of its start");
     control.close();
     const again = await guest.control();
     assert.equal(again.hello.state, "ready");

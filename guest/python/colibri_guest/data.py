@@ -19,8 +19,14 @@ from .messages import decode_head, encode_head
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Union
+
     from .guest import Guest
     from .link import Link
+    from .relayed import RelayedInvocation
+
+    Running = Union[Invocation, RelayedInvocation]
+    """It runs here, or is relayed to a process of its own."""
 
 
 class DataStream:
@@ -30,13 +36,13 @@ class DataStream:
         self.epoch = -1
         """Of the owner, -1 before its HELLO."""
         self._guest = guest
-        self._running: dict[int, Invocation] = {}
+        self._running: dict[int, Running] = {}
         self._highest = 0
         self._accepted = 0
         """The highest stream accepted in this turn, 0 for none."""
         self._retired = False
-        self._starting: list[Invocation] = []
-        self._over: deque[Invocation] = deque()
+        self._starting: list[Running] = []
+        self._over: deque[Running] = deque()
 
     def frame(self, type: int, flags: int, stream: int, head: bytes, body: bytes) -> None:
         if type == INVOKE:
@@ -47,7 +53,7 @@ class DataStream:
             credit = decode_head(head, "WINDOW", messages.WINDOW)["credit"]
             invocation = self._find(stream, "WINDOW")
             if invocation is not None:
-                invocation.outgoing.give(credit)
+                invocation.give(credit)
         elif type == CANCEL:
             reason = decode_head(head, "CANCEL", messages.CANCEL)["reason"]
             invocation = self._find(stream, "CANCEL")
@@ -80,7 +86,7 @@ class DataStream:
             # Not within the flush: what is being flushed goes first.
             self._guest.loop.call_soon(self.link.close)
 
-    def finished(self, invocation: Invocation) -> None:
+    def finished(self, invocation: Running) -> None:
         """From any thread, before its last frame is appended."""
         self._over.append(invocation)
 
@@ -125,18 +131,26 @@ class DataStream:
         if refusal is not None:
             self._refuse(refusal, stream)
             return
-        invocation = self._running[stream] = Invocation(self._guest, self, stream, given)
+        invocation = self._running[stream] = self._make(stream, given, head)
         self._accepted = stream
         self._receive(flags, invocation, body)
 
-    def _receive(self, flags: int, invocation: Invocation | None, body: bytes) -> None:
-        if invocation is None or invocation.outgoing.over:
+    def _make(self, stream: int, given: dict[str, Any], head: bytes) -> Running:
+        processes = self._guest.processes
+        if processes is None:
+            return Invocation(self._guest, self, stream, given)
+        from .relayed import RelayedInvocation
+
+        return RelayedInvocation(processes, self, stream, given, head)
+
+    def _receive(self, flags: int, invocation: Running | None, body: bytes) -> None:
+        if invocation is None or invocation.over:
             return
-        invocation.incoming.add(body, flags & FIN != 0)
+        invocation.receive(body, flags & FIN != 0)
         if invocation.can_start:
             self._starting.append(invocation)
 
-    def _find(self, stream: int, what: str) -> Invocation | None:
+    def _find(self, stream: int, what: str) -> Running | None:
         """None for one that is over or was refused: its gateway may not know yet."""
         invocation = self._running.get(stream)
         if invocation is None and (stream == 0 or stream > self._highest):

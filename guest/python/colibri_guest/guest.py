@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .lifespan import Lifespan
     from .link import Handler, Link
     from .loader import Function
+    from .processes import Processes
 
 TERMINATE_GRACE_MS = 30_000
 EXIT_WAIT_S = 1.0
@@ -68,6 +69,8 @@ class Guest:
         self._unsaid: Optional[Callable[[ControlStream], None]] = None
         self._leaving = False
         self._lifespan: Optional[Lifespan] = None
+        self.processes: Optional[Processes] = None
+        """Of `execution: process`: user code runs there, not here."""
         self._grace_ends = 0.0
         self._thread = get_ident()
 
@@ -162,21 +165,39 @@ class Guest:
         try:
             if bundle is not None:
                 bundle.unpack(folder)
+            if self._bound is not None and self._bound["execution"] == "process":
+                # The loop holds tasks weakly.
+                self._process_task = self.loop.create_task(self._load_processes(self._bound, folder, started))
+                return
             self._load_function(folder)
         except Failure as failure:
             stack = failure.stack if isinstance(failure, LoadFailure) else None
             self.logs.error(None, stack or f"{failure.name}: {failure}")
             self.fail_load(failure.code, describe(failure.name, str(failure), stack))
             return
-        self.state = "loaded"
+        self._loaded(started)
+
+    async def _load_processes(self, request: dict[str, Any], folder: str, started: float) -> None:
+        from .child import ChildFailure
+        from .processes import Processes
+
+        self.processes = Processes(self.loop, self.logs.queue, request, folder)
+        try:
+            await self.processes.load()
+        except ChildFailure as failure:
+            self.fail_load(failure.code, failure.error)
+        else:
+            self._loaded(started)
+
+    def _loaded(self, started: float) -> None:
+        if self.state == "loading":
+            self.state = "loaded"
         duration_ms = (perf_counter() - started) * 1000
         self._say(lambda control: control.loaded(duration_ms))
 
     def _load_function(self, folder: str) -> None:
         assert self._bound is not None, "LOAD came first"
         execution = self._bound["execution"]
-        if execution == "process":
-            raise Failure("load-failed", "this version of the Python guest runs `execution: loop` and `threads`, not `process`")
         set_environment(self._bound["environment"])
         # While a module is imported no loop is running for it: it may call asyncio.run, as a program may.
         _set_running_loop(None)
@@ -200,12 +221,28 @@ class Guest:
             raise Violation(f"INIT for a guest that is {self.state}; it must be loaded")
         self.state = "initialising"
         started = perf_counter()
-        if self.function.init is None and not self.function.is_asgi:
+        if self.processes is not None:
+            self._process_task = self.loop.create_task(self._init_processes(self.processes, timeout_ms, started))
+        elif self.function.init is None and not self.function.is_asgi:
             self._initialised(started)
         else:
             task = self.loop.create_task(self._init(timeout_ms, started))
             # The loop holds tasks weakly.
             self._init_task = task
+
+    async def _init_processes(self, processes: Processes, timeout_ms: int, started: float) -> None:
+        from .child import ChildFailure
+
+        try:
+            await processes.init(timeout_ms)
+        except ChildFailure as failure:
+            self.state = "loaded" if self.state == "initialising" else self.state
+            # Not a name of the except clause, which is gone when this is called later.
+            code, error = "init-failed", failure.error
+            self._say(lambda control: control.failed("init", code, error))
+        else:
+            if self.state == "initialising":
+                self._initialised(started)
 
     async def _init(self, timeout_ms: int, started: float) -> None:
         assert self._bound is not None, "LOAD came first"
@@ -356,14 +393,17 @@ class Guest:
         self._leaving = True
         for data in list(self._data):
             data.link.flush()
-        if self._lifespan is None:
+        if self._lifespan is None and self.processes is None:
             leave(0)
         # The loop holds tasks weakly.
-        self._stop_task = self.loop.create_task(self._stop_and_leave(self._lifespan))
+        self._stop_task = self.loop.create_task(self._stop_and_leave())
 
-    async def _stop_and_leave(self, lifespan: Lifespan) -> None:
+    async def _stop_and_leave(self) -> None:
         left = self._grace_ends - self.loop.time()
-        await lifespan.stop(min(max(left, CANCEL_WAIT_S), STOP_WAIT_S))
+        if self.processes is not None:
+            await self.processes.stop(max(left, 0))
+        if self._lifespan is not None:
+            await self._lifespan.stop(min(max(left, CANCEL_WAIT_S), STOP_WAIT_S))
         if self._control is not None:
             self._control.send_logs()
         leave(0)

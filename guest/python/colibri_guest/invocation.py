@@ -81,6 +81,17 @@ class Invocation:
         """But for ACCEPTED, which must leave first."""
         return not self.running and (self.incoming.complete or self._guest.function.is_app)
 
+    @property
+    def over(self) -> bool:
+        return self.outgoing.over
+
+    def receive(self, body: bytes, fin: bool) -> None:
+        """Raises Violation when the gateway breaks the contract."""
+        self.incoming.add(body, fin)
+
+    def give(self, credit: int) -> None:
+        self.outgoing.give(credit)
+
     def start(self) -> None:
         """ACCEPTED has left."""
         guest = self._guest

@@ -138,3 +138,25 @@ class Link(Protocol):
         self.append(encode_preamble(self._kind, min(version, PROTOCOL_VERSION)))
         self._handler = self._open(self, self._kind)
         return self._preamble[PREAMBLE_BYTES:]
+
+
+class DialedLink(Link):
+    """A connection that we open: we send our preamble first, and the other side answers with its own."""
+
+    def __init__(self, loop: AbstractEventLoop, kind: str, handler: Handler) -> None:
+        super().__init__(loop, lambda _link, _kind: handler)
+        self._kind = kind
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.append(encode_preamble(self._kind))
+
+    def _handshake(self, data: bytes) -> bytes:
+        self._preamble += data
+        if len(self._preamble) < PREAMBLE_BYTES:
+            return b""
+        kind, _version = decode_preamble(self._preamble)
+        if kind != self._kind:
+            raise Violation(f"a {kind} stream answered where a {self._kind} stream was asked for")
+        self._handler = self._open(self, kind)
+        return self._preamble[PREAMBLE_BYTES:]

@@ -83,6 +83,22 @@ class LogQueue:
             self._entries.append((time() * 1000, stream, level, invocation, text, truncated))
         self.wake()
 
+    def relay(self, log: dict[str, Any]) -> None:
+        """Entries of another process, as they are."""
+        dropped = log.get("dropped") or 0
+        with self._lock:
+            if dropped > 0:
+                self._drop(dropped)
+            for entry in log["entries"]:
+                text = entry["text"]
+                if len(self._entries) >= MAXIMUM_ENTRIES or self._characters + len(text) > MAXIMUM_CHARACTERS:
+                    self._drop()
+                    continue
+                self._characters += len(text)
+                invocation, truncated = entry.get("invocation"), entry.get("truncated") is True
+                self._entries.append((entry["atMs"], entry["stream"], entry["level"], invocation, text, truncated))
+        self.wake()
+
     def frames(self, wanted: Callable[[], bool]) -> Iterator[bytes]:
         """Takes what waits, oldest first, for as long as more is wanted."""
         while self.pending and wanted():
@@ -92,10 +108,10 @@ class LogQueue:
                 message["dropped"] = dropped
             yield encode(LOG, 0, 0, encode_head(message))
 
-    def _drop(self) -> None:
-        if type(self._entries[-1]) is not Gap:
+    def _drop(self, count: int = 1) -> None:
+        if not self._entries or type(self._entries[-1]) is not Gap:
             self._entries.append(Gap())
-        self._entries[-1].dropped += 1  # type: ignore[union-attr]
+        self._entries[-1].dropped += count  # type: ignore[union-attr]
 
     def _take(self) -> tuple[list[Entry], int]:
         taken: list[Entry] = []

@@ -78,6 +78,21 @@ def _text(maximum: int):
     return f"a string of at most {maximum} characters", lambda value: type(value) is str and len(value) <= maximum
 
 
+def _is_thrown(value: Any) -> bool:
+    return type(value) is dict and type(value.get("name")) is str and type(value.get("message")) is str
+
+
+def _is_entry(value: Any) -> bool:
+    return (
+        type(value) is dict
+        and type(value.get("atMs")) in (int, float)
+        and value.get("stream") in ("stdout", "stderr")
+        and value.get("level") in ("debug", "info", "warn", "error")
+        and type(value.get("text")) is str
+        and type(value.get("invocation")) in (str, type(None))
+    )
+
+
 def _optional(field):
     expected, accepts = field
     return f"nothing or {expected}", lambda value: value is None or accepts(value)
@@ -157,6 +172,14 @@ INVOKE: Fields = {
     "trace": _optional(_text(256)),
     "request": ("a request with method, path, query and flat headers", _is_request),
     "contentType": _optional(_text(1_024)),
+}
+FAILED: Fields = {
+    "code": _one_of("load-failed", "init-failed"),
+    "error": ("an error with name and message", lambda value: _is_thrown(value)),
+}
+LOG: Fields = {
+    "entries": ("a list of log entries", lambda value: type(value) is list and all(map(_is_entry, value))),
+    "dropped": _optional(_integer(0)),
 }
 WINDOW: Fields = {"credit": _integer(1, 1 << 30)}
 CANCEL: Fields = {"reason": _one_of("client", "deadline", "shutdown")}
