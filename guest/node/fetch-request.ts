@@ -14,7 +14,7 @@ export function createRequest(source: RequestSource, body: Buffer | IncomingBody
   const bodiless = method === "GET" || method === "HEAD" || (Buffer.isBuffer(body) && body.length === 0);
   try {
     const headers = readHeaders(source.head);
-    return new Request(addressOf(given, headers.get("host")), {
+    return new Request(addressOf(given, headers), {
       method,
       headers,
       signal: source.signal,
@@ -32,10 +32,13 @@ function readHeaders(head: GuestInvoke): Headers {
   return headers;
 }
 
-function addressOf(given: GuestInvoke["request"], host: string | null): string {
+function addressOf(given: GuestInvoke["request"], headers: Headers): string {
+  // The last one is the gateway's own; callers may have sent others before it.
+  const scheme = headers.get("x-forwarded-proto")?.endsWith("https") ? "https" : "http";
+  const host = headers.get("host") ?? "localhost";
   const target = given === undefined ? "/" : given.query === "" ? given.path : `${given.path}?${given.query}`;
-  const address = `http://${host ?? "localhost"}${target}`;
-  return URL.canParse(address) ? address : `http://localhost${target}`;
+  const address = `${scheme}://${host}${target}`;
+  return URL.canParse(address) ? address : `${scheme}://localhost${target}`;
 }
 
 /** Gives a piece when one is asked for, so that credit follows what user code reads. */

@@ -196,7 +196,12 @@ export class Invocation implements Scope, Invoked {
 
   async #sendResponse(response: Response): Promise<boolean> {
     const head = responseHead(response);
-    if (response.body !== null) return this.#sendPieces(openPieces(response.body), this.#open(head));
+    if (response.body !== null) {
+      const pieces = openPieces(response.body);
+      if (this.head.request?.method !== "HEAD") return this.#sendPieces(pieces, this.#open(head));
+      // What would be streamed to nobody may have no end.
+      await pieces.cancel(undefined);
+    }
     this.#answerWhole(head, null);
     return true;
   }
