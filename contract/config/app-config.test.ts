@@ -102,6 +102,16 @@ functions:
     ]);
   });
 
+  test("slots that are processes are fewer, unless their number is said", () => {
+    const sizes = ["", "concurrency: 9"].flatMap((more) =>
+      ["loop", "process"].map((execution) => {
+        const text = `app: shop\nfunctions:\n  f:\n    runtime: nodejs\n    execution: ${execution}\n    ${more}\n`;
+        return configOf(text).functions.f?.config.concurrency;
+      }),
+    );
+    assert.deepEqual(sizes, [20, 4, 9, 9]);
+  });
+
   test("the examples of this repository are right", () => {
     for (const example of ["hello", "summary", "thumbnails"]) {
       configOf(readFileSync(new URL(`../../examples/${example}/colibri.yaml`, import.meta.url), "utf8"));
@@ -266,9 +276,9 @@ const WRONG: readonly (readonly [string, string, string])[] = [
     '5:12 functions.f.queue must be a mapping such as { length: … }, not "5"',
   ],
   [
-    "process for Node",
-    withLine("execution: process"),
-    "5:16 functions.f.execution process is not part of this version for nodejs: use loop",
+    "threads for Node",
+    withLine("execution: threads"),
+    "5:16 functions.f.execution nodejs does not run its slots as threads: use loop (all slots on one event loop) or process (each slot in a process of its own)",
   ],
   [
     "a strange execution",

@@ -25,6 +25,7 @@ export interface FunctionContext {
 
 type Fields = ReadonlyMap<string, Entry>;
 type Policy = FunctionConfig["policy"];
+type Execution = FunctionConfig["execution"];
 type Trigger = Policy["triggers"][number];
 
 const MIB = 1024 ** 2;
@@ -32,6 +33,13 @@ const MAXIMUM_TRIGGERS = 100;
 const MAXIMUM_INSTALL_SCRIPTS = 1_000;
 /** Runtimes that later versions bring. */
 const LATER = ["java", "go", "process", "image", "fdk"];
+/** Where slots are processes: a sandbox of the default size holds as many. */
+const PROCESS_CONCURRENCY = 4;
+const EXECUTION_MEANINGS: Readonly<Record<Execution, string>> = {
+  loop: "all slots on one event loop",
+  threads: "each slot on a thread",
+  process: "each slot in a process of its own",
+};
 /** How others call our runtimes. */
 const OTHER_NAMES: Readonly<Record<string, string>> = {
   node: "nodejs",
@@ -54,14 +62,15 @@ export function readFunction(reader: FieldReader, entry: Entry, context: Functio
   const source = readSource(reader, entry, known.get("source"), context);
   const handler =
     family === undefined ? "" : readHandler(reader, entry, known.get("handler"), { family, source, context });
+  const execution = readExecution(reader, known.get("execution"), family);
   const config: FunctionConfig = {
     runtime: textOf(reader, known.get("runtime")),
     handler,
     memoryMiB: readMemory(reader, known.get("memory")),
     timeoutMs: reader.quantity(known.get("timeout"), "functions.*.timeout"),
     initTimeoutMs: reader.quantity(known.get("initTimeout"), "functions.*.initTimeout"),
-    concurrency: reader.quantity(known.get("concurrency"), "functions.*.concurrency"),
-    execution: readExecution(reader, known.get("execution"), family),
+    concurrency: readConcurrency(reader, known.get("concurrency"), execution),
+    execution,
     environment: readEnvironment(reader, known.get("env"), context),
     build: { installScripts: readInstallScripts(reader, known.get("build")) },
     policy: readPolicy(reader, name, known, context),
@@ -153,15 +162,18 @@ function readMemory(reader: FieldReader, field: Entry | undefined): number {
   return Math.ceil(bytes / MIB);
 }
 
-function readExecution(reader: FieldReader, field: Entry | undefined, family: RuntimeFamily | undefined) {
+function readConcurrency(reader: FieldReader, field: Entry | undefined, execution: Execution): number {
+  if (field === undefined && execution === "process") return PROCESS_CONCURRENCY;
+  return reader.quantity(field, "functions.*.concurrency");
+}
+
+function readExecution(reader: FieldReader, field: Entry | undefined, family: RuntimeFamily | undefined): Execution {
   const standard = family?.executions[0] ?? "loop";
   if (field === undefined) return standard;
   const chosen = reader.choice(field.value, ["loop", "threads", "process"]);
   if (chosen === undefined || family === undefined || family.executions.includes(chosen)) return chosen ?? standard;
-  reader.mistake(
-    field.value,
-    `${chosen} is not part of this version for ${family.name}: use ${family.executions.join(" or ")}`,
-  );
+  const meanings = family.executions.map((execution) => `${execution} (${EXECUTION_MEANINGS[execution]})`);
+  reader.mistake(field.value, `${family.name} does not run its slots as ${chosen}: use ${meanings.join(" or ")}`);
   return standard;
 }
 

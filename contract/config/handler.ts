@@ -14,9 +14,14 @@ export const RUNTIME_FAMILIES: readonly RuntimeFamily[] = [
     name: "nodejs",
     endings: [".mjs", ".js", ".cjs", ".ts", ".mts", ".cts", ".tsx"],
     handlers: ["index.mjs", "index.js", "index.cjs", "index.ts", "index.mts"],
-    executions: ["loop"],
+    executions: ["loop", "process"],
   },
-  { name: "python", endings: [".py"], handlers: ["handler.py", "main.py", "app.py"], executions: ["threads", "loop"] },
+  {
+    name: "python",
+    endings: [".py"],
+    handlers: ["handler.py", "main.py", "app.py"],
+    executions: ["threads", "loop", "process"],
+  },
 ];
 
 const WRITTEN = /^([a-z][a-z-]*?)-?(\d+(?:\.\d+)*)?$/;

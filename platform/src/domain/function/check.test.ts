@@ -32,7 +32,9 @@ test("a configuration that is right has no problem", () => {
 test("handler and execution must be the runtime's", () => {
   assert.match(wrong({ handler: "index.mjs" }).join(), /^handler: is no file of python/);
   assert.match(wrong({ handler: "../x.py" }).join(), /^handler: must lie inside/);
-  assert.match(wrong({ execution: "process" }).join(), /^execution: .*use one of threads, loop/);
+  assert.deepEqual(wrong({ execution: "process" }), []);
+  const node = { runtime: "nodejs", handler: "index.mjs", execution: "threads" } as const;
+  assert.match(wrong(node).join(), /^execution: .*use one of loop, process/);
 });
 
 test("an environment has names, no NULs, and bounds that count escapes", () => {
