@@ -398,10 +398,12 @@ describe("the Node guest's own", { concurrency: 2 }, () => {
     assert.equal(statSync(nodejs).mtimeMs, made, "not made again");
     const imports = readFileSync(nodejs, "utf8").match(/^import .* from "(.*)";$/gm) ?? [];
     assert.ok(imports.length > 0 && imports.every((line) => line.includes('"node:')), imports.join("\n"));
-    const guest = await GuestDriver.start({ file: process.execPath, args: [nodejs] });
-    t.after(() => guest.stop());
-    const { data } = await guest.ready(esm("export default (input) => ['bundled', input];"));
-    assert.equal((await data.json(1)).body.toString(), '["bundled",1]');
+    for (const execution of ["loop", "process"] as const) {
+      const guest = await GuestDriver.start({ file: process.execPath, args: [nodejs] });
+      t.after(() => guest.stop());
+      const { data } = await guest.ready(esm("export default (input) => ['bundled', input];"), { execution });
+      assert.equal((await data.json(1)).body.toString(), '["bundled",1]');
+    }
   });
 
   test("headers beyond what an answer may have are the user's mistake, and nobody else's", async (t) => {

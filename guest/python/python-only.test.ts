@@ -10,7 +10,7 @@ import { bundleGuests } from "#guest/bundle.ts";
 import { REVISION } from "#guest/testing/driven-control.ts";
 import { GuestDriver } from "#guest/testing/guest-driver.ts";
 import { until, within } from "#guest/testing/limit.ts";
-import { missingPython, readyPython as start } from "./python.fixture.ts";
+import { missingPython, readyPython as start, startPython } from "./python.fixture.ts";
 
 const PYTHON = "python3";
 
@@ -234,8 +234,7 @@ async def handler(input, context):
       });
 
   test("user code that takes from the guest what it lives on ends its process, which says why", async (t) => {
-    const guest = await GuestDriver.start(command);
-    t.after(() => guest.stop());
+    const guest = await startPython(t);
     const control = await guest.control();
     const source =
       "import asyncio.base_events\nasyncio.base_events.heapq = None\nasyncio.base_events.BaseEventLoop._run_once = None\n";
@@ -297,14 +296,17 @@ async def app(scope, receive, send):
     const folder = mkdtempSync(join(tmpdir(), "colibri-bundle-"));
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const { python } = await bundleGuests(folder);
-    const guest = await GuestDriver.start({ file: PYTHON, args: ["-E", "-s", python!] });
-    t.after(() => guest.stop());
-    const files = {
-      "main.py": "import frames, sys\ndef handler(input, context):\n    return [input, frames.X, sys.path[-1][-4:]]\n",
-      "frames.py": "X = 'mine'\n",
-    };
-    const { data } = await guest.ready({ handler: "main.py", files }, { execution: "threads" });
-    assert.equal((await data.json("shipped")).body.toString(), '["shipped","mine",".pyz"]');
+    for (const execution of ["threads", "process"] as const) {
+      const guest = await GuestDriver.start({ file: PYTHON, args: ["-E", "-s", python!] });
+      t.after(() => guest.stop());
+      const files = {
+        "main.py":
+          "import frames, sys\ndef handler(input, context):\n    return [input, frames.X, sys.path[-1][-4:]]\n",
+        "frames.py": "X = 'mine'\n",
+      };
+      const { data } = await guest.ready({ handler: "main.py", files }, { execution });
+      assert.equal((await data.json("shipped")).body.toString(), '["shipped","mine",".pyz"]');
+    }
   });
 
   test("Ctrl-C in the terminal of the platform does not reach the function", async (t) => {
