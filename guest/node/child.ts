@@ -74,6 +74,8 @@ export class Child {
   #welcomed = Promise.withResolvers<void>();
   #stream = 0;
   #current: ChildInvocation | undefined;
+  /** What it did to be ended. */
+  #breach: string | undefined;
 
   constructor(deps: ChildDeps, folder: string, environment: NodeJS.ProcessEnv) {
     this.#deps = deps;
@@ -146,20 +148,18 @@ export class Child {
 
   async #dial(kind: "control" | "data", receive: (frame: Frame) => void): Promise<Connection> {
     const closed = Promise.withResolvers<void>();
-    const frame = (frame: Frame) => {
-      try {
-        receive(frame);
-      } catch (error) {
-        this.#words.add(`\nit broke the guest link: ${(error as Error).message}\n`);
-        throw error;
-      }
+    const handlers = {
+      frame: receive,
+      broken: (error: unknown) => {
+        this.#breach ??= (error as Error).message;
+      },
+      closed: () => {
+        closed.resolve();
+        // Without its streams it is of no use.
+        this.kill();
+      },
     };
-    const end = () => {
-      closed.resolve();
-      // Without its streams it is of no use.
-      this.kill();
-    };
-    const connection = await dial(join(this.#folder, "guest.sock"), kind, { frame, closed: end }, this.#abort.signal);
+    const connection = await dial(join(this.#folder, "guest.sock"), kind, handlers, this.#abort.signal);
     this.#closings.push(closed.promise);
     return connection;
   }
@@ -235,7 +235,7 @@ export class Child {
     const timer = new Promise<void>((resolve) => setTimeout(resolve, HEARD_MS));
     await Promise.race([Promise.all(this.#closings), timer]);
     if (this.end !== undefined) return;
-    const line = this.#words.line;
+    const line = this.#breach === undefined ? this.#words.line : `it broke the guest link: ${this.#breach}`;
     this.end = `the function's process ${how}${line === undefined ? "" : `: ${line}`}`;
     rmSync(this.#folder, { recursive: true, force: true });
     this.#failAnswer();

@@ -11,6 +11,8 @@ export interface ConnectionHandlers {
   beforeFlush?(): void;
   /** What was waiting has been taken by the other side. */
   drained?(): void;
+  /** The other side broke the contract: it is closed, and `closed` follows. */
+  broken?(error: unknown): void;
   closed(): void;
 }
 
@@ -48,8 +50,8 @@ export class Connection {
     try {
       this.#reader.push(chunk);
       if (!this.#closed) this.#handlers.chunkEnd?.();
-    } catch {
-      // The other side broke the contract: it is not spoken to any more.
+    } catch (error) {
+      this.#handlers.broken?.(error);
       this.#socket.destroy();
       this.#end();
     }

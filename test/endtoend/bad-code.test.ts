@@ -215,6 +215,56 @@ const BAD: readonly Bad[] = [
     code: "guest-violation",
     message: /broke the guest protocol/,
   },
+  {
+    name: "process-exits",
+    fn: good("  process.exit(3);", { execution: "process" }),
+    status: 502,
+    code: "function-exited",
+    message: /exited with code 3/,
+    log: /process\.exit\(3\) called by the function\n +at .*index\.mjs:3/,
+  },
+  {
+    name: "process-spins",
+    fn: good("  for (;;);", { execution: "process", timeout: "500ms" }),
+    status: 504,
+    code: "function-timeout",
+    message: /did not finish within its timeout of 500 ms/,
+  },
+  {
+    name: "process-garbage",
+    fn: good(
+      "  for (const handle of process._getActiveHandles()) if (handle.remoteAddress === undefined && handle.write && handle.fd === undefined) handle.write(Buffer.alloc(64, 0xff));\n  await new Promise(() => {});",
+      { execution: "process", timeout: "3s" },
+    ),
+    status: 502,
+    code: "function-exited",
+    message: /it broke the guest link/,
+  },
+  {
+    name: "python-process-exits",
+    fn: goodPython('sys.exit("no more")', { execution: "process" }),
+    status: 502,
+    code: "function-exited",
+    message: /^the function's process exited with code 1: SystemExit: no more$/,
+    log: /exit\(1\) called by the function\n[\s\S]*handler\.py/,
+  },
+  {
+    name: "python-process-spins",
+    fn: goodPython("\n    while True: pass", { execution: "process", timeout: "500ms" }),
+    status: 504,
+    code: "function-timeout",
+    message: /did not finish within its timeout of 500 ms/,
+  },
+  {
+    name: "python-process-garbage",
+    fn: goodPython(
+      "import socket, stat\n    for fd in range(3, 64):\n        try:\n            if stat.S_ISSOCK(os.fstat(fd).st_mode): socket.socket(fileno=os.dup(fd)).sendall(b'\\xff' * 64)\n        except OSError: pass\n    time.sleep(10)",
+      { execution: "process", timeout: "3s" },
+    ),
+    status: 502,
+    code: "function-exited",
+    message: /it broke the guest link/,
+  },
 ];
 
 let platform: Platform;
@@ -289,6 +339,29 @@ describe("a function that misbehaves after its answer", () => {
       await assertGood(name);
     }
   });
+});
+
+test("with a process for each slot, those in the same sandbox do not notice", async () => {
+  const slow =
+    "if (input === 'slow') { console.log('begun'); await new Promise((go) => setTimeout(go, 1_000)); return process.ppid; }";
+  const fn = node(`export default async (input) => { ${slow} if (input === "spin") for (;;); process.exit(7); };`, {
+    execution: "process",
+    timeout: "1500ms",
+    scaling: { max: 1 },
+  });
+  await platform.deploy("bad", { beside: fn });
+  const call = (body: string) => platform.call("bad/beside", { headers: { "content-type": "text/plain" }, body });
+  const sandbox = (await call("slow")).text;
+  for (const [body, status] of [
+    ["exit", 502],
+    ["spin", 504],
+  ] as const) {
+    const beside = call("slow");
+    const bad = call(body);
+    assert.deepEqual([(await beside).status, (await beside).text], [200, sandbox], `beside ${body}`);
+    assert.equal((await bad).status, status);
+    assert.equal((await call("slow")).text, sandbox, "the sandbox is the same");
+  }
 });
 
 test("a hundred megabytes to the log are cut, counted, and take little of the disk", async () => {

@@ -86,6 +86,8 @@ class Child:
         self._data: Optional[DialedLink] = None
         self._stream = 0
         self._current: Optional[RelayedInvocation] = None
+        self._breach: Optional[str] = None
+        """What it did to be ended."""
         os.makedirs(folder)
         command = [sys.executable, "-E", "-s", PROGRAM]
         self._process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -172,11 +174,16 @@ class Child:
         while True:
             self._check()
             try:
-                _, link = await self._loop.create_unix_connection(lambda: DialedLink(self._loop, kind, streams), path)
-                streams.link = link
+                _, link = await self._loop.create_unix_connection(lambda: self._make_link(kind, streams), path)
                 return link
             except (FileNotFoundError, ConnectionRefusedError):
                 await asyncio.sleep(AGAIN_S)
+
+    def _make_link(self, kind: str, streams: _Streams) -> DialedLink:
+        return DialedLink(self._loop, kind, streams, self._broken)
+
+    def _broken(self, reason: str) -> None:
+        self._breach = self._breach or reason
 
     # What it says.
 
@@ -251,7 +258,7 @@ class Child:
     def _settle_end(self, now: bool = False) -> None:
         if self.end is not None or (not now and self._open_links()):
             return
-        line = self._words.line
+        line = self._words.line if self._breach is None else f"it broke the guest link: {self._breach}"
         said = "" if line is None else f": {line[:LONGEST_LINE]}"
         self.end = f"the function's process {self._how}{said}"
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -266,7 +273,6 @@ class _Streams:
     def __init__(self, frame: Callable[..., None], closed: Callable[[], None]) -> None:
         self.frame = frame
         self.closed = closed
-        self.link: Optional[DialedLink] = None
 
     def turn(self) -> None:
         pass

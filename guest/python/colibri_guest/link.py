@@ -143,13 +143,20 @@ class Link(Protocol):
 class DialedLink(Link):
     """A connection that we open: we send our preamble first, and the other side answers with its own."""
 
-    def __init__(self, loop: AbstractEventLoop, kind: str, handler: Handler) -> None:
+    def __init__(self, loop: AbstractEventLoop, kind: str, handler: Handler, broken: Callable[[str], None]) -> None:
+        """`broken` is told what the other side did to break the contract, before `closed`."""
         super().__init__(loop, lambda _link, _kind: handler)
         self._kind = kind
+        self._broken = broken
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.append(encode_preamble(self._kind))
+
+    def close(self, reason: Optional[str] = None) -> None:
+        if reason is not None and not self.closed:
+            self._broken(reason)
+        super().close(reason)
 
     def _handshake(self, data: bytes) -> bytes:
         self._preamble += data
