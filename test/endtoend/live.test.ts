@@ -1,12 +1,25 @@
 // What was deployed is live: the first call after a deployment meets the new code, the first one after a deletion nothing.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { node, type Platform, signal, startPlatform, until } from "./platform.ts";
+import { node, type Platform, python, signal, startPlatform, until } from "./platform.ts";
 import { roleOf } from "./processes.ts";
 
 const ROUNDS = 20;
 /** More than a deployment waits for gateways. */
 const PATIENCE_MS = 5_000;
+/** An ASGI application that says what it hears of its lifespan. */
+const LIVES = `
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            print(message["type"])
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+`;
 const saying = (text: string) => node(`export default () => "${text}";`);
 
 let platform: Platform;
@@ -26,6 +39,16 @@ test(`${ROUNDS} deployments of new code, each called as soon as it has ended`, a
     answers,
     Array.from({ length: ROUNDS }, (_, index) => `200 v${index + 1}`),
   );
+});
+
+test("code that is replaced hears of its end, and has time for it", async () => {
+  const deploy = (round: string) =>
+    platform.deploy("app", { lives: python(LIVES, { handler: "handler.py#app", env: { ROUND: round } }) });
+  await deploy("1");
+  assert.equal((await platform.call("app/lives")).status, 204);
+  await deploy("2");
+  const said = async () => (await platform.logs("app/lives")).map(({ text }) => text);
+  await until("it has heard of its end", async () => (await said()).includes("lifespan.shutdown"));
 });
 
 describe("a gateway that is behind", () => {

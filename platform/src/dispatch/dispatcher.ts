@@ -23,6 +23,8 @@ const DELETED: Failure = { code: "function-not-found", message: "the function wa
 const SWEEP_MS = 1_000;
 /** How long the agent has to say why a sandbox is gone before it is told to remove it. */
 const GONE_MS = 2_000;
+/** For user code to end by itself: shutdown handlers, what still runs beside invocations. */
+const END_GRACE_MS = 10_000;
 
 export interface DispatcherDeps {
   readonly clock: Clock;
@@ -197,7 +199,7 @@ export class Dispatcher {
     const { revision, sandbox } = invocation;
     revision.give(invocation, this.#deps.clock.monotonic());
     if (sandbox!.stream?.exhausted) sandbox!.state = "draining";
-    if (sandbox!.state === "draining" && sandbox!.used === 0) this.#remove(revision, sandbox!, "stopped", "drained");
+    if (sandbox!.state === "draining" && sandbox!.used === 0) this.#remove(revision, sandbox!, "drained");
     if (revision.waiting.length > 0) {
       this.#acquire.serve(revision);
       this.#starts.scale(revision);
@@ -224,25 +226,31 @@ export class Dispatcher {
   /** No new invocations; gone when the running ones are done. */
   #drain(revision: RevisionDispatch, sandbox: HeldSandbox, reason: string): void {
     if (sandbox.state === "ready" || sandbox.state === "loaded") sandbox.state = "draining";
-    if (sandbox.used === 0 && sandbox.state === "draining") this.#remove(revision, sandbox, "stopped", reason);
+    if (sandbox.used === 0 && sandbox.state === "draining") this.#remove(revision, sandbox, reason);
   }
 
-  #remove(revision: RevisionDispatch, sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
+  /** It runs nothing, and may end as its code wishes to. */
+  #remove(revision: RevisionDispatch, sandbox: HeldSandbox, reason: string): void {
     sandbox.state = "gone";
     revision.sandboxes.delete(sandbox.id);
-    this.#release(sandbox, cause, reason);
+    this.#letGo(sandbox, "stopped", reason);
     sandbox.stream?.close();
   }
 
   #kill(sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
     this.#deps.log.warn("sandbox is killed", { sandbox: sandbox.id, cause, reason });
     if (sandbox.state === "ready") sandbox.state = "draining";
-    this.#release(sandbox, cause, reason);
+    this.#letGo(sandbox, cause, reason);
   }
 
-  #release(sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
+  #letGo(sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
     sandbox.unwanted = { cause, reason };
-    this.#agent.release(sandbox.id, cause, reason);
+    this.#endSandbox(sandbox.id, cause, reason);
+  }
+
+  #endSandbox(id: string, cause: GoneCause, reason: string): void {
+    if (cause === "stopped") this.#agent.drain(id, END_GRACE_MS, reason);
+    else this.#agent.release(id, cause, reason);
   }
 
   /** The data stream is gone, and with it all use of the sandbox. The agent is left a moment to say why. */
@@ -273,7 +281,7 @@ export class Dispatcher {
 
   #ready(revision: RevisionDispatch, sandbox: HeldSandbox): void {
     if (revision.retired) {
-      this.#remove(revision, sandbox, "stopped", "the function was deleted while it started");
+      this.#remove(revision, sandbox, "the function was deleted while it started");
       return;
     }
     this.#acquire.serve(revision, sandbox);
@@ -298,7 +306,7 @@ export class Dispatcher {
       if (known !== undefined && known.state !== "gone" && known.unwanted === undefined) continue;
       const revision = known === undefined ? this.#adopterOf(view) : undefined;
       const { cause, reason } = known?.unwanted ?? { cause: "stopped", reason: "nobody needs it" };
-      if (revision === undefined) this.#agent.release(view.sandbox, cause, reason);
+      if (revision === undefined) this.#endSandbox(view.sandbox, cause, reason);
       else this.#starts.adopt(revision, view);
     }
     for (const revision of this.#all()) this.#starts.scale(revision);
@@ -343,6 +351,6 @@ export class Dispatcher {
       [...revision.sandboxes.values()].filter((sandbox) => sandbox.state === state);
     const idle = expired(of("ready"), { live, keepAliveMs, min, max }, now);
     const useless = expired(of("loaded"), { live, keepAliveMs, min: 0, max }, now);
-    for (const sandbox of [...idle, ...useless]) this.#remove(revision, sandbox, "idle", "idle");
+    for (const sandbox of [...idle, ...useless]) this.#remove(revision, sandbox, "idle");
   }
 }
