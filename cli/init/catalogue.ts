@@ -7,7 +7,7 @@ import { usageError } from "../failure.ts";
 
 /** Says that a folder is a template; not copied. */
 export const TEMPLATE_FILE = "template.json";
-export const LANGUAGES = ["nodejs", "typescript", "python"] as const;
+const LANGUAGES = ["nodejs", "typescript", "python"] as const;
 export type Language = (typeof LANGUAGES)[number];
 export const LANGUAGE_NAMES: Readonly<Record<Language, string>> = {
   nodejs: "JavaScript",
@@ -82,6 +82,6 @@ export function findVariant(template: Template, given: string): Variant {
   const language = Object.hasOwn(SPELLINGS, wanted) ? SPELLINGS[wanted] : wanted;
   const found = template.variants.find((variant) => variant.language === language);
   if (found) return found;
-  const has = template.variants.map((variant) => variant.language).join(", ");
-  throw usageError(`Template ${template.name} is not there in "${given}": use --language ${has}.`);
+  const has = template.variants.map((variant) => variant.language).join(" or ");
+  throw usageError(`There is no template ${template.name} in "${given}": use --language ${has}.`);
 }

@@ -11,7 +11,7 @@ import { TEMPLATE_FILE } from "./catalogue.ts";
 
 const MIB = 1024 ** 2;
 /** A starting point is small; what is larger was named by mistake, or in bad faith. */
-export const TEMPLATE_LIMITS: ArchiveLimits = {
+const TEMPLATE_LIMITS: ArchiveLimits = {
   ...ARCHIVE_LIMITS,
   maximumEntries: 5_000,
   maximumBytes: 100 * MIB,

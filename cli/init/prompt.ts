@@ -19,6 +19,7 @@ const ERASE_BELOW = "\u001b[J";
 const HIDE_CURSOR = "\u001b[?25l";
 const SHOW_CURSOR = "\u001b[?25h";
 const WIDTH = 80;
+const HINT = " (arrows or a number, then Enter)";
 
 /** Arrow keys or a number, then Enter. */
 export async function select<T>(asking: Asking, question: string, choices: readonly Choice<T>[]): Promise<T> {
@@ -57,7 +58,7 @@ function moved(at: number, name: string, length: number): number {
 }
 
 function listLines({ output, style }: Asking, question: string, choices: readonly Choice<unknown>[], at: number) {
-  const columns = (output.columns ?? WIDTH) - 1;
+  const columns = (output.columns || WIDTH) - 1;
   const width = Math.max(...choices.map(({ label }) => label.length));
   const rows = choices.map(({ label, detail = "" }, index) => {
     const number = String(index + 1).padStart(String(choices.length).length);
@@ -66,7 +67,7 @@ function listLines({ output, style }: Asking, question: string, choices: readonl
     const end = `  ${detail}`.slice(0, Math.max(0, columns - start.length));
     return (index === at ? style("cyan", start) : start) + style("dim", end);
   });
-  const hint = " (arrows or a number, then Enter)";
+  const hint = question.length + HINT.length + 2 > columns ? "" : HINT;
   return [`${style("cyan", "?")} ${style("bold", question)}${style("dim", hint)}`, ...rows];
 }
 

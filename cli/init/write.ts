@@ -28,8 +28,8 @@ export function checkDestination(contents: Contents, { folder, shown, force }: D
   if (blocked.length > 0) throw new CliError(`${shown} can't take the app: ${[...new Set(blocked)][0]}.`);
   const there = contents.entries.filter(({ path }) => lstatSync(join(folder, path), { throwIfNoEntry: false }));
   if (there.length === 0 || force) return;
-  const names = there.slice(0, SHOWN_AT_MOST).map(({ path }) => `  ${path}\n`);
-  const more = there.length > SHOWN_AT_MOST ? `  … and ${there.length - SHOWN_AT_MOST} more\n` : "";
+  const names = there.slice(0, SHOWN_AT_MOST).map(({ path }) => `\n  ${path}`);
+  const more = there.length > SHOWN_AT_MOST ? `\n  … and ${there.length - SHOWN_AT_MOST} more` : "";
   throw new CliError(
     `${shown} already has ${count(there.length, "file")} of this template:\n${names.join("")}${more}`,
     {
