@@ -1,4 +1,5 @@
 import { count } from "#contract/count.ts";
+import { printable } from "../output/printable.ts";
 import type { Style } from "../output/style.ts";
 import type { Contents } from "./contents.ts";
 import type { Picked, Place } from "./wish.ts";
@@ -22,11 +23,11 @@ export function describeCreated({ name, folder, contents, picked }: Created): ob
 /** What was made, and the commands that come next. */
 export function renderCreated({ name, shown, contents, picked }: Created, style: Style): string {
   const here = shown === "." ? "" : ` ${quoted(shown)}`;
-  const where = shown === "." ? "this folder" : shown;
-  const made = `Created app ${name} in ${where} from ${picked.shown}: ${count(contents.entries.length, "file")}.`;
+  const where = shown === "." ? "this folder" : printable(shown);
+  const made = `Created app ${name} in ${where} from ${printable(picked.shown)}: ${count(contents.entries.length, "file")}.`;
   const next = [`npx colibri dev${here}`, `npx colibri deploy${here}`, firstCall(name, contents, picked)];
   const readme = contents.entries.some(({ path }) => path === "README.md")
-    ? `${shown === "." ? "" : `${shown}/`}README.md says what it does and what to change first.\n`
+    ? `${shown === "." ? "" : `${printable(shown)}/`}README.md says what it does and what to change first.\n`
     : "";
   return `${style("green", "✓")} ${made}\n\nNext:\n${next.map((line) => `  ${line}\n`).join("")}\n${readme}`;
 }

@@ -168,6 +168,14 @@ const CHECKS: Record<string, (call: Call, folder: string) => Promise<void>> = {
   },
 };
 
+/** Tests, and what they need, are the user's own: they stay out of the bundle. */
+async function assertNoTestsShip(made: string): Promise<void> {
+  const { code, out, err } = await platform.colibri("deploy", made, "--dry-run", "--json");
+  assert.equal(code, 0, err);
+  assert.match(out, /\.(?:mjs|ts|py)"/);
+  assert.doesNotMatch(out, /"[^"]*(?:\.test\.|test_|samples\/|train\.mjs)[^"]*"/);
+}
+
 describe("templates", { concurrency: 3 }, () => {
   for (const folder of folders) {
     const described: Description = JSON.parse(readFileSync(describedAt(folder), "utf8"));
@@ -178,6 +186,7 @@ describe("templates", { concurrency: 3 }, () => {
       const created = await finish(platform.place.spawn(["init", `made/${folder}`, ...wish], shell.folder));
       assert.equal(created.code, 0, created.err);
       assert.ok(!existsSync(join(made, "template.json")));
+      await assertNoTestsShip(made);
       const blocks = blocksIn(readFileSync(join(made, "README.md"), "utf8"));
       assert.match(blocks[0]!.script, /^npx colibri deploy$/m);
       for (const { script, output } of blocks) {
