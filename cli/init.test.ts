@@ -290,9 +290,11 @@ describe("init from a Git repository", () => {
 describe("init on a terminal", () => {
   type Step = readonly [shown: string, typed: string];
 
-  async function typing(cwd: string, steps: readonly Step[], ...args: string[]): Promise<Ran> {
+  const typing = (cwd: string, steps: readonly Step[], ...args: string[]) => typingWith(ENV, cwd, steps, ...args);
+
+  async function typingWith(env: typeof ENV, cwd: string, steps: readonly Step[], ...args: string[]): Promise<Ran> {
     const command = [ON_PTY, JSON.stringify(steps), process.execPath, LAUNCHER, "init", ...args];
-    const child = spawn("python3", command, { cwd, env: { ...ENV, TERM: "xterm" }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn("python3", command, { cwd, env: { ...env, TERM: "xterm" }, stdio: ["ignore", "pipe", "pipe"] });
     const [out, err, code] = await Promise.all([
       child.stdout.toArray(),
       child.stderr.toArray(),
@@ -351,5 +353,23 @@ describe("init on a terminal", () => {
       assert.match(out, /Interrupted: nothing was written/);
     }
     assert.deepEqual(readdirSync(cwd), []);
+  });
+
+  test("Ctrl-C while a repository is fetched ends that too, and nothing is left of it", async (t) => {
+    const cwd = temporaryFolder(t);
+    const tools = write(temporaryFolder(t), {
+      git: "#!/bin/sh\necho fetching > /dev/tty\nexec sleep 30\n",
+      "tmp/.keep": "",
+    });
+    chmodSync(join(tools, "git"), 0o755);
+    const env = { ...ENV, PATH: `${tools}:${ENV.PATH}`, TMPDIR: join(tools, "tmp") };
+    const steps: readonly Step[] = [
+      ["(slow)", "\r"],
+      ["fetching", "\u0003"],
+    ];
+    const { code, out } = await typingWith(env, cwd, steps, "--template", "./slow.git");
+    assert.equal(code, 130, out);
+    assert.match(out, /Interrupted/);
+    assert.deepEqual([readdirSync(cwd), readdirSync(join(tools, "tmp"))], [[], [".keep"]]);
   });
 });
