@@ -1,4 +1,4 @@
-/** `npm run bench -- warm|start|hops|ports [name] [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
+/** `npm run bench -- warm|start|hops|ports|templates [name] [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { benchHops } from "./hops.ts";
@@ -6,16 +6,18 @@ import { checkoutRef, HERE } from "./lib/checkout.ts";
 import { machine, printTable, type Row, type Target } from "./lib/report.ts";
 import { benchPorts, PORTS } from "./ports.ts";
 import { benchStart } from "./start.ts";
+import { benchTemplates } from "./templates.ts";
 import { benchWarm } from "./warm.ts";
 
-const BENCHES = ["warm", "start", "hops", "ports"] as const;
+const BENCHES = ["warm", "start", "hops", "ports", "templates"] as const;
 
-const USAGE = `usage: npm run bench -- <warm|start|hops|ports> [options]
+const USAGE = `usage: npm run bench -- <warm|start|hops|ports|templates> [options]
 
   warm    throughput and latency at 1, 32 and 128 connections, beside nginx and the handler called directly
   start   cold starts with an empty pool, beside a bare Node server
   hops    what our own code costs in each hop of the hot path, beside its budget
   ports   each driver by the bench of its port: all, or the one named (${PORTS.join(", ")})
+  templates   each template from nothing to its first answer: init, deploy, call
 
   --json            rows as JSON
   --against <ref>   measure that commit too, in alternation
@@ -43,6 +45,10 @@ async function main(): Promise<number> {
   if (bench === "ports" && port !== undefined && !PORTS.includes(port)) {
     console.error(`bench: no port "${port}" has a bench; there is ${PORTS.join(", ")}`);
     return 2;
+  }
+  if (bench === "templates") {
+    show(await benchTemplates(), values.json);
+    return 0;
   }
   if (bench === "hops" || bench === "ports") {
     show(bench === "hops" ? await benchHops() : await benchPorts(port, tmpdir()), values.json);

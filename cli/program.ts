@@ -7,6 +7,7 @@ import type { Ended } from "./program/command.ts";
 import { addDelete } from "./program/delete.ts";
 import { addDeploy } from "./program/deploy.ts";
 import { addDoctor } from "./program/doctor.ts";
+import { addInit } from "./program/init.ts";
 import { addInspect } from "./program/inspect.ts";
 import { addInvoke } from "./program/invoke.ts";
 import { addList } from "./program/list.ts";
@@ -40,7 +41,18 @@ export function createProgram(context: Context, ended: Ended): Command {
       "after",
       `\n${EXIT_CODES}\nConnection: COLIBRI_URL and COLIBRI_TOKEN, else the platform in COLIBRI_HOME.`,
     );
-  for (const add of [addDeploy, addInvoke, addLogs, addList, addInspect, addDelete, addDoctor, addVersion, addServe])
+  for (const add of [
+    addInit,
+    addDeploy,
+    addInvoke,
+    addLogs,
+    addList,
+    addInspect,
+    addDelete,
+    addDoctor,
+    addVersion,
+    addServe,
+  ])
     add(program, context, ended);
   return program;
 }

@@ -5,7 +5,7 @@ import { formatMistakes } from "#contract/config/mistakes.ts";
 import { count } from "#contract/count.ts";
 import { CliError } from "../failure.ts";
 
-const APP_FILE = "colibri.yaml";
+export const APP_FILE = "colibri.yaml";
 
 export interface AppFile {
   readonly config: AppConfig;

@@ -24,6 +24,10 @@ export class Shell {
   readonly #platform: Platform;
   readonly #folder: string;
 
+  get folder(): string {
+    return this.#folder;
+  }
+
   constructor(platform: Platform) {
     this.#platform = platform;
     this.#folder = join(platform.place.work, "checkout");
@@ -37,15 +41,17 @@ export class Shell {
     writeFileSync(join(platform.place.work, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
   }
 
-  run(script: string): Promise<Ran> {
+  /** `folder`: where its reader is, below the checkout. */
+  run(script: string, folder = "."): Promise<Ran> {
     const { functionsUrl, controlUrl, place } = this.#platform;
     const here = script
       .replaceAll("http://127.0.0.1:8080", functionsUrl)
       .replaceAll("http://127.0.0.1:8081", controlUrl)
       .replaceAll(/\b(?:127\.0\.0\.1|localhost):8080/g, new URL(functionsUrl).host);
-    return finish(
-      place.spawnProgram("bash", ["-euo", "pipefail", "-c", here], this.#folder, { CURL_HOME: place.work }),
-    );
+    const at = join(this.#folder, folder);
+    // Else a `node --test` that a document has its reader run takes itself for a part of this one, and runs nothing.
+    const environment = { CURL_HOME: place.work, NODE_TEST_CONTEXT: undefined };
+    return finish(place.spawnProgram("bash", ["-euo", "pipefail", "-c", here], at, environment));
   }
 }
 

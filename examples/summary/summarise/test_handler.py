@@ -6,7 +6,7 @@ from pathlib import Path
 from handler import handler
 from table import MalformedInput
 
-MEDIA = Path(__file__).resolve().parents[3] / "test" / "fixtures" / "media"
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
 def columns(input):
@@ -15,8 +15,8 @@ def columns(input):
 
 class RealFiles(unittest.TestCase):
     def test_sales_as_csv(self):
-        data = (MEDIA / "sales.csv").read_bytes()
-        orders = json.loads((MEDIA / "sales.json").read_text("utf-8"))
+        data = (SAMPLES / "sales.csv").read_bytes()
+        orders = json.loads((SAMPLES / "sales.json").read_text("utf-8"))
         summary = handler(data, None)
         self.assertEqual((summary["format"], summary["delimiter"], summary["rows"]), ("csv", ",", 500))
         totals = [order["total"] for order in orders]
@@ -28,8 +28,8 @@ class RealFiles(unittest.TestCase):
         self.assertAlmostEqual(total["stdev"], statistics.stdev(totals))
 
     def test_the_same_orders_as_json_give_the_same_columns(self):
-        from_csv = columns((MEDIA / "sales.csv").read_text("utf-8"))
-        from_json = columns(json.loads((MEDIA / "sales.json").read_text("utf-8")))
+        from_csv = columns((SAMPLES / "sales.csv").read_text("utf-8"))
+        from_json = columns(json.loads((SAMPLES / "sales.json").read_text("utf-8")))
         types = {name: column["type"] for name, column in from_json.items()}
         self.assertEqual(
             types,
@@ -51,12 +51,12 @@ class RealFiles(unittest.TestCase):
         self.assertEqual(from_csv, from_json)
 
     def test_what_spreadsheets_write(self):
-        summary = handler((MEDIA / "sales-semicolon.csv").read_bytes(), None)
+        summary = handler((SAMPLES / "sales-semicolon.csv").read_bytes(), None)
         self.assertEqual((summary["delimiter"], summary["rows"]), (";", 50))
         self.assertEqual(list(summary["columns"])[0], "order")
 
     def test_the_summary_is_json(self):
-        summary = handler((MEDIA / "sales.csv").read_bytes(), None)
+        summary = handler((SAMPLES / "sales.csv").read_bytes(), None)
         self.assertEqual(json.loads(json.dumps(summary, allow_nan=False)), summary)
 
 

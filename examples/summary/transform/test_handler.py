@@ -5,7 +5,7 @@ from pathlib import Path
 
 from handler import handler
 
-MEDIA = Path(__file__).resolve().parents[3] / "test" / "fixtures" / "media"
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
 async def collect(input):
@@ -18,8 +18,8 @@ def lines(input):
 
 class Transform(unittest.TestCase):
     def test_real_rows_become_lines(self):
-        made = lines((MEDIA / "sales.csv").read_bytes())
-        orders = json.loads((MEDIA / "sales.json").read_text("utf-8"))
+        made = lines((SAMPLES / "sales.csv").read_bytes())
+        orders = json.loads((SAMPLES / "sales.json").read_text("utf-8"))
         self.assertEqual(len(made), 500)
         self.assertTrue(all(line.endswith("\n") and line.count("\n") == 1 for line in made))
         rows = [json.loads(line) for line in made]

@@ -8,7 +8,7 @@ import inspect from "./index.mjs";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc");
-const media = (name) => readFileSync(new URL(`../../../test/fixtures/media/${name}`, import.meta.url));
+const media = (name) => readFileSync(new URL(`../samples/${name}`, import.meta.url));
 
 function post(body) {
   return inspect.fetch(new Request("http://localhost/inspect", { method: "POST", body, duplex: "half" }));

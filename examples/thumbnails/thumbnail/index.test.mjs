@@ -5,11 +5,10 @@ import { test } from "node:test";
 import { crc32 } from "node:zlib";
 
 const library = await import("sharp").catch(() => undefined);
-const skip =
-  library === undefined && "run npm ci --ignore-scripts in this folder first (examples.test.ts does, in a copy)";
+const skip = library === undefined && "run npm ci --ignore-scripts in this folder first";
 const sharp = library?.default;
 const thumbnail = library && (await import("./index.mjs")).default;
-const media = (name) => readFileSync(new URL(`../../../test/fixtures/media/${name}`, import.meta.url));
+const media = (name) => readFileSync(new URL(`../samples/${name}`, import.meta.url));
 
 const call = (input, query = {}, params = {}) => thumbnail(input, { request: { query, params } });
 

@@ -67,6 +67,13 @@ test("what tools make is left out, at any depth, unless all is wanted", async ()
   });
 });
 
+test("without ignore files' own rules, only what tools make is left out", async () => {
+  await inTemporaryFolder(async (folder) => {
+    await make(folder, { ".colibriignore": "*.test.mjs\n", "a.test.mjs": "", ".git/HEAD": "" });
+    assert.deepEqual(await pathsOf(folder, { ignoring: "made" }), [".colibriignore", "a.test.mjs"]);
+  });
+});
+
 test("ignore files decide as git's do: git agrees", async () => {
   await inTemporaryFolder(async (folder) => {
     const ignoreFiles = {

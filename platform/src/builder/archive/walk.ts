@@ -7,8 +7,8 @@ import { pathOf, targetOf } from "./paths.ts";
 import { orRefused, type Refused, refuse } from "./refusal.ts";
 
 export interface WalkOptions {
-  /** `sources` leaves out what the defaults and ignore files say; `nothing` takes all, as for a finished bundle. */
-  readonly ignoring?: "sources" | "nothing";
+  /** `sources` leaves out what the defaults and ignore files say, `made` what the defaults say; `nothing` takes all, as for a finished bundle. */
+  readonly ignoring?: "sources" | "made" | "nothing";
   readonly limits?: ArchiveLimits;
 }
 
@@ -33,6 +33,7 @@ class Walk {
   readonly #root: string;
   readonly #limits: ArchiveLimits;
   readonly #rules: IgnoreRules | undefined;
+  readonly #readsIgnoreFiles: boolean;
   readonly #entries: FolderEntry[] = [];
   #bytes = 0;
 
@@ -40,6 +41,7 @@ class Walk {
     this.#root = root;
     this.#limits = options.limits ?? ARCHIVE_LIMITS;
     this.#rules = options.ignoring === "nothing" ? undefined : createIgnoreRules(DEFAULT_IGNORES);
+    this.#readsIgnoreFiles = (options.ignoring ?? "sources") === "sources";
   }
 
   async run(): Promise<Walked> {
@@ -52,7 +54,7 @@ class Walk {
     const found = await readable(folder || this.#root, () =>
       readdir(join(this.#root, folder), { withFileTypes: true }),
     );
-    if (this.#rules && found.some((entry) => entry.name === IGNORE_FILE && entry.isFile())) {
+    if (this.#rules && this.#readsIgnoreFiles && found.some((entry) => entry.name === IGNORE_FILE && entry.isFile())) {
       const path = join(folder, IGNORE_FILE);
       this.#rules.add(folder, await readable(path, () => readFile(join(this.#root, path), "utf8")));
     }

@@ -1,0 +1,98 @@
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Context } from "../context.ts";
+import { APP_FILE } from "../deploy/app-file.ts";
+import { EXIT, type ExitCode } from "../failure.ts";
+import { LANGUAGE_NAMES, readCatalogue, type Template } from "../init/catalogue.ts";
+import { type Contents, readContents } from "../init/contents.ts";
+import { fetchTemplate } from "../init/git.ts";
+import { Keys } from "../init/keys.ts";
+import { renameApp, renameInReadme } from "../init/rename.ts";
+import { describeCreated, renderCreated } from "../init/summary.ts";
+import { chooseTemplate, type InitOptions, type Picked, placeFor, type Wish } from "../init/wish.ts";
+import { type Changed, checkDestination, type Destination, writeApp } from "../init/write.ts";
+import { createStyle } from "../output/style.ts";
+import { renderTable } from "../output/table.ts";
+
+const README = "README.md";
+
+export async function init(context: Context, folder: string | undefined, options: InitOptions): Promise<ExitCode> {
+  if (options.list) return list(context, options.json === true);
+  const catalogue = readCatalogue();
+  const asks = context.stdin.isTTY === true && context.stderr.isTTY === true && !options.yes && !options.json;
+  const keys = asks ? new Keys(context.stdin) : undefined;
+  const style = createStyle(context.stderr, context.env);
+  keys?.open();
+  try {
+    const asking = keys && { keys, output: context.stderr, style };
+    const wish: Wish = { catalogue, asking, options, folder, cwd: context.cwd };
+    const picked = await chooseTemplate(wish);
+    const place = await placeFor(wish, picked);
+    keys?.close();
+    return await create(context, picked, { ...place, force: options.force === true }, options);
+  } finally {
+    keys?.close();
+  }
+}
+
+function list(context: Context, json: boolean): ExitCode {
+  const catalogue = readCatalogue();
+  context.stdout.write(json ? `${JSON.stringify(catalogue.map(describe), null, 2)}\n` : renderList(context, catalogue));
+  return EXIT.ok;
+}
+
+function describe({ name, title, variants }: Template): object {
+  return { template: name, title, languages: variants.map(({ language }) => language) };
+}
+
+function renderList(context: Context, catalogue: readonly Template[]): string {
+  const rows = catalogue.map(({ name, title, variants }) => {
+    const languages = variants.map(({ language }) => LANGUAGE_NAMES[language]);
+    return [name, languages.join(", "), title];
+  });
+  return renderTable(["TEMPLATE", "LANGUAGES", "WHAT IT IS"], rows, createStyle(context.stdout, context.env));
+}
+
+async function create(
+  context: Context,
+  picked: Picked,
+  destination: Destination & { readonly name: string },
+  options: InitOptions,
+): Promise<ExitCode> {
+  const signal = context.interruption();
+  await withFolderOf(context, picked, signal, async (folder) => {
+    const contents = await readContents(folder, picked.shown);
+    checkDestination(contents, destination);
+    await writeApp(contents, await changedFiles(contents, destination.name), destination, signal);
+    const created = { contents, picked, ...destination };
+    const style = createStyle(context.stdout, context.env);
+    context.stdout.write(
+      options.json ? `${JSON.stringify(describeCreated(created), null, 2)}\n` : renderCreated(created, style),
+    );
+  });
+  return EXIT.ok;
+}
+
+/** Of a Git repository, a clone that is gone afterwards. */
+async function withFolderOf(
+  context: Context,
+  { origin }: Picked,
+  signal: AbortSignal,
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
+  if (origin.kind === "folder") return use(origin.folder);
+  const clones = await mkdtemp(join(tmpdir(), "colibri-init-"));
+  try {
+    await use(await fetchTemplate(context, origin, join(clones, "template"), signal));
+  } finally {
+    await rm(clones, { recursive: true, force: true });
+  }
+}
+
+async function changedFiles({ folder, entries, configText, config }: Contents, name: string): Promise<Changed> {
+  const changed = new Map([[APP_FILE, renameApp(configText, config, name)]]);
+  if (entries.some(({ path, kind }) => path === README && kind === "file"))
+    changed.set(README, renameInReadme(await readFile(join(folder, README), "utf8"), config, name));
+  return changed;
+}
