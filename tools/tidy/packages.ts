@@ -18,7 +18,11 @@ export const PACKAGES: PackageRow[] = [
     folders: ["platform/src/builder/", "guest/bundle"],
     why: "bundles users' code and the guests",
   },
-  { name: "yaml", folders: ["contract/config/"], why: "colibri.yaml, with line numbers for messages" },
+  {
+    name: "yaml",
+    folders: ["contract/config/", "platform/src/builder/"],
+    why: "colibri.yaml, with line numbers for messages; settings of pnpm and Yarn",
+  },
   {
     name: "tar-stream",
     folders: ["platform/src/builder/"],

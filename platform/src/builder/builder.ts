@@ -28,7 +28,7 @@ import { findHandler } from "./handler-file.ts";
 import { createInstalledCache, type InstalledCache, sweepInstalledCache } from "./installed-cache.ts";
 import type { Job } from "./job.ts";
 import { bundleTypeScript } from "./node/bundle.ts";
-import { installNodePackages } from "./node/npm.ts";
+import { installNodePackages } from "./node/install.ts";
 import { checkPackages } from "./node/packages.ts";
 import { checkJavaScript } from "./node/syntax.ts";
 import { createOutput } from "./output.ts";
@@ -193,7 +193,7 @@ class FolderBuilder implements Builder {
     }
     // Syntax first where it can be had: it takes a moment, and packages may take minutes.
     if (!isTypeScript(file)) await checkJavaScript(job, file);
-    await installNodePackages(job, environment, this.#cache, { npm, nodeVersion: node.version });
+    await installNodePackages(job, environment, this.#cache, { npm, node });
     if (isTypeScript(file)) await bundleTypeScript(job, file);
     else await checkPackages(job, file);
   }

@@ -121,14 +121,18 @@ export interface Registry {
   readonly url: string;
   readonly pages: Map<string, Uint8Array | string>;
   readonly asked: string[];
+  /** Paths that are never answered. */
+  readonly hanging: Set<string>;
   close(): Promise<void>;
 }
 
 export async function startRegistry(): Promise<Registry> {
   const pages = new Map<string, Uint8Array | string>();
   const asked: string[] = [];
+  const hanging = new Set<string>();
   const server: Server = createServer((request, response) => {
     asked.push(request.url ?? "");
+    if (hanging.has(decodeURIComponent(request.url ?? ""))) return;
     const page = pages.get(decodeURIComponent(request.url ?? ""));
     const isText = typeof page === "string";
     const type = isText ? (page.startsWith("{") ? "application/json" : "text/html") : "application/octet-stream";
@@ -140,7 +144,7 @@ export async function startRegistry(): Promise<Registry> {
       server.close(() => resolve());
       server.closeAllConnections();
     });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, pages, asked, close };
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, pages, asked, hanging, close };
 }
 
 /** Publishes an npm package. Returns its entry for a lock file. */

@@ -1,57 +1,120 @@
 import { readFile, stat } from "node:fs/promises";
-import { join, posix } from "node:path";
+import { join } from "node:path";
 import { isObject } from "#contract/shape.ts";
 import { buildFailed, dependenciesFailed } from "../failure.ts";
+
+export type Manager = "npm" | "pnpm" | "yarn";
 
 /** What a function says of its dependencies: package.json and the lock file beside it. */
 export type Manifest =
   | { readonly kind: "none" }
   | { readonly kind: "unlocked"; readonly dependencies: readonly string[]; readonly otherLock: string | undefined }
-  | { readonly kind: "locked"; readonly lock: Lock; readonly files: readonly string[] };
+  | LockedManifest;
 
-export interface Lock {
+export interface LockedManifest {
+  readonly kind: "locked";
+  readonly packageJson: Readonly<Record<string, unknown>>;
+  readonly manager: Manager;
   readonly fileName: string;
-  /** Name and folder of the packages that want to run a script when they are installed. */
-  readonly withScripts: readonly { readonly name: string; readonly folder: string }[];
-  /** Whether something is taken from the function's own folder: the lock file does not tell what. */
-  readonly hasLocalPackages: boolean;
+  /** The lock file's. */
+  readonly text: string;
 }
 
-const LOCK_FILES = ["npm-shrinkwrap.json", "package-lock.json"] as const;
-const OTHER_LOCKS = ["yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
+/** Of one manager the first counts, as it does for npm itself. */
+const LOCK_FILES: readonly (readonly [string, Manager])[] = [
+  ["npm-shrinkwrap.json", "npm"],
+  ["package-lock.json", "npm"],
+  ["pnpm-lock.yaml", "pnpm"],
+  ["yarn.lock", "yarn"],
+];
+const OTHER_LOCKS = ["bun.lock", "bun.lockb", "deno.lock"];
 const MAXIMUM_BYTES = 32 * 1024 ** 2;
-const FOLDER = /(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+)$/;
 
 export async function readManifest(folder: string): Promise<Manifest> {
-  const manifest = await readJson(folder, "package.json");
-  for (const fileName of LOCK_FILES) {
-    const lock = await readJson(folder, fileName);
-    if (lock === undefined) continue;
-    if (manifest === undefined)
-      throw dependenciesFailed(`There is ${fileName} but no package.json beside it: deploy both.`);
-    return { kind: "locked", lock: readLock(lock, fileName), files: ["package.json", fileName] };
+  const packageJson = await readJson(folder, "package.json");
+  const found = await findLocks(folder);
+  const named = packageManagerOf(packageJson);
+  const [first] = found;
+  if (first === undefined) return unlocked(folder, packageJson);
+  if (packageJson === undefined)
+    throw dependenciesFailed(`There is ${first.fileName} but no package.json beside it: deploy both.`);
+  const lock = chooseLock(found, named);
+  const text = (await readText(folder, lock.fileName))!;
+  return { kind: "locked", packageJson, ...lock, text };
+}
+
+interface FoundLock {
+  readonly fileName: string;
+  readonly manager: Manager;
+}
+
+async function findLocks(folder: string): Promise<FoundLock[]> {
+  const found: FoundLock[] = [];
+  for (const [fileName, manager] of LOCK_FILES) {
+    const isThere = (await exists(join(folder, fileName))) && !found.some((lock) => lock.manager === manager);
+    if (isThere) found.push({ fileName, manager });
   }
+  return found;
+}
+
+function chooseLock(found: readonly FoundLock[], named: PackageManager | undefined): FoundLock {
+  const names = found.map(({ fileName }) => fileName).join(" and ");
+  if (named !== undefined) {
+    const lock = found.find(({ manager }) => manager === named.name);
+    if (lock !== undefined) return lock;
+    throw dependenciesFailed(
+      `package.json names ${named.name} in packageManager, but the lock file is ${names}: run "${named.name} install" and deploy its lock file, or correct packageManager.`,
+    );
+  }
+  if (found.length === 1) return found[0]!;
+  throw dependenciesFailed(
+    `There are two lock files, ${names}, which may say different things: remove one, or name the one that counts in package.json, such as "packageManager": "${found[1]!.manager}@…".`,
+  );
+}
+
+export interface PackageManager {
+  readonly name: string;
+  readonly major: number | undefined;
+}
+
+/** `packageManager` of package.json, such as `pnpm@10.1.0+sha512.…`. */
+export function packageManagerOf(packageJson: Readonly<Record<string, unknown>> = {}): PackageManager | undefined {
+  const { packageManager } = packageJson;
+  if (typeof packageManager !== "string") return undefined;
+  const match = /^([a-z]+)(?:@(\d+)?.*)?$/.exec(packageManager);
+  if (match === null)
+    throw dependenciesFailed(
+      `packageManager in package.json is ${JSON.stringify(packageManager.slice(0, 60))}: write a name and a version, such as "pnpm@10.1.0".`,
+    );
+  return { name: match[1]!, major: match[2] === undefined ? undefined : Number(match[2]) };
+}
+
+async function unlocked(folder: string, packageJson: Record<string, unknown> | undefined): Promise<Manifest> {
   const dependencies = Object.keys({
-    ...namesIn(manifest, "dependencies"),
-    ...namesIn(manifest, "optionalDependencies"),
+    ...namesIn(packageJson, "dependencies"),
+    ...namesIn(packageJson, "optionalDependencies"),
   });
   if (dependencies.length === 0) return { kind: "none" };
   const found = await Promise.all(OTHER_LOCKS.map((name) => exists(join(folder, name))));
   return { kind: "unlocked", dependencies, otherLock: OTHER_LOCKS[found.indexOf(true)] };
 }
 
-function namesIn(manifest: Record<string, unknown> | undefined, key: string): Record<string, unknown> {
+export function namesIn(
+  manifest: Readonly<Record<string, unknown>> | undefined,
+  key: string,
+): Readonly<Record<string, unknown>> {
   const value = manifest?.[key];
   return isObject(value) ? value : {};
 }
 
 async function readJson(folder: string, fileName: string): Promise<Record<string, unknown> | undefined> {
-  const path = join(folder, fileName);
-  const found = await stat(path).catch(() => undefined);
-  if (found === undefined) return undefined;
-  if (found.size > MAXIMUM_BYTES) throw buildFailed(`${fileName} is larger than ${MAXIMUM_BYTES} bytes.`);
+  const text = await readText(folder, fileName);
+  return text === undefined ? undefined : parseJson(text, fileName);
+}
+
+export function parseJson(text: string, fileName: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse((await readFile(path, "utf8")).replace(/^\ufeff/, ""));
+    const value: unknown = JSON.parse(text);
     if (isObject(value)) return value;
   } catch (error) {
     throw buildFailed(`${fileName} is not JSON: ${(error as Error).message}.`, error);
@@ -59,35 +122,14 @@ async function readJson(folder: string, fileName: string): Promise<Record<string
   throw buildFailed(`${fileName} must hold a JSON object.`);
 }
 
-function readLock(lock: Record<string, unknown>, fileName: string): Lock {
-  const { packages } = lock;
-  if (!isObject(packages))
-    throw dependenciesFailed(
-      `${fileName} is too old or damaged: run "npm install" with npm 7 or newer and deploy it again.`,
-    );
-  const withScripts: { name: string; folder: string }[] = [];
-  let hasLocalPackages = false;
-  for (const [path, entry] of Object.entries(packages)) {
-    if (path === "" || !isObject(entry)) continue;
-    const source = typeof entry.resolved === "string" ? entry.resolved : "";
-    if (isOutside(path) || isOutside(source))
-      throw dependenciesFailed(
-        `${fileName} takes ${JSON.stringify(path)} from ${JSON.stringify(source || path)}, outside of the function's folder: move it in, or publish it.`,
-      );
-    hasLocalPackages ||= entry.link === true || source.startsWith("file:") || !FOLDER.test(path);
-    const name = FOLDER.exec(path)?.[1];
-    if (name !== undefined && entry.hasInstallScript === true) withScripts.push({ name, folder: path });
-  }
-  return { fileName, withScripts, hasLocalPackages };
-}
-
-/** Whether a path, `file:` address or git address leads to files of this machine outside of the folder. */
-function isOutside(address: string): boolean {
-  if (/^git\+file:/i.test(address)) return true;
-  const path = address.replace(/^file:/i, "");
-  if (path === address && /^[a-z][a-z+]*:/i.test(address)) return false;
-  const normal = posix.normalize(path.replaceAll("\\", "/").replace(/%2e/gi, ".").replace(/%2f/gi, "/"));
-  return normal.startsWith("/") || normal.startsWith("~") || normal === ".." || normal.startsWith("../");
+/** Without a byte order mark; undefined where there is no such file. */
+export async function readText(folder: string, fileName: string): Promise<string | undefined> {
+  const path = join(folder, fileName);
+  const found = await stat(path).catch(() => undefined);
+  if (found === undefined) return undefined;
+  if (!found.isFile() || found.size > MAXIMUM_BYTES)
+    throw buildFailed(`${fileName} must be a file of at most ${MAXIMUM_BYTES} bytes.`);
+  return (await readFile(path, "utf8")).replace(/^\ufeff/, "");
 }
 
 async function exists(path: string): Promise<boolean> {
