@@ -55,6 +55,7 @@ export interface BuilderOptions {
     readonly version: string;
   };
   readonly npm: readonly string[];
+  /** Its version, too, is told with its platform. */
   readonly python: { readonly command: readonly string[]; readonly version: string };
   readonly limits?: BuilderLimits;
 }

@@ -1,16 +1,19 @@
 /**
  * Owns: folders of installed packages, kept between builds under a key that says all they depend on. Does not own: what installs.
  *
- * 1. A kept folder is whole or not there: it gets its name by a rename.
+ * 1. A kept folder is whole or not there: it gets its name by a rename, and what is not what was kept, byte by byte, is removed
+ *    instead of given: a power cut, or somebody who wrote into a file that he had by a hard link.
  * 2. Files are shared by hard links, so whoever takes a folder may add and remove files but not write into one.
  * 3. A cache that fails is a cache that has nothing: the build goes on without it.
  */
-import { constants } from "node:fs";
+import { createHash, type Hash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
 import {
   copyFile,
   link,
   mkdir,
   readdir,
+  readFile,
   readlink,
   rename,
   rm,
@@ -36,6 +39,9 @@ export interface InstalledCacheOptions {
   readonly maximumBytes: number;
 }
 
+const DIGEST = "digest";
+const SMALL_BYTES = 1024 ** 2;
+
 export function createInstalledCache(
   deps: { clock: Clock; ids: Ids; log: Log },
   options: InstalledCacheOptions,
@@ -56,10 +62,12 @@ export function createInstalledCache(
       try {
         // What the source has under this name may be a link: it is replaced, as npm does.
         await rm(folder, { recursive: true, force: true });
-        await linkTree(join(entry, "tree"), folder);
-        return true;
+        const { digest } = await linkTree(join(entry, "tree"), folder);
+        if (digest === (await readFile(join(entry, DIGEST), "utf8"))) return true;
+        throw new Error(`${key} is not what was kept`);
       } catch (error) {
         await rm(folder, { recursive: true, force: true });
+        await rm(entry, { recursive: true, force: true });
         return without("give")(error);
       }
     },
@@ -67,9 +75,12 @@ export function createInstalledCache(
       const aside = join(root, "installed", `${deps.ids.next()}.aside`);
       try {
         await mkdir(aside, { recursive: true });
-        const bytes = await linkTree(folder, join(aside, "tree"));
+        const { bytes, digest } = await linkTree(folder, join(aside, "tree"));
         await writeFile(join(aside, `${bytes}.bytes`), "");
-        await rename(aside, join(root, "installed", key));
+        await writeFile(join(aside, DIGEST), digest);
+        const entry = join(root, "installed", key);
+        await rm(entry, { recursive: true, force: true });
+        await rename(aside, entry);
         await shrink(join(root, "installed"), options.maximumBytes, deps.ids);
       } catch (error) {
         await rm(aside, { recursive: true, force: true });
@@ -86,20 +97,51 @@ export async function sweepInstalledCache(root: string): Promise<void> {
   for (const name of names) if (name.endsWith(".aside")) await rm(join(folder, name), { recursive: true, force: true });
 }
 
-/** Another folder with the same files. Returns their bytes. */
-async function linkTree(from: string, to: string): Promise<number> {
+interface Tree {
+  readonly bytes: number;
+  /** Of names, kinds and contents. */
+  readonly digest: string;
+}
+
+/** Another folder with the same files. */
+async function linkTree(from: string, to: string): Promise<Tree> {
+  const hash = createHash("sha256");
+  const bytes = await linkFolder(from, to, hash);
+  return { bytes, digest: hash.digest("hex") };
+}
+
+async function linkFolder(from: string, to: string, hash: Hash): Promise<number> {
   await mkdir(to, { recursive: true });
   let bytes = 0;
-  for (const entry of await readdir(from, { withFileTypes: true })) {
+  const entries = await readdir(from, { withFileTypes: true });
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
-    if (entry.isDirectory()) bytes += await linkTree(source, target);
-    else if (entry.isSymbolicLink()) await symlink(await readlink(source), target);
-    else if (entry.isFile()) bytes += await linkFile(source, target);
+    const tell = (kind: string, content: string | number) => hash.update(JSON.stringify([kind, entry.name, content]));
+    if (entry.isDirectory()) {
+      tell("folder", "");
+      bytes += await linkFolder(source, target, hash);
+      tell("end", "");
+    } else if (entry.isSymbolicLink()) {
+      const leadsTo = await readlink(source);
+      await symlink(leadsTo, target);
+      tell("link", leadsTo);
+    } else if (entry.isFile()) {
+      const content = await linkFile(source, target);
+      tell(content.isExecutable ? "program" : "file", content.bytes);
+      await addContent(target, content.bytes, hash);
+      bytes += content.bytes;
+    }
   }
   return bytes;
 }
 
-async function linkFile(source: string, target: string): Promise<number> {
+async function addContent(path: string, bytes: number, hash: Hash): Promise<void> {
+  // Most files are small, and a stream for each takes longer than its bytes.
+  if (bytes <= SMALL_BYTES) hash.update(await readFile(path));
+  else for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+}
+
+async function linkFile(source: string, target: string): Promise<{ bytes: number; isExecutable: boolean }> {
   try {
     await link(source, target);
   } catch (error) {
@@ -107,7 +149,8 @@ async function linkFile(source: string, target: string): Promise<number> {
     if ((error as NodeJS.ErrnoException).code !== "EMLINK") throw error;
     await copyFile(source, target, constants.COPYFILE_EXCL);
   }
-  return (await stat(target)).size;
+  const { size, mode } = await stat(target);
+  return { bytes: size, isExecutable: (mode & 0o100) !== 0 };
 }
 
 async function shrink(folder: string, maximumBytes: number, ids: Ids): Promise<void> {

@@ -25,6 +25,7 @@ export interface ForeignDeps {
 
 /** What the tools leave in node_modules about themselves: times and folders, which would make every bundle another one. */
 const TRACES = /^\.(?:modules\.yaml|pnpm|pnpm-workspace-state.*|yarn-integrity|yarn-state\.yml|package-map\.json)$/;
+const PUBLIC_REGISTRY = /^( {2}resolved ")https:\/\/registry\.(?:yarnpkg\.com|npmjs\.org)\//gm;
 /** What Yarn keeps beside the code; node_modules stands in for it. */
 const YARN_LEFTOVERS = [".yarn", ".pnp.cjs", ".pnp.js", ".pnp.loader.mjs", ".pnp.data.json", ".yarnrc.yml", ".yarnrc"];
 
@@ -39,7 +40,7 @@ export async function installForeign(
   const project = join(job.scratch, "project");
   const program = await fetchTool(job, deps.npm, deps.cache, tool);
   job.onStep(`Installing the packages of ${manifest.fileName} with ${tool.manager} ${tool.version}`);
-  await writeForeignProject(project, job.source, manifest);
+  await writeForeignProject(project, job.source, withRegistry(manifest, tool, deps.environment));
   const run = runnerOf(deps, { program, project, fileName: manifest.fileName, tool, npmrc });
   switch (tool.kind) {
     case "pnpm":
@@ -53,6 +54,13 @@ export async function installForeign(
   }
   await moveInstalled(project, job.source);
   await rm(project, { recursive: true });
+}
+
+/** Yarn 1 writes whole addresses into its lock file; npm and the others ask the registry of the platform's host for what is public. */
+function withRegistry(manifest: LockedManifest, tool: PinnedTool, { variables }: ToolEnvironment): LockedManifest {
+  const registry = variables.npm_config_registry?.replace(/\/$/, "");
+  if (tool.kind !== "classic" || registry === undefined) return manifest;
+  return { ...manifest, text: manifest.text.replace(PUBLIC_REGISTRY, `$1${registry}/`) };
 }
 
 /** Throws what the tool said, made readable, when it fails. */

@@ -30,6 +30,12 @@ export async function readRequirements(folder: string, fileName: string): Promis
   return { lines, constraints, isHashed: lines.length > 0 && lines.every((line) => line.includes("--hash")) };
 }
 
+/** Of lines that stand in no file of pip's. */
+export function requirementsOf(lines: readonly string[], where: string): Requirements {
+  for (const line of lines) checked(line, where);
+  return { lines, constraints: [], isHashed: lines.length > 0 && lines.every((line) => line.includes("--hash")) };
+}
+
 class Reading {
   readonly lines: string[] = [];
   readonly constraints: string[] = [];

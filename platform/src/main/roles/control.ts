@@ -90,6 +90,9 @@ function builderOptions(folder: string, runtimes: Runtimes) {
     environment: process.env,
     node: { program: process.execPath, version: `${process.version} ${process.platform} ${process.arch}` },
     npm: ["npm"],
-    python: { command: python?.command.slice(0, 1) ?? ["python3"], version: python?.version ?? "" },
+    python: {
+      command: python?.command.slice(0, 1) ?? ["python3"],
+      version: `${python?.version ?? ""} ${process.platform} ${process.arch}`,
+    },
   };
 }
