@@ -3,6 +3,7 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./failure.ts";
 import { createStyle } from "./output/style.ts";
 import { ownVersion } from "./own-version.ts";
+import { addBuild } from "./program/build.ts";
 import type { Ended } from "./program/command.ts";
 import { addDelete } from "./program/delete.ts";
 import { addDeploy } from "./program/deploy.ts";
@@ -44,6 +45,7 @@ export function createProgram(context: Context, ended: Ended): Command {
   for (const add of [
     addInit,
     addDeploy,
+    addBuild,
     addInvoke,
     addLogs,
     addList,

@@ -15,6 +15,8 @@ export interface Source {
   readonly entries: readonly FolderEntry[];
   /** Of all files together. */
   readonly bytes: number;
+  /** Left out by ignore rules. */
+  readonly ignored: readonly string[];
 }
 
 export interface PackedSource {
@@ -40,7 +42,7 @@ async function findSource(root: string, name: string, functions: readonly string
     throw new CliError(`${whose} can't be packed: in ${name}, ${walked.message}`, { code: "archive-unsafe" });
   if (walked.entries.length === 0)
     throw new CliError(`${whose}: the folder ${name} has no files, or .colibriignore leaves out all of them.`);
-  return { name, folder, functions, entries: walked.entries, bytes: walked.bytes };
+  return { name, folder, functions, entries: walked.entries, bytes: walked.bytes, ignored: walked.ignored };
 }
 
 /** The source as a tar at `path`: its name is known only when all of it has been read. */

@@ -35,6 +35,7 @@ import { createOutput } from "./output.ts";
 import { checkPython } from "./python/check.ts";
 import { installPythonPackages } from "./python/pip.ts";
 import { runTool } from "./run-tool.ts";
+import { createSteps, type Steps } from "./steps.ts";
 import { type ToolEnvironment, toolEnvironment } from "./tool-environment.ts";
 
 export interface BuilderDeps {
@@ -141,7 +142,8 @@ class FolderBuilder implements Builder {
     const family = requireFamily(request);
     const folder = join(this.#options.folder, this.#deps.ids.next());
     const environment = toolEnvironment({ ...this.#options, node: this.#options.node.program }, folder);
-    const job = this.#jobIn(request, folder, signal);
+    const steps = createSteps(this.#deps.clock, (text) => request.onStep(text));
+    const job = this.#jobIn(request, steps, folder, signal);
     try {
       for (const made of [folder, environment.variables.HOME!, environment.variables.TMPDIR!])
         await mkdir(made, { recursive: true });
@@ -149,7 +151,9 @@ class FolderBuilder implements Builder {
       const file = await findHandler(job.source, request.config.handler, family);
       await this.#prepare(job, environment, family, file);
       signal.throwIfAborted();
-      return await this.#pack(job, folder);
+      const bundle = await this.#pack(job, folder);
+      request.onStep(steps.summary());
+      return bundle;
     } catch (error) {
       signal.throwIfAborted();
       throw error;
@@ -158,14 +162,14 @@ class FolderBuilder implements Builder {
     }
   }
 
-  #jobIn(request: BuildRequest, folder: string, signal: AbortSignal): Job {
-    const { tenant, config, onStep } = request;
+  #jobIn(request: BuildRequest, steps: Steps, folder: string, signal: AbortSignal): Job {
+    const { tenant, config } = request;
     const { clock } = this.#deps;
     const output = createOutput((line) => request.onOutput(line), this.#limits.maximumOutputBytes);
     return {
       tenant,
       config,
-      onStep: (text) => onStep.call(request, text),
+      onStep: steps.begin,
       source: join(folder, "source"),
       scratch: folder,
       cache: join(this.#options.folder, CACHE, tenant),

@@ -38,6 +38,7 @@ test("files and links are found, sorted, with sizes and their sum", async () => 
     assert.deepEqual(await walkFolder(folder), {
       kind: "walked",
       bytes: 6,
+      ignored: [],
       entries: [
         { kind: "file", path: "a-b", bytes: 1, executable: false },
         { kind: "symlink", path: "a/link", target: "../b" },
@@ -116,6 +117,8 @@ test("an ignored folder is not even read, so nothing in it is refused", async ()
     await make(folder, { ".colibriignore": "private\n", "private/x": "" });
     await symlink("/etc", join(folder, "private", "etc"));
     assert.deepEqual(await pathsOf(folder), [".colibriignore"]);
+    const walked = await walkFolder(folder);
+    assert.deepEqual(walked.kind === "walked" && walked.ignored, ["private/"]);
   });
 });
 

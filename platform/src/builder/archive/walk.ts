@@ -22,7 +22,11 @@ export interface Walked {
   /** Sorted by path. */
   readonly entries: readonly FolderEntry[];
   readonly bytes: number;
+  /** What ignore rules left out, folders with a slash at the end; of very many the first. */
+  readonly ignored: readonly string[];
 }
+
+const MAXIMUM_IGNORED = 1_000;
 
 /** What of `folder` goes into an archive. Refuses what an archive may not hold, so that the user learns it before the upload. */
 export function walkFolder(folder: string, options: WalkOptions = {}): Promise<Walked | Refused> {
@@ -35,6 +39,7 @@ class Walk {
   readonly #rules: IgnoreRules | undefined;
   readonly #readsIgnoreFiles: boolean;
   readonly #entries: FolderEntry[] = [];
+  readonly #ignored: string[] = [];
   #bytes = 0;
 
   constructor(root: string, options: WalkOptions) {
@@ -47,7 +52,7 @@ class Walk {
   async run(): Promise<Walked> {
     await this.#walk("");
     this.#entries.sort((a, b) => (a.path < b.path ? -1 : 1));
-    return { kind: "walked", entries: this.#entries, bytes: this.#bytes };
+    return { kind: "walked", entries: this.#entries, bytes: this.#bytes, ignored: this.#ignored.sort() };
   }
 
   async #walk(folder: string): Promise<void> {
@@ -60,7 +65,9 @@ class Walk {
     }
     for (const entry of found) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-      if (!this.#rules?.ignores(path, entry.isDirectory())) await this.#take(path, entry);
+      const isFolder = entry.isDirectory();
+      if (!this.#rules?.ignores(path, isFolder)) await this.#take(path, entry);
+      else if (this.#ignored.length < MAXIMUM_IGNORED) this.#ignored.push(isFolder ? `${path}/` : path);
     }
   }
 

@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createIds } from "#base/ids.ts";
 import { createSqliteStore } from "#drivers/store/sqlite/driver.ts";
-import { findRuntimes, type Runtimes } from "#platform/agent/index.ts";
 import { createBuilder } from "#platform/builder/builder.ts";
 import { ADMIN, createTokens, hashToken } from "#platform/control/access.ts";
 import { createControl } from "#platform/control/control.ts";
@@ -11,6 +10,7 @@ import { createPlanServer } from "#platform/control/plan-server.ts";
 import { createRecords } from "#platform/control/records.ts";
 import { createReportServer, type ReportSinks } from "#platform/control/report-server.ts";
 import packageJson from "../../../../package.json" with { type: "json" };
+import { builderOptions, findRuntimesHere } from "../builder-options.ts";
 import { chooseSandbox, createBlobs, SANDBOX_TECHNOLOGIES } from "../drivers.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
 
@@ -29,7 +29,7 @@ export const open: OpenRole = async (context) => {
   };
   const store = createSqliteStore({ onLost: crash }, { path: paths.control.store, id: ids.next() });
   const blobs = createBlobs(context, "write");
-  const runtimes = await findRuntimes(runtimesHere());
+  const runtimes = await findRuntimesHere();
   const { logs, records, metrics, reports } = createObservation(context, crash);
   const builder = createBuilder({ blobs, clock, ids, log }, builderOptions(paths.build, runtimes));
   const technology = chooseSandbox(config.sandbox);
@@ -75,24 +75,4 @@ function createObservation({ clock, log, network, paths }: RoleContext, crash: (
   };
   const reports = createReportServer({ network, clock, log, sinks }, { address: paths.sockets.report });
   return { logs, records, metrics, reports };
-}
-
-/** Control names runtimes; it starts no guests. */
-function runtimesHere() {
-  const node = { path: process.execPath, version: process.versions.node };
-  return { guests: { nodejs: "", python: "" }, node, searchPath: process.env.PATH ?? "" };
-}
-
-function builderOptions(folder: string, runtimes: Runtimes) {
-  const python = runtimes.list().find(({ name }) => name === "python");
-  return {
-    folder,
-    environment: process.env,
-    node: { program: process.execPath, version: `${process.version} ${process.platform} ${process.arch}` },
-    npm: ["npm"],
-    python: {
-      command: python?.command.slice(0, 1) ?? ["python3"],
-      version: `${python?.version ?? ""} ${process.platform} ${process.arch}`,
-    },
-  };
 }
