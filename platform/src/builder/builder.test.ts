@@ -384,6 +384,69 @@ describe("npm", () => {
       );
     }));
 
+  test("a native module that can't be built says which, what it lacks and its last lines", () =>
+    inShop(async (shop) => {
+      const script =
+        'console.log("gyp info it worked so far"); console.error("/bin/sh: make: not found"); process.exit(1);';
+      const manifest = { scripts: { install: "node install.js" } };
+      const native = await publishNpm(registry, "native", { "install.js": script }, manifest);
+      const files = { ...HANDLER, ...locked({ native }) };
+      const failure = await failureOf(shop.build(files, { build: { installScripts: ["native"] } }));
+      assert.match(failure, /^dependencies-failed: An install script of native failed: /);
+      assert.match(failure, /make is not installed on the host of the platform: .*apt-get install build-essential/);
+      assert.match(failure, /leave native out of build\.installScripts/);
+      assert.match(failure.split("Its last lines:")[1] ?? "", /gyp info it worked so far/);
+      // Named in binding.gyp alone, npm would build it as well.
+      const gyp = await publishNpm(registry, "gyp-only", { "binding.gyp": "{}" });
+      await shop.build({ ...HANDLER, ...locked({ "gyp-only": gyp }) });
+      assert.ok(shop.steps.some((step) => step.startsWith("Skipped the install scripts of gyp-only")));
+    }));
+
+  test("only the binaries of this platform are installed", () =>
+    inShop(async (shop) => {
+      const here = await publishNpm(registry, "bin-here", { "x.node": "ELF" }, { os: ["linux"] });
+      const there = await publishNpm(registry, "bin-there", { "x.node": "PE" }, { os: ["win32"] });
+      const files = locked({
+        "bin-here": { ...here, optional: true, os: ["linux"] },
+        "bin-there": { ...there, optional: true, os: ["win32"] },
+      });
+      const optional = Object.fromEntries(
+        Object.entries(files).map(([name, text]) => [
+          name,
+          String(text).replaceAll('"dependencies"', '"optionalDependencies"'),
+        ]),
+      );
+      const bundle = await shop.open(await shop.build({ ...HANDLER, ...optional }));
+      assert.equal(bundle.get("node_modules/bin-here/x.node"), "ELF");
+      assert.equal(bundle.has("node_modules/bin-there/x.node"), false);
+    }));
+
+  test("a package can't write outside of its folder", () =>
+    inShop(async (shop) => {
+      const entry = await publishNpm(registry, "escaping", { "../../../escaped.txt": "x", "/tmp/escaped.txt": "x" });
+      const bundle = await shop.open(await shop.build({ ...HANDLER, ...locked({ escaping: entry }) }));
+      const names = [...bundle.keys()].filter((name) => name.includes("escaped"));
+      assert.deepEqual(
+        names.filter((name) => !name.startsWith("node_modules/escaping/")),
+        [],
+      );
+      assert.equal(await isThere(join(shop.folder, "escaped.txt")), false);
+    }));
+
+  test("a registry that hangs is given up", () =>
+    inShop(
+      async (shop) => {
+        const entry = await publishNpm(registry, "hung", { "index.js": "" });
+        registry.hanging.add("/hung/-/hung-1.0.0.tgz");
+        assert.match(
+          await failureOf(shop.build({ ...HANDLER, ...locked({ hung: entry }) })),
+          /^dependencies-failed: The package registry can't be reached from the platform's host \(/,
+        );
+        registry.hanging.clear();
+      },
+      { environment: { npm_config_fetch_timeout: "700", npm_config_fetch_retries: "0" } },
+    ));
+
   test("a lock file can't reach out of the folder", () =>
     inShop(async (shop) => {
       for (const resolved of [

@@ -186,22 +186,27 @@ export function locked(packages: Readonly<Record<string, object>>): Files {
 
 const WHEEL = `
 import sys, zipfile
-name, path, code = sys.argv[1:]
+name, path, code, tag = sys.argv[1:]
 info = name + "-1.0.dist-info"
 with zipfile.ZipFile(path, "w") as wheel:
     wheel.writestr(name + "/__init__.py", code)
     wheel.writestr(info + "/METADATA", "Metadata-Version: 2.1\\nName: " + name + "\\nVersion: 1.0\\n")
-    wheel.writestr(info + "/WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+    wheel.writestr(info + "/WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: " + tag + "\\n")
     wheel.writestr(info + "/RECORD", "")
 `;
 
 /** Publishes a Python package as a wheel. Returns its hash. */
-export async function publishWheel(registry: Registry, name: string, code: string): Promise<string> {
+export async function publishWheel(
+  registry: Registry,
+  name: string,
+  code: string,
+  tag = "py3-none-any",
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "colibri-wheel-"));
   try {
     const path = join(folder, `${name}.whl`);
-    await promisify(execFile)("python3", ["-c", WHEEL, name, path, code]);
-    return publishFile(registry, name, `${name}-1.0-py3-none-any.whl`, await readFile(path));
+    await promisify(execFile)("python3", ["-c", WHEEL, name, path, code, tag]);
+    return publishFile(registry, name, `${name}-1.0-${tag}.whl`, await readFile(path));
   } finally {
     await rm(folder, { recursive: true });
   }
@@ -219,6 +224,29 @@ export async function publishSource(registry: Registry, name: string, mark: stri
     ]),
   );
   return publishFile(registry, name, `${root}.tar.gz`, tgz);
+}
+
+/** Publishes a Python package as source with a build backend of its own, which needs no other package; `code` runs when it builds. */
+export async function publishBackend(registry: Registry, name: string, code: string): Promise<string> {
+  const root = `${name}-1.0`;
+  const project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n';
+  const backend = `
+import os, zipfile
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+${code.replace(/^/gm, "    ")}
+    wheel = "${root}-py3-none-any.whl"
+    info = "${root}.dist-info/"
+    with zipfile.ZipFile(os.path.join(folder, wheel), "w") as file:
+        file.writestr("${name}.so", "ELF")
+        file.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: ${name}\\nVersion: 1.0\\n")
+        file.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        file.writestr(info + "RECORD", "")
+    return wheel
+`;
+  const info = `Metadata-Version: 1.0\nName: ${name}\nVersion: 1.0\n`;
+  const files = { "pyproject.toml": project, "backend.py": backend, "PKG-INFO": info };
+  const tar = await tarOf(Object.entries(files).map(([path, content]) => ({ name: `${root}/${path}`, content })));
+  return publishFile(registry, name, `${root}.tar.gz`, gzipSync(tar));
 }
 
 function publishFile(registry: Registry, name: string, file: string, bytes: Uint8Array): string {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { publishSource, publishWheel } from "./fixture.ts";
+import { publishBackend, publishSource, publishWheel } from "./fixture.ts";
 import { failureOf, inShop, isThere, PYTHON, PYTHON_HANDLER, registry } from "./shop.fixture.ts";
 
 describe("Python", () => {
@@ -93,6 +93,65 @@ describe("Python", () => {
       assert.ok(registry.asked.includes("/files/sourcey-1.0.tar.gz"));
       assert.match(tried, /^dependencies-failed: /);
     }));
+
+  test("a module in C is built where it is named, once, and says what its build lacks", () =>
+    inShop(async (shop) => {
+      const hash = await publishBackend(registry, "fastly", "pass");
+      const settings = { ...PYTHON, build: { installScripts: ["fastly"] } };
+      const files = { ...PYTHON_HANDLER, "requirements.txt": `fastly==1.0 --hash=sha256:${hash}\n` };
+      const bundle = await shop.build(files, settings);
+      assert.equal((await shop.open(bundle)).get("_packages/fastly.so"), "ELF");
+      assert.deepEqual(await shop.build(files, settings), bundle);
+      assert.ok(shop.steps.includes("Took the packages of requirements.txt from the cache"));
+      const failing: [string, string, RegExp][] = [
+        ["headless", "fatal error: Python.h: No such file or directory", /Python\.h is not on the host .*python3-dev/],
+        [
+          "ccless",
+          "error: command 'gcc' failed: No such file or directory",
+          /gcc is not on the host .*build-essential/,
+        ],
+      ];
+      for (const [name, said, wayOut] of failing) {
+        await publishBackend(registry, name, `raise SystemExit(${JSON.stringify(said)})`);
+        const failure = await failureOf(
+          shop.build(
+            { ...PYTHON_HANDLER, "requirements.txt": `${name}==1.0\n` },
+            { ...PYTHON, build: { installScripts: [name] } },
+          ),
+        );
+        assert.match(failure, new RegExp(`^dependencies-failed: Building ${name} from source failed \\(`));
+        assert.match(failure, wayOut);
+        assert.ok(failure.split("Its last lines:")[1]?.includes(said), failure);
+      }
+    }));
+
+  test("wheels with a manylinux tag are taken, those of another platform are not", () =>
+    inShop(async (shop) => {
+      const { arch } = process;
+      const machine = arch === "x64" ? "x86_64" : "aarch64";
+      await publishWheel(registry, "many", "value = 1\n", `py3-none-manylinux_2_17_${machine}`);
+      await publishWheel(registry, "windows", "value = 1\n", "py3-none-win_amd64");
+      const build = (name: string) => shop.build({ ...PYTHON_HANDLER, "requirements.txt": `${name}==1.0\n` }, PYTHON);
+      assert.ok((await shop.open(await build("many"))).has("_packages/many/__init__.py"));
+      assert.match(
+        await failureOf(build("windows")),
+        /There is no wheel of windows==1.0 for the Python of this platform/,
+      );
+    }));
+
+  test("an index that hangs is given up", () =>
+    inShop(
+      async (shop) => {
+        registry.hanging.add("/simple/hung/");
+        const files = { ...PYTHON_HANDLER, "requirements.txt": "hung==1.0\n" };
+        assert.match(
+          await failureOf(shop.build(files, PYTHON)),
+          /^dependencies-failed: The package index can't be reached from the platform's host: Read timed out/,
+        );
+        registry.hanging.clear();
+      },
+      { environment: { PIP_DEFAULT_TIMEOUT: "1", PIP_RETRIES: "1" } },
+    ));
 
   test("requirements that would leave the folder, the index or the wheels are refused before pip runs", () =>
     inShop(async (shop) => {

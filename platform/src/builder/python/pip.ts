@@ -18,14 +18,7 @@ export interface PipOptions {
 
 /** In a bundle; the guest puts it on sys.path. */
 const PACKAGES = "_packages";
-const QUIET = [
-  "--no-input",
-  "--disable-pip-version-check",
-  "--no-warn-script-location",
-  "--progress-bar",
-  "off",
-  "--quiet",
-];
+const PLAIN = ["--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off"];
 
 /** Fills _packages as the function's files say, from wheels only: building a package from source runs its code. */
 export async function installPythonPackages(
@@ -82,7 +75,7 @@ async function runPip(
     name: "pip",
     command: python,
     args: [
-      ...["-m", "pip", "install", "--target", target, "--only-binary=:all:", ...fromSource, ...QUIET],
+      ...["-m", "pip", "install", "--target", target, "--only-binary=:all:", ...fromSource, ...PLAIN],
       // Compiled files carry times: the same packages would not be the same bundle.
       ...["--no-compile", "--cache-dir", pipCache, "-r", join(folder, "lines"), "-c", join(folder, "constraints")],
       ...(isHashed ? ["--require-hashes"] : []),
