@@ -10,15 +10,35 @@ export interface ProcessStat {
 
 /** Undefined when there is no such process. */
 export function readStat(pid: number): ProcessStat | undefined {
-  let stat: string;
+  const fields = readFields(`/proc/${pid}/stat`);
+  return fields && { pid, state: fields[0] ?? "", group: Number(fields[2]), startTime: fields[19] ?? "" };
+}
+
+/** A process's main thread: in Node the one with the event loop. */
+export interface MainThread {
+  /** As in /proc: `R` runs or wants to, `S` sleeps, `D` waits for a disk, `T` is stopped. */
+  readonly state: string;
+  /** Processor time it has used so far. */
+  readonly cpuMs: number;
+}
+
+/** Linux tells time in hundredths of a second on every machine that Node runs on. */
+const TICK_MS = 10;
+
+/** Undefined when there is no such process. */
+export function readMainThread(pid: number): MainThread | undefined {
+  const fields = readFields(`/proc/${pid}/task/${pid}/stat`);
+  return fields && { state: fields[0] ?? "", cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS };
+}
+
+function readFields(path: string): string[] | undefined {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = readFileSync(path, "latin1");
+    // The command's name may hold anything, parentheses too: the fields begin behind the last one.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
   }
-  // The command's name may hold anything, parentheses too: the fields begin behind the last one.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { pid, state: fields[0] ?? "", group: Number(fields[2]), startTime: fields[19] ?? "" };
 }
 
 /** Whether this very process still runs: not another one that got its pid, and not a zombie. */
