@@ -1,11 +1,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** What /proc/<pid>/stat says of one process, as far as it is needed here. */
-export interface ProcessStat {
+/** Names one process for ever: a pid is given away again. */
+export interface ProcessName {
   readonly pid: number;
+  /** In clock ticks since the machine started. */
+  readonly startTime: string;
+}
+
+/** What /proc/<pid>/stat says of one process, as far as it is needed here. */
+export interface ProcessStat extends ProcessName {
   readonly state: string;
   readonly group: number;
-  readonly startTime: string;
 }
 
 /** Undefined when there is no such process. */
@@ -57,7 +62,7 @@ export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Pids that run in the group. Zombies do not: only whoever is their parent can remove them, and they hold nothing. */
+/** Pids that run in the group. */
 export function groupMembers(group: number): number[] {
   const members: number[] = [];
   for (const name of readdirSync("/proc")) {
@@ -68,6 +73,7 @@ export function groupMembers(group: number): number[] {
   return members;
 }
 
-function isAlive(stat: ProcessStat): boolean {
+/** Zombies are not: only whoever is their parent can remove them, and they hold nothing. */
+export function isAlive(stat: ProcessStat): boolean {
   return stat.state !== "Z" && stat.state !== "X";
 }
