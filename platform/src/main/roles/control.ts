@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { createIds } from "#base/ids.ts";
 import { createSqliteStore } from "#drivers/store/sqlite/driver.ts";
 import { findRuntimes, type Runtimes } from "#platform/agent/index.ts";
@@ -10,6 +11,7 @@ import { createReportedMetrics } from "#platform/control/metrics.ts";
 import { createPlanServer } from "#platform/control/plan-server.ts";
 import { createRecords } from "#platform/control/records.ts";
 import { createReportServer, type ReportSinks } from "#platform/control/report-server.ts";
+import { createStorage, type Place } from "#platform/control/storage.ts";
 import packageJson from "../../../../package.json" with { type: "json" };
 import { chooseSandbox, createBlobs, SANDBOX_TECHNOLOGIES } from "../drivers.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
@@ -17,6 +19,8 @@ import type { OpenRole, RoleContext } from "./context.ts";
 const MIB = 1024 * 1024;
 /** So long a deployment waits for gateways that do not confirm it. */
 const SETTLE_MS = 3_000;
+const FUNCTION_LOGS = "function logs";
+const RECORDS = "records";
 /** Of one function's log on disk. */
 const LOG_LIMITS = { maximumFileBytes: 8 * MIB, maximumFiles: 8, maximumFunctionBytes: 64 * MIB } as const;
 
@@ -30,7 +34,7 @@ export const open: OpenRole = async (context) => {
   const store = createSqliteStore({ onLost: crash }, { path: paths.control.store, id: ids.next() });
   const blobs = createBlobs(context, "write");
   const runtimes = await findRuntimes(runtimesHere());
-  const { logs, records, metrics, reports } = createObservation(context, crash);
+  const { logs, records, metrics, reports, storage } = createObservation(context, crash);
   const builder = createBuilder({ blobs, clock, ids, log }, builderOptions(paths.build, runtimes));
   const technology = chooseSandbox(config.sandbox);
   const token = { hash: hashToken(readFileSync(paths.token, "utf8").trim()), principal: ADMIN };
@@ -41,6 +45,7 @@ export const open: OpenRole = async (context) => {
       runtimes: () => runtimes.list().map(({ name, version }) => ({ name, version, available: true, detail: "" })),
       roles: () => context.roles().map((role) => ({ ...role })),
       dropped: () => reports.dropped(),
+      storage: () => storage.problems(),
       metrics: () => metrics.render(),
       settled: (number, signal) => plans.settled("routes", number, SETTLE_MS, signal),
     },
@@ -68,13 +73,23 @@ function createObservation({ clock, log, network, paths }: RoleContext, crash: (
   const logs = createFunctionLogs({ clock, log }, { folder: paths.control.logs, ...LOG_LIMITS });
   const records = createRecords({ clock, log, onLost: crash }, { path: paths.control.records });
   const metrics = createReportedMetrics({ clock });
+  const storage = createStorage({ clock }, placesOf(paths));
   const sinks: ReportSinks = {
-    records: (items) => records.append(items),
-    logs: (items) => logs.append(items),
+    records: (items) => storage.follow(RECORDS, records.append(items)),
+    logs: (items) => storage.follow(FUNCTION_LOGS, logs.append(items)),
     meters: (reporter, text) => metrics.put(reporter, text),
   };
   const reports = createReportServer({ network, clock, log, sinks }, { address: paths.sockets.report });
-  return { logs, records, metrics, reports };
+  return { logs, records, metrics, reports, storage };
+}
+
+function placesOf({ control, platformLog }: RoleContext["paths"]): Place[] {
+  return [
+    { what: FUNCTION_LOGS, folder: control.logs },
+    { what: RECORDS, folder: dirname(control.records), files: [basename(control.records)] },
+    { what: "resources", folder: dirname(control.store), files: [basename(control.store)] },
+    { what: "platform log", folder: dirname(platformLog), files: [basename(platformLog)] },
+  ];
 }
 
 /** Control names runtimes; it starts no guests. */
