@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { createIds } from "#base/ids.ts";
+import { createMetrics, type Metrics } from "#base/metrics.ts";
+import { meterProcess } from "#base/process-meters.ts";
 import { createSqliteStore } from "#drivers/store/sqlite/driver.ts";
 import { findRuntimes, type Runtimes } from "#platform/agent/index.ts";
 import { createBuilder } from "#platform/builder/builder.ts";
@@ -10,8 +12,9 @@ import { createFunctionLogs } from "#platform/control/function-logs.ts";
 import { createReportedMetrics } from "#platform/control/metrics.ts";
 import { createPlanServer } from "#platform/control/plan-server.ts";
 import { createRecords } from "#platform/control/records.ts";
-import { createReportServer, type ReportSinks } from "#platform/control/report-server.ts";
+import { createReportServer, type ReportServer, type ReportSinks } from "#platform/control/report-server.ts";
 import { createStorage, type Place } from "#platform/control/storage.ts";
+import { meterStore } from "#ports/store/index.ts";
 import packageJson from "../../../../package.json" with { type: "json" };
 import { chooseSandbox, createBlobs, SANDBOX_TECHNOLOGIES } from "../drivers.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
@@ -31,7 +34,8 @@ export const open: OpenRole = async (context) => {
     log.error("a worker of control is lost", { error });
     process.exit(1);
   };
-  const store = createSqliteStore({ onLost: crash }, { path: paths.control.store, id: ids.next() });
+  const own = createMetrics();
+  const store = meterStore(createSqliteStore({ onLost: crash }, { path: paths.control.store, id: ids.next() }), own);
   const blobs = createBlobs(context, "write");
   const runtimes = await findRuntimes(runtimesHere());
   const { logs, records, metrics, reports, storage } = createObservation(context, crash);
@@ -46,7 +50,11 @@ export const open: OpenRole = async (context) => {
       roles: () => context.roles().map((role) => ({ ...role })),
       dropped: () => reports.dropped(),
       storage: () => storage.problems(),
-      metrics: () => metrics.render(),
+      metrics() {
+        meterDrops(own, reports);
+        metrics.put({ role: context.role, instance: context.instance }, own.render());
+        return metrics.render();
+      },
       settled: (number, signal) => plans.settled("routes", number, SETTLE_MS, signal),
     },
     {
@@ -55,6 +63,7 @@ export const open: OpenRole = async (context) => {
     },
   );
   const plans = createPlanServer({ network, clock, log, feed: control.feed }, { address: paths.sockets.plan });
+  meterProcess({ clock, metrics: own });
   await records.open(signal);
   await builder.open(signal);
   await reports.open(signal);
@@ -81,6 +90,13 @@ function createObservation({ clock, log, network, paths }: RoleContext, crash: (
   };
   const reports = createReportServer({ network, clock, log, sinks }, { address: paths.sockets.report });
   return { logs, records, metrics, reports, storage };
+}
+
+/** Whoever has reported since control started. */
+function meterDrops(metrics: Metrics, reports: ReportServer): void {
+  const help = "Records and lines of functions that could not be kept, in items of the report stream.";
+  for (const reporter of Object.keys(reports.dropped()))
+    metrics.read("colibri_reports_dropped_total", help, { reporter }, () => reports.dropped()[reporter] ?? 0);
 }
 
 function placesOf({ control, platformLog }: RoleContext["paths"]): Place[] {
