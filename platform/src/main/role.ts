@@ -48,7 +48,8 @@ async function run({ role, config }: RoleStart): Promise<void> {
     signal: stopped.signal,
   };
   const ending = Promise.withResolvers<string>();
-  process.once("SIGTERM", () => ending.resolve("SIGTERM"));
+  // Not once: a second one would end it before what it must end itself, as the spawner its children.
+  process.on("SIGTERM", () => ending.resolve("SIGTERM"));
   process.once("disconnect", () => ending.resolve("the supervisor is gone"));
   process.on("SIGINT", () => {});
   // Also while it opens: what it waits for may never come.
