@@ -1,6 +1,6 @@
 // A role may hang without dying: it is killed and started again, and what runs in sandboxes goes on.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { ROLES } from "#platform/main/supervisor.ts";
@@ -19,6 +19,12 @@ before(async () => {
     complaints += text;
   });
   await platform.deploy("app", { who: node("export default () => process.pid;") });
+  // A gateway that starts with an older copy, and control away, would take the sandbox for one that nobody needs.
+  const copy = join(platform.home, "gateway", "plans", "routes.json");
+  await until(
+    "the gateway's copy has it",
+    () => existsSync(copy) && readFileSync(copy, "utf8").includes("default/app/who"),
+  );
 });
 after(() => platform?.close());
 
