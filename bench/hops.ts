@@ -49,7 +49,7 @@ export async function benchHops(): Promise<Row[]> {
   const sandbox = new HeldSandbox("s1", "nowhere", 100);
   sandbox.state = "ready";
   revision.list(sandbox);
-  const meters = new Meters({ metrics: createMetrics(), telemetry, inFlight: () => 0, revisions: () => [revision] });
+  const meters = new Meters({ metrics: createMetrics(), inFlight: () => 0, revisions: () => [revision] });
   const settle = new Settle({ clock, telemetry, meters });
   const make = () =>
     new Invocation(

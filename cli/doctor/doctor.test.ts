@@ -126,15 +126,36 @@ describe("what doctor judges", () => {
     const role = { role: "agent", instance: "agent-1", pid: 1, since: "2026-01-31T12:00:00.000Z" };
     const health = { version: "1", sandbox: { technology: "process", isolation: "none" } };
     const control = { value: "http://127.0.0.1:8081", from: "test" };
-    const away = { ...health, status: "degraded" as const, roles: [{ ...role, state: "away" as const }], dropped: {} };
+    const away = {
+      ...{ ...health, status: "degraded" as const, dropped: {}, storage: [] },
+      roles: [{ ...role, state: "away" as const }],
+    };
     assert.match(healthFindings(away, { control })[0]!.detail, /away: agent since 2026/);
     assert.equal(healthFindings(away, { control })[0]!.verdict, "fail");
-    const fine = { ...health, status: "ok" as const, roles: [], dropped: { "gateway-1": 1, "agent-1": 0 } };
+    const fine = {
+      ...health,
+      status: "ok" as const,
+      roles: [],
+      dropped: { "gateway-1": 1, "agent-1": 0 },
+      storage: [],
+    };
     assert.deepEqual(
       healthFindings(fine, { control }).map(({ verdict }) => verdict),
       ["ok", "warn"],
     );
     assert.equal(healthFindings(fine, { control })[1]!.detail, "gateway-1 could not keep 1 item");
+    const since = "2026-01-31T12:00:00.000Z";
+    const storage = [{ what: "records", path: "/home/control", problem: "full", remedy: "Free some room.", since }];
+    const full = healthFindings({ ...fine, status: "degraded", dropped: {}, storage }, { control });
+    assert.deepEqual(
+      full.map(({ check, verdict }) => [check, verdict]),
+      [
+        ["platform", "ok"],
+        ["records", "fail"],
+      ],
+    );
+    assert.equal(full[1]!.detail, `/home/control can't be written since ${since}: full`);
+    assert.equal(full[1]!.remedy, "Free some room.");
   });
 
   test("a runtime's version and what is known of it, where either is", () => {

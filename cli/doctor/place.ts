@@ -74,7 +74,7 @@ export function healthFindings(health: Health, { control }: Pick<Connection, "co
   const away = health.roles.filter(({ state }) => state === "away").map(({ role, since }) => `${role} since ${since}`);
   const dropped = Object.entries(health.dropped).filter(([, number]) => number > 0);
   const findings: Finding[] = [];
-  if (health.status === "ok" && away.length === 0) findings.push(ok("platform", detail));
+  if (away.length === 0 && (health.status === "ok" || health.storage.length > 0)) findings.push(ok("platform", detail));
   else
     findings.push(
       fail(
@@ -83,6 +83,8 @@ export function healthFindings(health: Health, { control }: Pick<Connection, "co
         "See logs/platform.ndjson in its home.",
       ),
     );
+  for (const { what, path, problem, remedy, since } of health.storage)
+    findings.push(fail(what, `${path} can't be written since ${since}: ${problem}`, remedy));
   for (const [instance, number] of dropped)
     findings.push(
       warn("records", `${instance} could not keep ${count(number, "item")}`, "Control was away or slow; see its log."),

@@ -22,7 +22,7 @@ const failure = object({ code: errorCode, message: text() });
  *
  *     starting → pending → loading → loaded → initialising → ready ⇄ frozen, ready → draining → gone
  */
-const SANDBOX_STATES = [
+export const SANDBOX_STATES = [
   "starting",
   "pending",
   "loading",

@@ -205,6 +205,16 @@ export const HealthSchema = Type.Object(
     ),
     /** Items that could not be kept, by role instance. */
     dropped: Type.Record(Type.String(), Type.Integer()),
+    storage: Type.Array(
+      Type.Object({
+        what: Type.String({ description: "Such as `function logs`." }),
+        path: Type.String(),
+        problem: Type.String(),
+        remedy: Type.String({ description: "What to do." }),
+        since: Time,
+      }),
+      { description: "Places on disk that can't be written now. Empty when all can." },
+    ),
   },
   { $id: "Health" },
 );

@@ -28,7 +28,10 @@ export const spawnerRequests = Object.freeze({
     request: object({}),
     answer: object({ children: list(object({ id: child, pid: integer(1), startTime })) }),
   },
-  /** Standard input is /dev/null; the environment is exactly the one given. Answered when the process runs. */
+  /**
+   * Standard input is /dev/null; the environment is exactly the one given. Answered when the process runs. `cwd` is the child's
+   * own folder, absolute: whoever is started with HOME or TMPDIR in it belongs to the child, and ends with it.
+   */
   spawn: {
     request: object({
       id: child,
@@ -40,7 +43,7 @@ export const spawnerRequests = Object.freeze({
   },
   /** A process that another spawner started and that still runs: false when it is gone. Its output and exit code are lost. */
   adopt: {
-    request: object({ id: child, pid: integer(1), startTime }),
+    request: object({ id: child, pid: integer(1), startTime, cwd: text(4_096) }),
     answer: object({ adopted: boolean }),
   },
   /** Signals the child's whole process group. Nothing happens when the child is gone. */
@@ -50,6 +53,9 @@ export const spawnerRequests = Object.freeze({
 /** spawner → agent. */
 export const spawnerEvents = Object.freeze({
   output: object({ id: child, stream: oneOf("stdout", "stderr"), text: text(1 << 20) }),
-  /** Nothing of its process group runs any more. Both are null for an adopted child, whose end was seen but not how. */
+  /**
+   * Nothing of its process group runs any more, nor anybody else who belongs to it; or a process that can't be killed was let go
+   * after a time. Both are null for an adopted child, whose end was seen but not how.
+   */
   exited: object({ id: child, code: nullable(integer(0, 255)), signal: nullable(text(16)) }),
 });

@@ -178,7 +178,8 @@ describe("/metrics", () => {
     });
     const lines = text.split("\n").filter((line) => line !== "");
     for (const line of lines.filter((found) => !found.startsWith("#"))) assert.match(line, LINE);
-    for (const line of lines.filter((found) => found.startsWith("#"))) assert.match(line, /^# (?:HELP|TYPE) colibri_/);
+    for (const line of lines.filter((found) => found.startsWith("#")))
+      assert.match(line, /^# (?:HELP|TYPE) (?:colibri|process|nodejs)_/);
     const families = lines.filter((line) => line.startsWith("# TYPE ")).map((line) => line.split(" ")[2]);
     assert.equal(new Set(families).size, families.length, "a family stands twice");
     assert.ok(families.includes("colibri_invocation_run_seconds"));

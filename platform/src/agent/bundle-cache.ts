@@ -25,6 +25,8 @@ export interface BundleCacheOptions {
 }
 
 export interface BundleCache extends Bundles {
+  /** Of unpacked files. */
+  readonly bytes: number;
   /** Takes what an earlier agent left, and removes what a crash cut off. */
   open(signal: AbortSignal): Promise<void>;
 }
@@ -117,8 +119,10 @@ export function createBundleCache(deps: BundleCacheDeps, options: BundleCacheOpt
     yield* source;
   }
 
+  const bytesNow = () => [...entries.values()].reduce((sum, entry) => sum + entry.unpackedBytes, 0);
+
   function evict(): void {
-    let bytes = [...entries.values()].reduce((sum, entry) => sum + entry.unpackedBytes, 0);
+    let bytes = bytesNow();
     for (const entry of [...entries.values()]) {
       if (bytes <= options.maximumBytes) return;
       if (entry.holders > 0) continue;
@@ -157,6 +161,9 @@ export function createBundleCache(deps: BundleCacheDeps, options: BundleCacheOpt
   return {
     hold,
     digests: () => [...entries.keys()],
+    get bytes() {
+      return bytesNow();
+    },
     async open(signal) {
       await mkdir(options.folder, { recursive: true, mode: 0o700 });
       const names = await readdir(options.folder);

@@ -8,7 +8,8 @@ test("counters and gauges render with help, type and labels; what is counted in 
   ok.value += 2;
   metrics.counter("colibri_invocations_total", "", { outcome: "ok" }).value++;
   metrics.counter("colibri_invocations_total", "", { outcome: 'a "b"\\\n' }).value = 0.5;
-  metrics.gauge("colibri_queue_length", "Waiting.").value = -1;
+  metrics.read("colibri_queue_length", "Waiting.", {}, () => -1);
+  metrics.read("process_used_total", "Used.", { by: "us" }, () => 3);
   let memory = 7;
   metrics.read("colibri_memory_bytes", "Back\\slash\nand line.", {}, () => memory);
   memory = Number.POSITIVE_INFINITY;
@@ -22,6 +23,9 @@ test("counters and gauges render with help, type and labels; what is counted in 
       "# HELP colibri_queue_length Waiting.",
       "# TYPE colibri_queue_length gauge",
       "colibri_queue_length -1",
+      "# HELP process_used_total Used.",
+      "# TYPE process_used_total counter",
+      'process_used_total{by="us"} 3',
       "# HELP colibri_memory_bytes Back\\\\slash\\nand line.",
       "# TYPE colibri_memory_bytes gauge",
       "colibri_memory_bytes +Inf",
@@ -48,7 +52,7 @@ test("series of what is gone are forgotten, the others stay", () => {
   const metrics = createMetrics();
   for (const fn of ["a", "b"])
     for (const outcome of ["ok", "no"]) metrics.counter("colibri_x_total", "", { function: fn, outcome });
-  metrics.gauge("colibri_y", "").value = 1;
+  metrics.read("colibri_y", "", {}, () => 1);
   metrics.forget({ function: "a" });
   const samples = metrics
     .render()
@@ -64,9 +68,9 @@ test("series of what is gone are forgotten, the others stay", () => {
 test("names that break the rules, and one name of two types, are bugs", () => {
   const metrics = createMetrics();
   metrics.counter("colibri_a_total", "");
-  assert.throws(() => metrics.gauge("colibri_a_total", ""), /is a counter, not a gauge/);
+  assert.throws(() => metrics.histogram("colibri_a_total", "", []), /is a counter, not a histogram/);
   assert.throws(() => metrics.counter("colibri_a", ""), /end in _total/);
-  assert.throws(() => metrics.gauge("colibri_b_total", ""), /end in _total/);
-  assert.throws(() => metrics.gauge("requests", ""), /not colibri_/);
-  assert.throws(() => metrics.gauge("colibri_c", "", { "a-b": "" }), /not a label's name/);
+  assert.throws(() => metrics.histogram("colibri_b_total", "", []), /end in _total/);
+  assert.throws(() => metrics.counter("requests_total", ""), /does not begin with colibri_/);
+  assert.throws(() => metrics.counter("colibri_c_total", "", { "a-b": "" }), /not a label's name/);
 });

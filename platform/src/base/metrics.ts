@@ -6,9 +6,6 @@ export type Labels = Readonly<Record<string, string>>;
 export interface Counter {
   value: number;
 }
-export interface Gauge {
-  value: number;
-}
 
 /** Counts in buckets that are fixed from the start. */
 export class Histogram {
@@ -37,13 +34,12 @@ export const SECONDS: readonly number[] = Object.freeze([
 ]);
 
 /**
- * What a role counts. Names are `colibri_…` in base units (`_seconds`, `_bytes`), counters end in `_total`. The same name and
- * labels give the same object.
+ * What a role counts. Names are `colibri_…`, or those that Prometheus' clients use for processes, in base units (`_seconds`,
+ * `_bytes`); counters end in `_total`. The same name and labels give the same object.
  */
 export interface Metrics {
   counter(name: string, help: string, labels?: Labels): Counter;
-  gauge(name: string, help: string, labels?: Labels): Gauge;
-  /** A gauge that is asked when it is rendered. */
+  /** Asked when it is rendered: a gauge, or by its name a counter. */
   read(name: string, help: string, labels: Labels, value: () => number): void;
   histogram(name: string, help: string, bounds: readonly number[], labels?: Labels): Histogram;
   /** Forgets every series with these labels among its own, such as those of a function that is gone. */
@@ -62,7 +58,7 @@ interface Family {
   readonly series: Map<string, { readonly labels: Labels; readonly series: Series }>;
 }
 
-const NAME = /^colibri_[a-z0-9_]+$/;
+const NAME = /^(?:colibri|process|nodejs)_[a-z0-9_]+$/;
 const LABEL = /^[a-z_][a-z0-9_]*$/;
 
 export function createMetrics(): Metrics {
@@ -86,9 +82,8 @@ export function createMetrics(): Metrics {
 
   return {
     counter: (name, help, labels = {}) => resolve(name, help, "counter", labels, () => ({ value: 0 })),
-    gauge: (name, help, labels = {}) => resolve(name, help, "gauge", labels, () => ({ value: 0 })),
     read(name, help, labels, value) {
-      resolve(name, help, "gauge", labels, () => ({
+      resolve(name, help, name.endsWith("_total") ? "counter" : "gauge", labels, () => ({
         get value() {
           return value();
         },
@@ -109,7 +104,7 @@ export function createMetrics(): Metrics {
 }
 
 function checkName(name: string, type: Type): void {
-  assert(NAME.test(name), `${name} is not colibri_… in lower case`);
+  assert(NAME.test(name), `${name} does not begin with colibri_, process_ or nodejs_, in lower case`);
   assert((type === "counter") === name.endsWith("_total"), `${name}: counters, and only they, end in _total`);
 }
 

@@ -1,24 +1,49 @@
 import { readdirSync, readFileSync } from "node:fs";
 
-/** What /proc/<pid>/stat says of one process, as far as it is needed here. */
-export interface ProcessStat {
+/** Names one process for ever: a pid is given away again. */
+export interface ProcessName {
   readonly pid: number;
+  /** In clock ticks since the machine started. */
+  readonly startTime: string;
+}
+
+/** What /proc/<pid>/stat says of one process, as far as it is needed here. */
+export interface ProcessStat extends ProcessName {
   readonly state: string;
   readonly group: number;
-  readonly startTime: string;
 }
 
 /** Undefined when there is no such process. */
 export function readStat(pid: number): ProcessStat | undefined {
-  let stat: string;
+  const fields = readFields(`/proc/${pid}/stat`);
+  return fields && { pid, state: fields[0] ?? "", group: Number(fields[2]), startTime: fields[19] ?? "" };
+}
+
+/** A process's main thread: in Node the one with the event loop. */
+export interface MainThread {
+  /** As in /proc: `R` runs or wants to, `S` sleeps, `D` waits for a disk, `T` is stopped. */
+  readonly state: string;
+  /** Processor time it has used so far. */
+  readonly cpuMs: number;
+}
+
+/** Linux tells time in hundredths of a second on every machine that Node runs on. */
+const TICK_MS = 10;
+
+/** Undefined when there is no such process. */
+export function readMainThread(pid: number): MainThread | undefined {
+  const fields = readFields(`/proc/${pid}/task/${pid}/stat`);
+  return fields && { state: fields[0] ?? "", cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS };
+}
+
+function readFields(path: string): string[] | undefined {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const stat = readFileSync(path, "latin1");
+    // The command's name may hold anything, parentheses too: the fields begin behind the last one.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
   }
-  // The command's name may hold anything, parentheses too: the fields begin behind the last one.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return { pid, state: fields[0] ?? "", group: Number(fields[2]), startTime: fields[19] ?? "" };
 }
 
 /** Whether this very process still runs: not another one that got its pid, and not a zombie. */
@@ -37,7 +62,7 @@ export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Pids that run in the group. Zombies do not: only whoever is their parent can remove them, and they hold nothing. */
+/** Pids that run in the group. */
 export function groupMembers(group: number): number[] {
   const members: number[] = [];
   for (const name of readdirSync("/proc")) {
@@ -48,6 +73,7 @@ export function groupMembers(group: number): number[] {
   return members;
 }
 
-function isAlive(stat: ProcessStat): boolean {
+/** Zombies are not: only whoever is their parent can remove them, and they hold nothing. */
+export function isAlive(stat: ProcessStat): boolean {
   return stat.state !== "Z" && stat.state !== "X";
 }

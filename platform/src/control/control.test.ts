@@ -254,6 +254,16 @@ describe("the API", () => {
     assert.equal((await client.as(null).ask("getLiveness")).body, "ok\n");
   });
 
+  test("a place that can't be written makes the platform degraded, and is told", async () => {
+    const since = new Date(0).toISOString();
+    const problem = { what: "records", path: "/home/control", problem: "full", remedy: "Free some room.", since };
+    const other = await startControl(medium, { deps: { storage: async () => [problem] } });
+    const { body } = await other.client.ask("getHealth");
+    await other.control.close();
+    assert.equal(body.status, "degraded");
+    assert.deepEqual(body.storage, [problem]);
+  });
+
   test("a role that is away makes the platform degraded", async () => {
     const since = new Date(0).toISOString();
     const roles = () => [{ role: "gateway", instance: "gateway-1", pid: 1, state: "away" as const, since }];

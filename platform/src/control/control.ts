@@ -40,6 +40,8 @@ export interface ControlDeps {
   readonly roles: () => Health["roles"];
   /** Items that could not be kept, by role instance. */
   readonly dropped: () => Health["dropped"];
+  /** Places on disk that can't be written now. */
+  readonly storage: () => Promise<Health["storage"]>;
   /** Prometheus text of every role. */
   readonly metrics: () => string | Promise<string>;
   readonly clock: Clock;

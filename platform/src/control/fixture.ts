@@ -114,6 +114,7 @@ export async function startControl(medium: Medium, options: TestControlOptions =
     runtimes: () => RUNTIMES,
     roles: () => [],
     dropped: () => ({}),
+    storage: async () => [],
     metrics: () => "up 1\n",
     ids: createIds(clock, random),
     log: createLog({ clock, write: (line) => void logged.push(JSON.parse(line)) }, { level: "info" }),

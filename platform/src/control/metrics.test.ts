@@ -8,7 +8,7 @@ function textOf(count: number): string {
   const metrics = createMetrics();
   metrics.counter("colibri_a_total", "Help of a.", { brace: "{ }" }).value = count;
   metrics.histogram("colibri_h_seconds", "Help of h.", [1]).observe(0.5);
-  metrics.gauge("colibri_g", "Help of g.").value = count;
+  metrics.read("colibri_g", "Help of g.", {}, () => count);
   return metrics.render();
 }
 

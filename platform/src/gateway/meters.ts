@@ -1,5 +1,4 @@
 import { type Counter, type Histogram, type Metrics, SECONDS } from "#base/metrics.ts";
-import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Invocation } from "../dispatch/invocation.ts";
 import type { RevisionDispatch } from "../dispatch/revision-dispatch.ts";
 
@@ -24,7 +23,6 @@ export class Meters {
     metrics: Metrics;
     inFlight: () => number;
     revisions: () => Iterable<RevisionDispatch>;
-    telemetry: Telemetry;
   }) {
     this.#metrics = deps.metrics;
     const sum = (of: (revision: RevisionDispatch) => number) => () =>
@@ -43,13 +41,13 @@ export class Meters {
     );
     this.#metrics.read(
       "colibri_sandboxes",
-      "Sandboxes by state.",
+      "Sandboxes that the gateway holds, by state.",
       { state: "ready" },
       sum((revision) => revision.ready),
     );
     this.#metrics.read(
       "colibri_sandboxes",
-      "Sandboxes by state.",
+      "Sandboxes that the gateway holds, by state.",
       { state: "starting" },
       sum((revision) => revision.starting),
     );
@@ -58,12 +56,6 @@ export class Meters {
       "Slots in use.",
       {},
       sum((revision) => revision.running),
-    );
-    this.#metrics.read(
-      "colibri_reports_dropped",
-      "Report items that could not be kept.",
-      {},
-      () => deps.telemetry.dropped,
     );
   }
 

@@ -137,7 +137,7 @@ function settleAlone() {
   const clock = new SimulatedClock();
   const telemetry = createMemoryTelemetry();
   void telemetry.open(new AbortController().signal);
-  const meters = new Meters({ metrics: createMetrics(), telemetry, inFlight: () => 0, revisions: () => [] });
+  const meters = new Meters({ metrics: createMetrics(), inFlight: () => 0, revisions: () => [] });
   const settle = new Settle({ clock, telemetry, meters });
   const { revisions, policy } = planOf("f");
   const ref = { tenant: "default", app: "app", function: "f", revision: "r1" };

@@ -260,7 +260,6 @@ export class Stage {
     });
     this.meters = new Meters({
       metrics: createMetrics(),
-      telemetry: this.telemetry,
       inFlight: () => this.settle.inFlight,
       revisions: () => this.dispatch.revisions(),
     });

@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { PlatformLog } from "./platform-log.ts";
+import { createSystemClock } from "#base/clock.ts";
+import { SimulatedClock } from "#base/simulated-clock.ts";
+import { fill, mountSmallDisk } from "#base/small-disk.fixture.ts";
+import { PlatformLog, type PlatformLogDeps } from "./platform-log.ts";
 
 function place(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "colibri-log-"));
@@ -11,10 +14,12 @@ function place(t: TestContext): string {
   return join(folder, "logs", "platform.ndjson");
 }
 
+const quiet: PlatformLogDeps = { clock: createSystemClock(), onBroken: () => {}, onTriedAgain: () => {} };
+
 test("lines are appended, over restarts too, for the owner alone", async (t) => {
   const path = place(t);
   for (const line of ["one\n", "two\n"]) {
-    const log = new PlatformLog(path, { maximumBytes: 1_000, files: 3 });
+    const log = new PlatformLog(path, quiet, { maximumBytes: 1_000, files: 3 });
     log.write(line);
     await log.close();
   }
@@ -28,7 +33,7 @@ test("files are put aside by size, the oldest go, and no line is lost or cut on 
   let next = 0;
   // Each round is a run of its own, so that what an earlier run left counts.
   for (let round = 0; round < 8; round++) {
-    const log = new PlatformLog(path, { maximumBytes: 95, files: 3 });
+    const log = new PlatformLog(path, quiet, { maximumBytes: 95, files: 3 });
     for (let count = 0; count < 10; count++) log.write(line(next++));
     await log.close();
   }
@@ -43,15 +48,53 @@ test("files are put aside by size, the oldest go, and no line is lost or cut on 
   for (const text of kept) assert.ok(text.length <= 110, `${text.length} bytes`);
 });
 
-test("a log that can't be written does not stop the platform", async (t) => {
+test("a log that can't be written does not stop the platform; later it says how much was lost, and goes on", async (t) => {
   const path = place(t);
-  const log = new PlatformLog(path, { maximumBytes: 1_000, files: 3 });
+  mkdirSync(path, { recursive: true });
+  const clock = new SimulatedClock();
+  const broken: string[] = [];
+  const deps: PlatformLogDeps = {
+    clock,
+    onBroken: (error) => broken.push((error as NodeJS.ErrnoException).code ?? ""),
+    onTriedAgain: (lines) => log.write(`${lines} lost\n`),
+  };
+  const log: PlatformLog = new PlatformLog(path, deps, { maximumBytes: 1_000_000, files: 3, retryMs: 1_000 });
+  log.write("lost\nlost too\n");
+  while (broken.length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  log.write("lost as well\n");
+  await clock.advance(1_000);
+  // Tried again, to no avail, and not told again.
+  log.write("even this\n");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  rmSync(path, { recursive: true });
+  await clock.advance(999);
+  log.write("too early to try\n");
+  await clock.advance(1);
+  log.write("back\n");
   await log.close();
-  rmSync(path);
-  const { mkdirSync } = await import("node:fs");
-  mkdirSync(path);
-  const blocked = new PlatformLog(path, { maximumBytes: 1_000_000, files: 3 });
-  blocked.write("lost\n");
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  blocked.write("lost too\n");
+  assert.equal(readFileSync(path, "utf8"), "5 lost\nback\n");
+  assert.deepEqual(broken, ["EISDIR"]);
+});
+
+test("a full disk loses lines, not the log", async (t) => {
+  const disk = mountSmallDisk(t, 64);
+  if (typeof disk === "string") return t.skip(disk);
+  const path = join(disk.folder, "platform.ndjson");
+  const clock = new SimulatedClock();
+  let broken = 0;
+  const deps: PlatformLogDeps = {
+    clock,
+    onBroken: () => broken++,
+    onTriedAgain: (lines) => log.write(`${lines} lost\n`),
+  };
+  const log: PlatformLog = new PlatformLog(path, deps, { maximumBytes: 1_000_000, files: 3, retryMs: 1_000 });
+  const filler = join(disk.folder, "filler");
+  fill(filler);
+  log.write("lost\n");
+  while (broken === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+  rmSync(filler);
+  await clock.advance(1_000);
+  log.write("back\n");
+  await log.close();
+  assert.equal(readFileSync(path, "utf8"), "1 lost\nback\n");
 });

@@ -9,7 +9,7 @@ import { createSystemRandom } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { homePaths } from "./home.ts";
 import type { OpenRole, RoleContext } from "./roles/context.ts";
-import { instanceOf, type RoleMessage, type RoleStart, type RoleStatus, type RoleStatuses } from "./supervisor.ts";
+import { instanceOf, type RoleMessage, type RoleStart, type RoleStatus, type SupervisorMessage } from "./supervisor.ts";
 
 /** Each role loads only what it needs: memory is counted. */
 const OPENERS: Readonly<Record<RoleStart["role"], () => Promise<{ readonly open: OpenRole }>>> = {
@@ -48,7 +48,8 @@ async function run({ role, config }: RoleStart): Promise<void> {
     signal: stopped.signal,
   };
   const ending = Promise.withResolvers<string>();
-  process.once("SIGTERM", () => ending.resolve("SIGTERM"));
+  // Not once: a second one would end it before what it must end itself, as the spawner its children.
+  process.on("SIGTERM", () => ending.resolve("SIGTERM"));
   process.once("disconnect", () => ending.resolve("the supervisor is gone"));
   process.on("SIGINT", () => {});
   // Also while it opens: what it waits for may never come.
@@ -77,8 +78,9 @@ async function run({ role, config }: RoleStart): Promise<void> {
 let statuses: readonly RoleStatus[] = [];
 
 process.once("message", (start: RoleStart) => {
-  process.on("message", (message: RoleStatuses) => {
-    statuses = message.roles;
+  process.on("message", (message: SupervisorMessage) => {
+    if (message.kind === "ping") tell({ kind: "pong" });
+    else statuses = message.roles;
   });
   void run(start);
 });

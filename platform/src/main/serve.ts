@@ -65,19 +65,27 @@ class Platform {
     const random = createSystemRandom();
     prepareHome(this.#paths);
     const unlock = lockHome(this.#paths);
-    const platformLog = new PlatformLog(this.#paths.platformLog, PLATFORM_LOG);
+    const platformLog: PlatformLog = new PlatformLog(
+      this.#paths.platformLog,
+      {
+        clock,
+        onBroken: (error) => this.#tellLogBroken(error),
+        onTriedAgain: (count) => log.warn("lines of this log could not be written and are lost", { count }),
+      },
+      PLATFORM_LOG,
+    );
+    const log = createLog(
+      { clock, write: (line) => platformLog.write(line) },
+      { level: this.#config.logLevel, fields: { role: "supervisor" } },
+    );
     try {
       readOrCreateToken(this.#paths, random);
-      const log = createLog(
-        { clock, write: (line) => this.#output(platformLog, line) },
-        { level: this.#config.logLevel, fields: { role: "supervisor" } },
-      );
       const options = { config: () => this.#configNow(), program: new URL("./role.ts", import.meta.url) };
       const supervisor = new Supervisor({ clock, random, log }, options, {
         ready: (role, facts) => this.#ready(role, facts),
         refused: (_role, message) => this.#refused(message),
         ended: (role, how) => this.#tellEnded(role, how),
-        output: (_role, lines) => this.#output(platformLog, lines),
+        output: (_role, lines) => platformLog.write(lines),
       });
       this.#listenForSignals(supervisor);
       await compileAhead(this.#paths, process.version);
@@ -138,14 +146,14 @@ class Platform {
     console.error(`colibri: ${role} ended (${how}) and is started again; why is in ${this.#paths.platformLog}`);
   }
 
+  #tellLogBroken({ message }: Error): void {
+    console.error(`colibri: ${this.#paths.platformLog} can't be written (${message}): its lines are lost until it can`);
+  }
+
   /** Before everything is up, a refusal ends the start; later the role is tried again. */
   #refused(message: string): void {
     if (this.#shown) return;
     console.error(`colibri: ${message}`);
     this.#ended.resolve(1);
-  }
-
-  #output(platformLog: PlatformLog, text: string): void {
-    platformLog.write(text);
   }
 }

@@ -3,9 +3,11 @@ import type { Readable } from "node:stream";
 import { createBackoff } from "#base/backoff.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
+import { readMainThread } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
 import type { Config } from "./config.ts";
 import { homePaths } from "./home.ts";
+import { type Watch, Watchdog } from "./watchdog.ts";
 
 /** In the order in which they are stopped: no new work first, what others lean on last. */
 export const ROLES = ["gateway", "async", "agent", "spawner", "control"] as const;
@@ -13,11 +15,13 @@ export type Role = (typeof ROLES)[number];
 
 /** What a role tells the supervisor. */
 export type RoleMessage =
+  /** The answer to a ping: its event loop turns. */
+  | { readonly kind: "pong" }
   | { readonly kind: "ready"; readonly facts: Readonly<Record<string, unknown>> }
   /** It can't start, and trying again would not help. */
   | { readonly kind: "refused"; readonly message: string };
 
-/** What the supervisor tells a role, once. */
+/** What the supervisor tells a role first. */
 export interface RoleStart {
   readonly role: Role;
   readonly config: Config;
@@ -33,10 +37,11 @@ export interface RoleStatus {
   readonly since: string;
 }
 
-/** Told to control whenever it changes. */
-export interface RoleStatuses {
-  readonly roles: readonly RoleStatus[];
-}
+/** What the supervisor tells a role later. */
+export type SupervisorMessage =
+  | { readonly kind: "ping" }
+  /** Told to control whenever it changes. */
+  | { readonly kind: "roles"; readonly roles: readonly RoleStatus[] };
 
 export interface SupervisorEvents {
   ready(role: Role, facts: Readonly<Record<string, unknown>>): void;
@@ -52,6 +57,10 @@ export interface SupervisorOptions {
   readonly config: () => Config;
   /** What a role's process runs. */
   readonly program: URL;
+  /** How often roles are asked for a sign of life. Default 1 s. */
+  readonly pingMs?: number;
+  /** A role that lives and gives none for so long is killed. Default 10 s. */
+  readonly hungMs?: number;
 }
 
 /** The name of a role on this host, the same over restarts. */
@@ -59,6 +68,8 @@ export function instanceOf(role: Role): string {
   return `${role}-1`;
 }
 
+const PING_MS = 1_000;
+const HUNG_MS = 10_000;
 const FIRST_RESTART_MS = 100;
 const LONGEST_RESTART_MS = 5_000;
 /** A role that lived so long starts over with the shortest wait. */
@@ -72,30 +83,35 @@ interface Unit {
   readonly role: Role;
   child: ChildProcess | undefined;
   status: RoleStatus;
+  /** It was killed because it gave no sign of life. */
+  hung: boolean;
   exited: Promise<void>;
   stopping: boolean;
 }
 
 /**
- * Runs roles as processes and restarts what dies, with backoff. A role whose supervisor is gone ends itself (role.ts), so that
- * nothing is left behind, however the supervisor ended.
+ * Runs roles as processes and restarts what dies, with backoff; what hangs is killed first (watchdog.ts). A role whose supervisor
+ * is gone ends itself (role.ts), so that nothing is left behind, however the supervisor ended.
  */
 export class Supervisor {
   readonly #deps: { clock: Clock; random: Random; log: Log };
   readonly #options: SupervisorOptions;
   readonly #events: SupervisorEvents;
   readonly #units = new Map<Role, Unit>();
+  readonly #watchdog: Watchdog;
   readonly #stopping = new AbortController();
 
   constructor(deps: { clock: Clock; random: Random; log: Log }, options: SupervisorOptions, events: SupervisorEvents) {
     this.#deps = deps;
     this.#options = options;
     this.#events = events;
+    const { pingMs = PING_MS, hungMs = HUNG_MS } = options;
+    this.#watchdog = new Watchdog({ clock: deps.clock, look: readMainThread }, { everyMs: pingMs, hungMs });
   }
 
   start(role: Role): void {
     const status = this.#statusOf(role, 0, "away");
-    const unit: Unit = { role, child: undefined, status, exited: Promise.resolve(), stopping: false };
+    const unit: Unit = { role, child: undefined, status, hung: false, exited: Promise.resolve(), stopping: false };
     this.#units.set(role, unit);
     unit.exited = this.#keep(unit);
   }
@@ -150,22 +166,46 @@ export class Supervisor {
       detached: true,
     });
     unit.child = child;
+    unit.hung = false;
     child.send({ role: unit.role, config } satisfies RoleStart, () => {});
+    const watch = this.#watch(unit, child);
     child.on("message", (message: RoleMessage) => {
-      if (message.kind === "ready") this.#up(unit, child.pid ?? 0, message.facts);
+      if (message.kind === "pong") watch.answered();
+      else if (message.kind === "ready") this.#up(unit, child.pid ?? 0, message.facts);
       else this.#events.refused(unit.role, message.message);
     });
     this.#forward(child.stdout, (lines) => this.#events.output(unit.role, lines));
     // Not the role's log, but what Node says of its end.
     this.#forward(child.stderr, (lines) => this.#deps.log.warn(lines.trimEnd(), { role: unit.role }));
     return new Promise((resolve) => {
-      child.on("error", (error) => resolve(error.message));
+      child.on("error", (error) => {
+        watch.end();
+        resolve(error.message);
+      });
       child.once("exit", (code, signal) => {
-        const ended = signal ?? `exit code ${code}`;
+        watch.end();
+        const ended = unit.hung ? this.#hungFor() : (signal ?? `exit code ${code}`);
         child.once("close", () => resolve(ended));
         setTimeout(() => resolve(ended), TRAILING_MS);
       });
     });
+  }
+
+  #watch(unit: Unit, child: ChildProcess): Watch {
+    return this.#watchdog.watch({
+      pid: child.pid ?? 0,
+      ask: () => send(child, { kind: "ping" }),
+      hung: () => {
+        // One that is to end has its own limit.
+        if (unit.stopping) return;
+        unit.hung = true;
+        child.kill("SIGKILL");
+      },
+    });
+  }
+
+  #hungFor(): string {
+    return `it gave no sign of life for ${(this.#options.hungMs ?? HUNG_MS) / 1_000} s and was killed`;
   }
 
   #up(unit: Unit, pid: number, facts: Readonly<Record<string, unknown>>): void {
@@ -180,8 +220,8 @@ export class Supervisor {
 
   #tellControl(): void {
     const control = this.#units.get("control")?.child;
-    if (control?.connected)
-      control.send({ roles: [...this.#units.values()].map(({ status }) => status) } satisfies RoleStatuses, () => {});
+    if (control !== undefined)
+      send(control, { kind: "roles", roles: [...this.#units.values()].map(({ status }) => status) });
   }
 
   /** Line by line, since the lines of all roles go to one file. */
@@ -196,6 +236,10 @@ export class Supervisor {
       if (rest !== "") write(endLine(rest));
     });
   }
+}
+
+function send(child: ChildProcess, message: SupervisorMessage): void {
+  if (child.connected) child.send(message, () => {});
 }
 
 function endLine(text: string): string {

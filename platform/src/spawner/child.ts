@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import type { Clock } from "#base/clock.ts";
-import { groupMembers, isRunning, readStat, signalGroup } from "#base/process-group.ts";
+import { isRunning, type ProcessName, readStat, signalGroup } from "#base/process-group.ts";
+import { descendantsOf, type Reaper } from "#base/reaper.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { KEPT_OUTPUT, type SpawnerSignal } from "#contract/spawner/link.ts";
 
@@ -20,21 +22,23 @@ export interface ChildCommand {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-const EMPTY_GROUP_POLL_MS = 5;
+export interface ChildDeps {
+  readonly clock: Clock;
+  readonly reaper: Reaper;
+}
+
 const PIPES_CLOSE_MS = 200;
 /** How often an adopted process, which is nobody's child here, is looked at. */
 const ADOPTED_POLL_MS = 250;
 
-/** One process group, from its start (or adoption) until nothing of it runs. */
-export interface Child {
-  readonly pid: number;
-  readonly startTime: string;
+/** A process group and who else belongs to it, from its start (or adoption) until nothing of it runs. */
+export interface Child extends ProcessName {
   readonly running: boolean;
   signal(signal: SpawnerSignal): void;
 }
 
 /** @throws PlatformError `start-failed`, naming the program. */
-export async function startChild(clock: Clock, command: ChildCommand, listener: ChildListener): Promise<Child> {
+export async function startChild(deps: ChildDeps, id: string, command: ChildCommand, listener: ChildListener) {
   const [program = "", ...args] = command.command;
   const options = { cwd: command.cwd, env: { ...command.environment }, detached: true } as const;
   const process = spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
@@ -42,72 +46,102 @@ export async function startChild(clock: Clock, command: ChildCommand, listener: 
     process.once("spawn", resolve);
     process.once("error", (error) => reject(new PlatformError("start-failed", `${program}: ${error.message}`)));
   });
-  return follow(clock, process, listener);
-}
-
-function follow(clock: Clock, process: ChildProcess, listener: ChildListener): Child {
-  const pid = process.pid!;
-  const startTime = readStat(pid)?.startTime ?? "";
-  let running = true;
   for (const stream of ["stdout", "stderr"] as const) {
     process[stream]!.setEncoding("utf8");
     process[stream]!.on("data", (text: string) => listener.output(stream, text));
     process[stream]!.on("error", () => {});
   }
-  const closed = new Promise<void>((resolve) => process.once("close", () => resolve()));
-  process.once("exit", async (code, signal) => {
-    // What the leader started goes with it. That also closes the pipes, except where somebody left the group and holds one.
-    await emptyGroup(clock, pid);
-    const patience = clock.after(PIPES_CLOSE_MS, () => {
-      process.stdout?.destroy();
-      process.stderr?.destroy();
-    });
-    await closed;
-    clock.cancel(patience);
-    running = false;
-    listener.exited({ code, signal });
+  const pid = process.pid!;
+  const child = { id, pid, startTime: readStat(pid)?.startTime ?? "", cwd: command.cwd };
+  return new FollowedChild(deps, child, {
+    exited: new Promise((resolve) => process.once("exit", (code, signal) => resolve({ code, signal }))),
+    async told(exit) {
+      await closePipes(deps.clock, process);
+      listener.exited(exit);
+    },
   });
-  return {
-    pid,
-    startTime,
-    get running() {
-      return running;
-    },
-    signal(signal) {
-      // Until `running` is false somebody may be left in the group, and as long as somebody is, its number is not given away.
-      if (running) signalGroup(pid, signal);
-    },
-  };
+}
+
+/** What its group wrote last is in the pipes; somebody who can't be killed, or is not known, may hold them open. */
+async function closePipes(clock: Clock, { stdout, stderr }: ChildProcess): Promise<void> {
+  const closed = Promise.all([stdout, stderr].map((pipe) => pipe!.closed || once(pipe!, "close")));
+  const patience = clock.after(PIPES_CLOSE_MS, () => {
+    stdout?.destroy();
+    stderr?.destroy();
+  });
+  await closed;
+  clock.cancel(patience);
 }
 
 /** A process that another spawner started; undefined when it is gone. */
-export function adoptChild(clock: Clock, pid: number, startTime: string, listener: ChildListener): Child | undefined {
+export function adoptChild(deps: ChildDeps, child: OwnedProcess, listener: ChildListener): Child | undefined {
+  const { pid, startTime } = child;
   if (!isRunning(pid, startTime)) return undefined;
-  let running = true;
-  const look = async () => {
-    if (isRunning(pid, startTime)) return void clock.after(ADOPTED_POLL_MS, look);
-    await emptyGroup(clock, pid);
-    running = false;
-    listener.exited({ code: null, signal: null });
+  const exited = Promise.withResolvers<Exit>();
+  const look = () => {
+    if (!isRunning(pid, startTime)) exited.resolve({ code: null, signal: null });
+    else if (followed.running) deps.clock.after(ADOPTED_POLL_MS, look);
   };
-  clock.after(ADOPTED_POLL_MS, look);
-  return {
-    pid,
-    startTime,
-    get running() {
-      return running;
-    },
-    signal(signal) {
-      if (isRunning(pid, startTime)) signalGroup(pid, signal);
-    },
-  };
+  const followed: Child = new FollowedChild(deps, child, {
+    exited: exited.promise,
+    told: async (exit) => listener.exited(exit),
+  });
+  deps.clock.after(ADOPTED_POLL_MS, look);
+  return followed;
 }
 
-/** Kills what is left of a group and resolves when nothing of it runs. */
-async function emptyGroup(clock: Clock, group: number): Promise<void> {
-  // Between two forks a group can look empty to neither: kill until nobody is seen.
-  while (signalGroup(group, "SIGKILL") && groupMembers(group).length > 0) {
-    await new Promise<void>((resolve) => clock.after(EMPTY_GROUP_POLL_MS, resolve));
+interface OwnedProcess extends ProcessName {
+  readonly id: string;
+  readonly cwd: string;
+}
+
+interface End {
+  /** How the leader ended. Never, when the kernel holds it. */
+  readonly exited: Promise<Exit>;
+  told(exit: Exit): Promise<void>;
+}
+
+/**
+ * Owns: the end of one child, which begins when its leader exits or is killed. Invariants: 1. `told` is called once, when nothing
+ * of the child runs or the reaper gave it up; 2. until then somebody may be left in the group, and so its number is not given away.
+ */
+class FollowedChild implements Child {
+  readonly pid: number;
+  readonly startTime: string;
+  readonly #deps: ChildDeps;
+  readonly #process: OwnedProcess;
+  readonly #end: End;
+  #running = true;
+  #ending = false;
+
+  constructor(deps: ChildDeps, process: OwnedProcess, end: End) {
+    this.#deps = deps;
+    this.#process = process;
+    this.#end = end;
+    this.pid = process.pid;
+    this.startTime = process.startTime;
+    void end.exited.then(() => this.#finish());
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  signal(signal: SpawnerSignal): void {
+    if (!this.#running) return;
+    if (signal === "SIGKILL") void this.#finish();
+    else signalGroup(this.pid, signal);
+  }
+
+  /** What the leader started goes with it: while it lives its children are known, later only those that carry its folder. */
+  async #finish(): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    const { id, cwd: folder } = this.#process;
+    const kin = isRunning(this.pid, this.startTime) ? descendantsOf(this.pid) : [];
+    const ended = await this.#deps.reaper.end({ id, groups: [this.pid], folder, kin });
+    await this.#end.told(ended ? await this.#end.exited : { code: null, signal: "SIGKILL" });
+    this.#running = false;
   }
 }
 

@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { createSystemClock, sleep } from "#base/clock.ts";
+import { createFreezer } from "#base/frozen.fixture.ts";
 import { MessageLink } from "#base/link/message-link.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createSilentLog } from "#base/log.ts";
-import { groupMembers, readStat } from "#base/process-group.ts";
+import { groupMembers, isRunning, readStat } from "#base/process-group.ts";
+import { descendantsOf } from "#base/reaper.ts";
 import { KEPT_OUTPUT, spawnerEvents, spawnerRequests } from "#contract/spawner/link.ts";
 import { createSpawner, type Spawner } from "./spawner.ts";
 
@@ -30,8 +32,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
+const KILL_MS = 300;
+/** Shell: prints the pid of a session of its own, then says that it is one. */
+const LEAVES = "mkfifo left; setsid sh -c 'echo $$; echo gone > left; exec sleep 60' & cat left;";
+
 function make(): Spawner {
-  return createSpawner({ network, clock, log: createSilentLog() }, { address: join(folder, "spawner.sock") });
+  const options = { address: join(folder, "spawner.sock"), killMs: KILL_MS };
+  return createSpawner({ network, clock, log: createSilentLog() }, options);
 }
 
 interface Told {
@@ -76,8 +83,8 @@ async function connect() {
       waiting.add(look);
       look();
     });
-  const shell = (id: string, script: string) =>
-    link.ask("spawn", { id, command: ["/bin/sh", "-c", script], cwd: folder, environment: { A: "1" } }, 5_000);
+  const shell = (id: string, script: string, environment: Record<string, string> = { A: "1" }) =>
+    link.ask("spawn", { id, command: ["/bin/sh", "-c", script], cwd: folder, environment }, 5_000);
   return { ask: link.ask.bind(link) as typeof link.ask, close: () => link.close(), children, of, until, shell };
 }
 
@@ -118,9 +125,44 @@ test("a leader that exits takes the rest of its group with it", async () => {
 
 test("one who left the group and holds the output does not hold up the exit", async () => {
   const agent = await connect();
-  await agent.shell("a", "setsid sleep 60 & echo $!; exit 0");
+  await agent.shell("a", `${LEAVES} exit 0`);
   const { text } = await agent.until("a", (told) => told.exit !== undefined);
-  process.kill(Number(text));
+  process.kill(Number.parseInt(text, 10));
+});
+
+test("one who left the group goes with its child: it carries the folder, or is still below it", async () => {
+  const agent = await connect();
+  await agent.shell("exits", `${LEAVES} exit 0`, { HOME: join(folder, "tmp") });
+  const first = await agent.until("exits", (told) => told.exit !== undefined);
+  assert.deepEqual(groupMembers(Number.parseInt(first.text, 10)), []);
+  const { pid } = await agent.shell("killed", "env -i setsid sleep 60 & wait");
+  while (descendantsOf(pid).length === 0) await sleep(clock, 5);
+  const [kin] = descendantsOf(pid);
+  await agent.ask("kill", { id: "killed", signal: "SIGKILL" }, 5_000);
+  await agent.until("killed", (told) => told.exit !== undefined);
+  assert.ok(!isRunning(kin!.pid, kin!.startTime));
+});
+
+test("a child that can't be killed is told as killed after a time, and does not hold up close", async (t) => {
+  const freezer = createFreezer("spawner");
+  if (typeof freezer === "string") return t.skip(freezer);
+  t.after(() => freezer.remove());
+  const agent = await connect();
+  const stuck = await agent.shell("stuck", "exec sleep 60");
+  freezer.freeze(stuck.pid);
+  await agent.ask("kill", { id: "stuck", signal: "SIGKILL" }, 5_000);
+  const { exit } = await agent.until("stuck", (told) => told.exit !== undefined);
+  assert.deepEqual(exit, { code: null, signal: "SIGKILL" });
+  assert.equal(readStat(stuck.pid)?.state, "D");
+  const second = await agent.shell("second", "exec sleep 60");
+  freezer.thaw();
+  freezer.freeze(second.pid);
+  const begun = clock.monotonic();
+  await spawner.close();
+  assert.ok(clock.monotonic() - begun < KILL_MS + 2_000);
+  assert.equal(readStat(second.pid)?.state, "D");
+  freezer.thaw();
+  while (readStat(second.pid) !== undefined) await sleep(clock, 5);
 });
 
 test("children outlive the agent's link; the end of their output and their exits wait for the next one", async () => {
@@ -155,9 +197,11 @@ test("a process of another spawner is adopted, watched and killed; a pid that wa
   const orphan = spawn("/bin/sleep", ["60"], { detached: true, stdio: "ignore" });
   const { startTime } = readStat(orphan.pid!)!;
   const agent = await connect();
-  const wrong = { id: "a", pid: orphan.pid!, startTime: `${Number(startTime) - 1}` };
+  const wrong = { id: "a", pid: orphan.pid!, startTime: `${Number(startTime) - 1}`, cwd: folder };
   assert.deepEqual(await agent.ask("adopt", wrong, 5_000), { adopted: false });
-  assert.deepEqual(await agent.ask("adopt", { id: "a", pid: orphan.pid!, startTime }, 5_000), { adopted: true });
+  assert.deepEqual(await agent.ask("adopt", { id: "a", pid: orphan.pid!, startTime, cwd: folder }, 5_000), {
+    adopted: true,
+  });
   await agent.ask("kill", { id: "a", signal: "SIGKILL" }, 5_000);
   const { exit } = await agent.until("a", (told) => told.exit !== undefined);
   assert.deepEqual(exit, { code: null, signal: null });
@@ -168,8 +212,11 @@ test("close kills every group, adopted ones too, and works twice", async () => {
   const agent = await connect();
   const { pid } = await agent.shell("a", "sleep 60 & echo up; wait");
   await agent.until("a", (told) => told.text === "up\n");
-  await agent.ask("adopt", { id: "b", pid: orphan.pid!, startTime: readStat(orphan.pid!)!.startTime }, 5_000);
+  const { startTime } = readStat(orphan.pid!)!;
+  await agent.ask("adopt", { id: "b", pid: orphan.pid!, startTime, cwd: folder }, 5_000);
+  await agent.shell("left", `${LEAVES} wait`, { TMPDIR: folder });
+  const { text } = await agent.until("left", (told) => told.text.endsWith("gone\n"));
   await spawner.close();
   await spawner.close();
-  assert.deepEqual([...groupMembers(pid), ...groupMembers(orphan.pid!)], []);
+  assert.deepEqual([pid, orphan.pid!, Number.parseInt(text, 10)].flatMap(groupMembers), []);
 });

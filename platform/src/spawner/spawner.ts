@@ -2,6 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Link, Listener, Network } from "#base/link/link.ts";
 import { MessageLink, type Served } from "#base/link/message-link.ts";
 import type { Log } from "#base/log.ts";
+import { Reaper } from "#base/reaper.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { spawnerEvents, spawnerRequests } from "#contract/spawner/link.ts";
 import { adoptChild, type Child, type ChildListener, type Exit, KeptOutput, type Stream, startChild } from "./child.ts";
@@ -11,9 +12,9 @@ import { adoptChild, type Child, type ChildListener, type Exit, KeptOutput, type
  *
  * Owns: the processes it started or adopted, their output pipes, and what nobody has listened to yet.
  * Does not own: what sandboxes are, their folders, when they end.
- * Invariants: 1. every child is a process group of its own, and its exit is told when nothing of the group runs; 2. an exit is
- * told to one listener, once, and kept until there is one; 3. memory per child is bounded: KEPT_OUTPUT, and what a slow
- * listener has not read is at most MAXIMUM_BUFFERED over all; 4. after `close` no child runs.
+ * Invariants: 1. every child is a process group of its own, and its exit is told when nothing of it runs or it can't be killed;
+ * 2. an exit is told to one listener, once, and kept until there is one; 3. memory per child is bounded: KEPT_OUTPUT, and what a
+ * slow listener has not read is at most MAXIMUM_BUFFERED over all; 4. after `close` no child runs that can be killed.
  */
 export interface Spawner {
   open(signal: AbortSignal): Promise<void>;
@@ -30,6 +31,8 @@ export interface SpawnerDeps {
 export interface SpawnerOptions {
   /** Path of the socket it listens on. */
   readonly address: string;
+  /** For a child to end after the kill. */
+  readonly killMs?: number;
 }
 
 type AgentLink = MessageLink<Record<never, never>, Record<never, never>, typeof spawnerRequests, typeof spawnerEvents>;
@@ -46,6 +49,8 @@ const CLOSE_POLL_MS = 5;
 
 export function createSpawner(deps: SpawnerDeps, options: SpawnerOptions): Spawner {
   const entries = new Map<string, Entry>();
+  const reaper = new Reaper(deps, options.killMs === undefined ? {} : { patienceMs: options.killMs });
+  const childDeps = { clock: deps.clock, reaper };
   let listening: AgentLink | undefined;
   let listener: Listener | undefined;
   let closed = false;
@@ -100,11 +105,11 @@ export function createSpawner(deps: SpawnerDeps, options: SpawnerOptions): Spawn
         return { children: running.map(({ id, child: { pid, startTime } }) => ({ id, pid, startTime })) };
       },
       async spawn({ id, ...command }) {
-        const child = (await enter(id, (listener) => startChild(deps.clock, command, listener)))!;
+        const child = (await enter(id, (listener) => startChild(childDeps, id, command, listener)))!;
         return { pid: child.pid, startTime: child.startTime };
       },
-      async adopt({ id, pid, startTime }) {
-        const child = await enter(id, (listener) => adoptChild(deps.clock, pid, startTime, listener));
+      async adopt(process) {
+        const child = await enter(process.id, (listener) => adoptChild(childDeps, process, listener));
         return { adopted: child !== undefined };
       },
       kill({ id, signal }) {

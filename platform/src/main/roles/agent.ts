@@ -1,9 +1,20 @@
 import { hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { createIds } from "#base/ids.ts";
+import { createMetrics, type Metrics } from "#base/metrics.ts";
+import { meterProcess } from "#base/process-meters.ts";
+import { SANDBOX_STATES } from "#contract/agent/link.ts";
 import { bundleGuests } from "#guest/bundle.ts";
-import { createAgent, createBundleCache, createDiskHandles, findRuntimes } from "#platform/agent/index.ts";
+import {
+  type Agent,
+  type BundleCache,
+  createAgent,
+  createBundleCache,
+  createDiskHandles,
+  findRuntimes,
+} from "#platform/agent/index.ts";
 import { unpackArchive } from "#platform/builder/archive/unpack.ts";
+import { meterSandboxDriver } from "#ports/sandbox/index.ts";
 import {
   chooseSandbox,
   createBlobs,
@@ -13,6 +24,7 @@ import {
   SANDBOX_TECHNOLOGIES,
 } from "../drivers.ts";
 import { writeDurably } from "../home.ts";
+import { reportMeters } from "../meters.ts";
 import type { OpenRole } from "./context.ts";
 
 const MIB = 1024 * 1024;
@@ -30,6 +42,7 @@ export const open: OpenRole = async (context) => {
     node: { path: process.execPath, version: process.versions.node },
     searchPath: process.env.PATH ?? "",
   });
+  const metrics = createMetrics();
   const blobs = createBlobs(context, "read");
   const bundles = createBundleCache(
     { blobs, unpack: (source, folder) => unpackArchive(source, folder), clock, log },
@@ -44,7 +57,7 @@ export const open: OpenRole = async (context) => {
       random,
       ids: createIds(clock, random),
       log,
-      driver: createSandboxDriver(context),
+      driver: meterSandboxDriver(createSandboxDriver(context), { clock, metrics }),
       launches,
       telemetry,
       bundles,
@@ -64,6 +77,9 @@ export const open: OpenRole = async (context) => {
   await telemetry.open(signal);
   await launches.open(signal);
   await agent.open(signal);
+  meterProcess({ clock, metrics });
+  meterHost(metrics, agent, bundles);
+  reportMeters({ clock, telemetry, metrics });
   const technology = chooseSandbox(config.sandbox);
   return {
     facts: {
@@ -78,3 +94,11 @@ export const open: OpenRole = async (context) => {
     },
   };
 };
+
+function meterHost(metrics: Metrics, agent: Agent, bundles: BundleCache): void {
+  for (const state of SANDBOX_STATES) {
+    const count = () => agent.sandboxes.filter((sandbox) => sandbox.state === state).length;
+    metrics.read("colibri_agent_sandboxes", "Sandboxes on the host, by state.", { state }, count);
+  }
+  metrics.read("colibri_bundle_cache_bytes", "Unpacked bundles on the host.", {}, () => bundles.bytes);
+}

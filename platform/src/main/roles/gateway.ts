@@ -1,5 +1,6 @@
 import { createIds } from "#base/ids.ts";
 import { createMetrics } from "#base/metrics.ts";
+import { meterProcess } from "#base/process-meters.ts";
 import { Dispatcher } from "#platform/dispatch/dispatcher.ts";
 import { AsyncClient } from "#platform/gateway/async-client.ts";
 import { Gateway } from "#platform/gateway/gateway.ts";
@@ -16,9 +17,10 @@ export const open: OpenRole = async (context) => {
   const { clock, random, network, log, paths, instance, config, signal } = context;
   const plans = createPlans(context, "routes", paths.gateway.plans);
   const telemetry = createTelemetry(context);
+  const metrics = createMetrics();
+  meterProcess({ clock, metrics });
   const meters = new Meters({
-    metrics: createMetrics(),
-    telemetry,
+    metrics,
     inFlight: () => settle.inFlight,
     revisions: () => dispatch.revisions(),
   });

@@ -1,1 +1,2 @@
+export * from "./metered.ts";
 export * from "./sandbox.ts";

@@ -6,6 +6,7 @@ export interface PlatformHandlerDeps {
   readonly runtimes: () => readonly Runtime[] | Promise<readonly Runtime[]>;
   readonly roles: () => Health["roles"];
   readonly dropped: () => Health["dropped"];
+  readonly storage: () => Promise<Health["storage"]>;
   readonly metrics: () => string | Promise<string>;
 }
 
@@ -21,9 +22,12 @@ export function createPlatformHandlers(deps: PlatformHandlerDeps, options: Platf
   return {
     async getHealth() {
       const roles = deps.roles();
-      const status = roles.every((role) => role.state === "up") ? "ok" : "degraded";
+      const storage = await deps.storage();
+      const isWell = storage.length === 0 && roles.every((role) => role.state === "up");
       const { version, sandbox } = options;
-      return { body: { version, status, sandbox, roles, dropped: deps.dropped() } };
+      return {
+        body: { version, status: isWell ? "ok" : "degraded", sandbox, roles, dropped: deps.dropped(), storage },
+      };
     },
     listRuntimes: async () => ({ body: { items: [...(await deps.runtimes())] } }),
     getMetrics: async () => ({

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { createSystemClock } from "#base/clock.ts";
+import { createSystemClock, sleep } from "#base/clock.ts";
+import { createFreezer } from "#base/frozen.fixture.ts";
 import { MessageLink } from "#base/link/message-link.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createSilentLog } from "#base/log.ts";
@@ -28,11 +29,14 @@ const path = (url: string) => fileURLToPath(new URL(url, import.meta.url));
 const holder = path("./holder.fixture.ts");
 const functions = path("../../../ports/sandbox/testing/functions");
 
-/** The real guest, made once for all tests. */
+/** The real guests, made once for all tests. */
 let guest = "";
+let pythonGuest = "";
 const guests = mkdtempSync(join(tmpdir(), "colibri-guests-"));
 before(async () => {
-  guest = (await bundleGuests(guests)).nodejs;
+  const bundled = await bundleGuests(guests);
+  guest = bundled.nodejs;
+  pythonGuest = bundled.python ?? "";
 });
 after(() => rmSync(guests, { recursive: true }));
 
@@ -40,11 +44,12 @@ interface ProcessFixture extends SandboxFixture {
   /** The spawner's children stay, unwatched. */
   killSpawner(): Promise<void>;
   startSpawner(): Promise<void>;
+  readonly folder: string;
 }
 
 async function make(): Promise<ProcessFixture> {
   const home = mkdtempSync(join(tmpdir(), "colibri-process-"));
-  const options = { folder: join(home, "sandboxes"), spawner: join(home, "spawner.sock"), sampleMs: 50 };
+  const options = { folder: join(home, "sandboxes"), spawner: join(home, "spawner.sock"), sampleMs: 50, killMs: 500 };
   let spawner = await openSpawner(options.spawner);
 
   async function startAndDie(spec: SandboxSpec): Promise<SandboxHandle> {
@@ -74,23 +79,26 @@ async function make(): Promise<ProcessFixture> {
     again: () => createProcessDriver(deps, options),
     startAndDie,
     settle: (promise) => promise,
+    folder: options.folder,
     killSpawner: () => spawner.kill(),
     async startSpawner() {
       spawner = await openSpawner(options.spawner);
     },
-    isRunning(pid) {
-      const stat = readStat(pid);
-      return stat !== undefined && stat.state !== "Z";
-    },
+    isRunning,
     leftovers: async () => [
       ...readdirSync(options.folder),
-      ...[...findLeftovers(options.folder)].map(([id, group]) => `${id}: processes of group ${group}`),
+      ...[...findLeftovers(options.folder)].map(([id, left]) => `${id}: ${left.map(({ pid }) => pid)}`),
     ],
     async remove() {
       await spawner.close();
       rmSync(home, { recursive: true });
     },
   };
+}
+
+function isRunning(pid: number): boolean {
+  const stat = readStat(pid);
+  return stat !== undefined && stat.state !== "Z";
 }
 
 testSandboxDriver({
@@ -189,6 +197,84 @@ test("process: a start goes through although its spawner is killed under it", ()
     await sandbox.gone;
     assert.deepEqual(await fixture.leftovers(), []);
   }));
+
+for (const runtime of ["nodejs", "python"] as const)
+  test(`process: what a ${runtime} function detaches goes with its sandbox, however that ends`, () =>
+    withDriver(async (fixture, driver) => {
+      const python = { name: "python", command: ["/usr/bin/env", "python3", pythonGuest], environment: {} };
+      const launch = runtime === "nodejs" ? fixture.runtime : python;
+      const handler = runtime === "nodejs" ? "detach.mjs" : "detach.py#handler";
+      const detach = async (sandbox: Sandbox, how: string) => {
+        const answer = await (await ready(fixture, sandbox, handler)).invoke(how);
+        assert.equal(answer.kind, "answer");
+        const pid = Number(answer.kind === "answer" && answer.text);
+        assert.equal(readStat(pid)?.group, pid, JSON.stringify(answer));
+        return pid;
+      };
+      const [killed, hidden, ended, neighbour] = await Promise.all(
+        ["a", "b", "c", "d"].map((id) => driver.start({ id, runtime: launch, memoryMiB: 128 })),
+      );
+      const pids = [await detach(killed!, ""), await detach(hidden!, "hidden"), await detach(ended!, "")];
+      const stays = await detach(neighbour!, "");
+      await Promise.all([killed!.kill("idle"), hidden!.kill("idle")]);
+      process.kill(Number(ended!.handle.state.pid), "SIGKILL");
+      await Promise.all([killed!.gone, hidden!.gone, ended!.gone]);
+      assert.deepEqual(pids.map(isRunning), [false, false, false]);
+      assert.ok(isRunning(stays));
+      await neighbour!.kill("idle");
+      await neighbour!.gone;
+      assert.ok(!isRunning(stays));
+      assert.deepEqual(await fixture.leftovers(), []);
+    }));
+
+test("process: what was detached goes at the next start, and when no spawner saw the end", () =>
+  withDriver(async (fixture, driver) => {
+    const [first, second] = await Promise.all(
+      ["a", "b"].map((id) => driver.start({ id, runtime: fixture.runtime, memoryMiB: 128 })),
+    );
+    const detached = [];
+    for (const sandbox of [first!, second!]) {
+      const answer = await (await ready(fixture, sandbox, "detach.mjs")).invoke("");
+      detached.push(Number(answer.kind === "answer" && answer.text));
+    }
+    await fixture.killSpawner();
+    process.kill(Number(first!.handle.state.pid), "SIGKILL");
+    await first!.gone;
+    assert.deepEqual(detached.map(isRunning), [false, true]);
+    await driver.close();
+    process.kill(Number(second!.handle.state.pid), "SIGKILL");
+    await fixture.startSpawner();
+    const next = fixture.again();
+    await next.open(AbortSignal.timeout(5_000));
+    assert.equal(await next.reap([]), 1);
+    assert.deepEqual(detached.map(isRunning), [false, false]);
+    await next.close();
+  }));
+
+test("process: what can't be killed is let go, and its folder stays for the next start to try again", (t) => {
+  const freezer = createFreezer("process");
+  if (typeof freezer === "string") return t.skip(freezer);
+  t.after(() => freezer.remove());
+  return withDriver(async (fixture, driver) => {
+    const { handle } = await driver.start({ id: "a", runtime: fixture.runtime, memoryMiB: 128 });
+    const pid = Number(handle.state.pid);
+    freezer.freeze(pid);
+    await driver.close();
+    const next = fixture.again();
+    await next.open(AbortSignal.timeout(5_000));
+    assert.equal(await next.reap([]), 1);
+    assert.deepEqual(readdirSync(fixture.folder), ["a"]);
+    assert.equal(readStat(pid)?.state, "D");
+    await next.close();
+    freezer.thaw();
+    while (readStat(pid) !== undefined) await sleep(clock, 5);
+    const last = fixture.again();
+    await last.open(AbortSignal.timeout(5_000));
+    assert.equal(await last.reap([]), 1);
+    assert.deepEqual(await fixture.leftovers(), []);
+    await last.close();
+  });
+});
 
 test("process: what a spawner started before it died unanswered is not left behind", async () => {
   const home = mkdtempSync(join(tmpdir(), "colibri-process-"));

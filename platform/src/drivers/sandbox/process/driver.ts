@@ -4,8 +4,9 @@ import { join, resolve } from "node:path";
 import { type Clock, sleep } from "#base/clock.ts";
 import type { Network } from "#base/link/link.ts";
 import type { Log } from "#base/log.ts";
-import { groupMembers, signalGroup } from "#base/process-group.ts";
+import type { ProcessName, ProcessStat } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
+import { Reaper } from "#base/reaper.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, parse, text } from "#contract/shape.ts";
 import type {
@@ -20,7 +21,7 @@ import { findLeftovers } from "./leftovers.ts";
 import { isListening } from "./listening.ts";
 import { MemorySampler } from "./sampler.ts";
 import { ProcessSandbox } from "./sandbox.ts";
-import { type ProcessName, SpawnerClient } from "./spawner-client.ts";
+import { SpawnerClient } from "./spawner-client.ts";
 
 export interface ProcessDriverDeps {
   readonly network: Network;
@@ -37,6 +38,8 @@ export interface ProcessDriverOptions {
   /** For a guest to listen. */
   readonly startMs?: number;
   readonly sampleMs?: number;
+  /** For a process to end after the kill. */
+  readonly killMs?: number;
 }
 
 const CAPABILITIES: SandboxCapabilities = Object.freeze({
@@ -47,6 +50,8 @@ const CAPABILITIES: SandboxCapabilities = Object.freeze({
 });
 const LISTEN_POLL_MS = 2;
 const REAP_POLL_MS = 5;
+/** More than the spawner takes to give up on what can't be killed. */
+const SPAWNER_TELLS_MS = 10_000;
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const processState = object({ pid: integer(2), startTime: text(32) });
 
@@ -60,9 +65,10 @@ const processState = object({ pid: integer(2), startTime: text(32) });
 export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDriverOptions): SandboxDriver {
   const spawner = new SpawnerClient(deps, { address: options.spawner });
   const sampler = new MemorySampler(deps, { everyMs: options.sampleMs ?? 250 });
+  const reaper = new Reaper(deps, options.killMs === undefined ? {} : { patienceMs: options.killMs });
   const active = new Map<string, ProcessSandbox>();
-  const sandboxDeps = { spawner, sampler, left: (sandbox: ProcessSandbox) => void active.delete(sandbox.id) };
-  const folderOf = (id: string) => join(options.folder, id);
+  const sandboxDeps = { spawner, sampler, reaper, left: (sandbox: ProcessSandbox) => void active.delete(sandbox.id) };
+  const folderOf = (id: string) => join(resolve(options.folder), id);
 
   function follow(handle: SandboxHandle, name: ProcessName): ProcessSandbox {
     const sandbox = new ProcessSandbox(sandboxDeps, folderOf(handle.id), handle, name);
@@ -95,7 +101,7 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
       return await spawner.spawn(spec.id, commandOf(spec, folder));
     } catch (error) {
       // It may run all the same: a spawner that dies leaves what it started, and its answer may be what was lost.
-      await remove(spec.id, findLeftovers(resolve(options.folder)).get(spec.id));
+      await remove(spec.id, findLeftovers(resolve(options.folder)).get(spec.id) ?? []);
       throw error;
     }
   }
@@ -121,32 +127,37 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
   async function recover(handle: SandboxHandle): Promise<Sandbox | undefined> {
     const state = parse(processState, handle.state, `state of sandbox ${handle.id}`);
     const child = spawner.children.get(handle.id);
-    const alive = child !== undefined ? child.startTime === state.startTime : await spawner.adopt(handle.id, state);
+    const alive =
+      child !== undefined
+        ? child.startTime === state.startTime
+        : await spawner.adopt(handle.id, { ...state, cwd: folderOf(handle.id) });
     if (alive) return follow(handle, state);
-    await remove(handle.id, undefined);
+    await remove(handle.id, []);
     return undefined;
   }
 
   async function reap(keep: readonly SandboxHandle[]): Promise<number> {
     const kept = new Set(keep.map((handle) => handle.id));
-    const groups = findLeftovers(resolve(options.folder));
-    for (const [id, { pid }] of spawner.children) groups.set(id, pid);
-    const ids = new Set([...groups.keys(), ...(await readdir(options.folder))]);
+    const processes = findLeftovers(resolve(options.folder));
+    const ids = new Set([...processes.keys(), ...spawner.children.keys(), ...(await readdir(options.folder))]);
     const rest = [...ids].filter((id) => !kept.has(id));
-    await Promise.all(rest.map((id) => remove(id, groups.get(id))));
+    await Promise.all(rest.map((id) => remove(id, processes.get(id) ?? [])));
     spawner.becomeStrict();
     return rest.length;
   }
 
-  async function remove(id: string, group: number | undefined): Promise<void> {
-    if (spawner.connected && spawner.children.has(id)) await spawner.signal(id, "SIGKILL");
-    while (group !== undefined && signalGroup(group, "SIGKILL") && groupMembers(group).length > 0) {
-      await sleep(deps.clock, REAP_POLL_MS);
-    }
+  async function remove(id: string, kin: readonly ProcessStat[]): Promise<void> {
+    const has = () => spawner.connected && spawner.children.has(id);
+    if (has()) await spawner.signal(id, "SIGKILL");
+    const groups = [...new Set(kin.map(({ group }) => group))];
+    const untilMs = deps.clock.monotonic() + SPAWNER_TELLS_MS;
+    const ended = await reaper.end({ id, groups, folder: folderOf(id), kin });
     // Until it is told as exited the spawner has it, and would name it to whoever recovers.
-    while (spawner.connected && spawner.children.has(id)) await sleep(deps.clock, REAP_POLL_MS);
+    while (has() && deps.clock.monotonic() < untilMs) await sleep(deps.clock, REAP_POLL_MS);
+    if (has()) deps.log.warn("the spawner does not tell that a process ended", { sandbox: id });
     spawner.forget(id);
-    await rm(folderOf(id), { recursive: true, force: true });
+    // What could not be ended keeps its folder, by which the next agent finds it.
+    if (ended && !has()) await rm(folderOf(id), { recursive: true, force: true });
   }
 
   return {

@@ -1,15 +1,17 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { groupMembers, isRunning, signalGroup } from "#base/process-group.ts";
+import { groupMembers, isRunning, type ProcessName, signalGroup } from "#base/process-group.ts";
+import { descendantsOf, type Reaper } from "#base/reaper.ts";
 import type { GoneCause } from "#contract/agent/link.ts";
 import type { SpawnerSignal } from "#contract/spawner/link.ts";
 import type { Bundle, Sandbox, SandboxExit, SandboxHandle } from "#ports/sandbox/index.ts";
 import { type MemorySampler, proportionalMiB, type Watched } from "./sampler.ts";
-import type { OutputStream, ProcessExit, ProcessName, SpawnerClient } from "./spawner-client.ts";
+import type { OutputStream, ProcessExit, SpawnerClient } from "./spawner-client.ts";
 
 export interface ProcessSandboxDeps {
   readonly spawner: SpawnerClient;
   readonly sampler: MemorySampler;
+  readonly reaper: Reaper;
   /** Called once, when nothing of it is left. */
   readonly left: (sandbox: ProcessSandbox) => void;
 }
@@ -24,9 +26,9 @@ const UNHEARD_OUTPUT = 16 * 1024;
 const ENDED_SAMPLES = 8;
 
 /**
- * A guest as a plain process group. Owns: its folder and its end. Invariants: 1. `gone` settles after nothing of the group runs and
- * the folder is removed; 2. signals go through the spawner, which knows whether the pid is still the child's; while the
- * spawner is away only a process with the right start time is signalled.
+ * A guest as a plain process group. Owns: its folder and its end. Invariants: 1. `gone` settles after nothing runs that the
+ * spawner or the reaper could see and end, and the folder is removed; 2. signals go through the spawner, which knows whether the
+ * pid is still the child's; while the spawner is away only a process with the right start time is signalled.
  */
 export class ProcessSandbox implements Sandbox, Watched {
   readonly handle: SandboxHandle;
@@ -42,6 +44,7 @@ export class ProcessSandbox implements Sandbox, Watched {
   #heapFull = false;
   #endedSamples = 0;
   #ending = false;
+  #kin: readonly ProcessName[] = [];
 
   constructor(deps: ProcessSandboxDeps, folder: string, handle: SandboxHandle, name: ProcessName) {
     this.#deps = deps;
@@ -56,10 +59,14 @@ export class ProcessSandbox implements Sandbox, Watched {
   /** From here on its output, its memory and its end are followed. */
   follow(): this {
     this.#deps.sampler.watch(this);
-    this.#deps.spawner.listen(this.id, this.#name, {
-      output: (stream, text) => this.#output(stream, text),
-      exited: (exit) => void this.#exited(exit),
-    });
+    this.#deps.spawner.listen(
+      this.id,
+      { ...this.#name, cwd: this.folder },
+      {
+        output: (stream, text) => this.#output(stream, text),
+        exited: (exit) => void this.#exited(exit),
+      },
+    );
     return this;
   }
 
@@ -123,7 +130,9 @@ export class ProcessSandbox implements Sandbox, Watched {
     try {
       await this.#deps.spawner.signal(this.id, signal);
     } catch {
-      if (isRunning(this.#name.pid, this.#name.startTime)) signalGroup(this.#name.pid, signal);
+      if (!isRunning(this.#name.pid, this.#name.startTime)) return;
+      if (signal === "SIGKILL") this.#kin = descendantsOf(this.#name.pid);
+      signalGroup(this.#name.pid, signal);
     }
   }
 
@@ -147,9 +156,16 @@ export class ProcessSandbox implements Sandbox, Watched {
     this.#ending = true;
     this.#deps.sampler.unwatch(this);
     this.#deps.spawner.forget(this.id);
+    if (exit.code === null && exit.signal === null) await this.#endRest();
     await rm(this.folder, { recursive: true, force: true }).catch(() => {});
     this.#deps.left(this);
     this.#settle(this.#explain(exit));
+  }
+
+  /** What a spawner does otherwise, of one that saw no spawner to its end. */
+  async #endRest(): Promise<void> {
+    const { id, pid, folder } = this;
+    await this.#deps.reaper.end({ id, groups: [pid], folder, kin: this.#kin });
   }
 
   #explain({ code, signal }: ProcessExit): SandboxExit {

@@ -3,6 +3,7 @@ import { createDialer, type Dialer } from "#base/link/dialer.ts";
 import type { Link, Network } from "#base/link/link.ts";
 import { MessageLink } from "#base/link/message-link.ts";
 import type { Log } from "#base/log.ts";
+import type { ProcessName } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { KEPT_OUTPUT, type SpawnerSignal, spawnerEvents, spawnerRequests } from "#contract/spawner/link.ts";
@@ -12,10 +13,9 @@ export interface ProcessExit {
   readonly code: number | null;
   readonly signal: string | null;
 }
-/** Names one process for ever. */
-export interface ProcessName {
-  readonly pid: number;
-  readonly startTime: string;
+/** A process, and the folder that is its own. */
+export interface OwnedProcess extends ProcessName {
+  readonly cwd: string;
 }
 export interface ProcessListener {
   output(stream: OutputStream, text: string): void;
@@ -56,7 +56,7 @@ const RECONNECT_POLL_MS = 10;
 export class SpawnerClient {
   readonly #deps: { clock: Clock; log: Log };
   readonly #dialer: Dialer;
-  readonly #listeners = new Map<string, { name: ProcessName; listener: ProcessListener }>();
+  readonly #listeners = new Map<string, { process: OwnedProcess; listener: ProcessListener }>();
   readonly #starting = new Set<string>();
   readonly #unheard = new Map<string, Unheard>();
   #children = new Map<string, ProcessName>();
@@ -117,8 +117,8 @@ export class SpawnerClient {
   }
 
   /** From now on the listener is told of the process, beginning with what was told before. */
-  listen(id: string, name: ProcessName, listener: ProcessListener): void {
-    this.#listeners.set(id, { name, listener });
+  listen(id: string, process: OwnedProcess, listener: ProcessListener): void {
+    this.#listeners.set(id, { process, listener });
     const unheard = this.#unheard.get(id);
     this.#unheard.delete(id);
     for (const { stream, text } of unheard?.output ?? []) listener.output(stream, text);
@@ -141,10 +141,11 @@ export class SpawnerClient {
     await this.#link.ask("kill", { id, signal }, ANSWER_MS);
   }
 
-  async adopt(id: string, name: ProcessName): Promise<boolean> {
+  async adopt(id: string, process: OwnedProcess): Promise<boolean> {
     const link = await this.#connectedLink();
-    const { adopted } = await link.ask("adopt", { id, pid: name.pid, startTime: name.startTime }, ANSWER_MS);
-    if (adopted) this.#children.set(id, name);
+    const { pid, startTime, cwd } = process;
+    const { adopted } = await link.ask("adopt", { id, pid, startTime, cwd }, ANSWER_MS);
+    if (adopted) this.#children.set(id, process);
     return adopted;
   }
 
@@ -164,9 +165,9 @@ export class SpawnerClient {
     for (const id of this.#children.keys()) {
       if (this.#strict && !this.#listeners.has(id) && !this.#starting.has(id)) await this.signal(id, "SIGKILL");
     }
-    for (const [id, { name }] of [...this.#listeners]) {
+    for (const [id, { process }] of [...this.#listeners]) {
       if (this.#children.has(id)) continue;
-      if (!(await this.adopt(id, name))) this.#exited(id, { code: null, signal: null });
+      if (!(await this.adopt(id, process))) this.#exited(id, { code: null, signal: null });
     }
   }
 

@@ -5,7 +5,7 @@ import { createSilentLog } from "#base/log.ts";
 import { createSpawner } from "#platform/spawner/spawner.ts";
 
 const deps = { network: createSocketNetwork(), clock: createSystemClock(), log: createSilentLog() };
-const spawner = createSpawner(deps, { address: process.argv[2] ?? "" });
+const spawner = createSpawner(deps, { address: process.argv[2] ?? "", killMs: 500 });
 await spawner.open(AbortSignal.timeout(5_000));
 process.stdout.write("open\n");
 process.stdin.resume().once("end", async () => {
