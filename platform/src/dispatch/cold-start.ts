@@ -226,7 +226,8 @@ export class ColdStarts {
       error instanceof StartError
         ? error.failure
         : { code: "start-failed" as const, message: error instanceof Error ? error.message : String(error) };
-    if (error instanceof StartError && error.kind === "failed" && usable) {
+    // Of a function that was deleted meanwhile nobody would find it again.
+    if (error instanceof StartError && error.kind === "failed" && usable && !revision.retired) {
       sandbox.state = "loaded";
       sandbox.idleSinceMs = this.#deps.clock.monotonic();
     } else {
