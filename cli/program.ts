@@ -7,6 +7,7 @@ import { addBuild } from "./program/build.ts";
 import type { Ended } from "./program/command.ts";
 import { addDelete } from "./program/delete.ts";
 import { addDeploy } from "./program/deploy.ts";
+import { addDev } from "./program/dev.ts";
 import { addDoctor } from "./program/doctor.ts";
 import { addInit } from "./program/init.ts";
 import { addInspect } from "./program/inspect.ts";
@@ -44,6 +45,7 @@ export function createProgram(context: Context, ended: Ended): Command {
     );
   for (const add of [
     addInit,
+    addDev,
     addDeploy,
     addBuild,
     addInvoke,
