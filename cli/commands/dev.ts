@@ -27,7 +27,7 @@ export async function dev(context: Context, given: string | undefined, options: 
   const file = readAppFile(context.cwd, given ?? ".");
   const { port, note } = await choosePort(options.port, context.env.COLIBRI_PORT);
   const { createDev } = await import("#platform/main/dev.ts");
-  const screen = new Screen(context);
+  const screen = new Screen(context, Object.keys(file.config.functions));
   const started = createDev(
     {
       ...{ folder: resolve(context.cwd, given ?? "."), config: file.config, port, inspect, watch: true },
@@ -37,19 +37,22 @@ export async function dev(context: Context, given: string | undefined, options: 
     (event) => screen.show(event),
   );
   if (note !== undefined) screen.line(screen.style("yellow", note));
-  return run(context, screen, started);
+  return run(context, screen, started, inspect?.brk === true);
 }
 
-async function run(context: Context, screen: Screen, dev: Dev): Promise<ExitCode> {
+async function run(context: Context, screen: Screen, dev: Dev, waits: boolean): Promise<ExitCode> {
   const quit = Promise.withResolvers<ExitCode>();
   const signal = context.interruption();
-  signal.addEventListener("abort", () => quit.resolve(signal.reason.exit));
+  // However it is told to stop, stopping is what it was asked for.
+  signal.addEventListener("abort", () => quit.resolve(EXIT.ok));
   let unlisten: (() => void) | undefined;
   try {
     const opened = dev.open(signal);
     opened.catch(() => {});
-    const { url } = await Promise.race([opened, quit.promise.then(() => Promise.reject(signal.reason))]);
-    const banner = () => screen.banner(dev, url, unlisten && KEYS_LINE);
+    const first = await Promise.race([opened, quit.promise]);
+    if (typeof first === "number") return first;
+    const { url } = first;
+    const banner = () => screen.banner(dev, url, { keys: unlisten && KEYS_LINE, waits });
     unlisten = listenForKeys(context, screen, {
       restart: () => dev.restart(),
       timers: () => dev.timers,

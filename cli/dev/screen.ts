@@ -13,6 +13,13 @@ const LEVEL_COLOURS: Readonly<Record<string, Colour | undefined>> = { debug: "di
 const CONTROL = /\u001b\[[\d;]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 const CLEAR = "\u001b[2J\u001b[3J\u001b[H";
 
+export interface BannerOptions {
+  /** Undefined where none are listened for. */
+  readonly keys: string | undefined;
+  /** Whether code waits for a debugger. */
+  readonly waits: boolean;
+}
+
 /** What happens, in lines. Owns: the colours of functions, and how wide their names are. */
 export class Screen {
   readonly style: Style;
@@ -21,14 +28,19 @@ export class Screen {
   readonly #colours = new Map<string, Colour>();
   #width = 0;
 
-  constructor({ stdout, env }: Pick<Context, "stdout" | "env">, now: () => Date = () => new Date()) {
+  constructor(
+    { stdout, env }: Pick<Context, "stdout" | "env">,
+    functions: readonly string[],
+    now: () => Date = () => new Date(),
+  ) {
     this.#output = stdout;
     this.style = createStyle(stdout, env);
     this.#now = now;
+    for (const name of functions) this.#named(name);
   }
 
   /** Where everything is, and which keys there are. */
-  banner(dev: Pick<Dev, "config" | "timers" | "inspectPorts">, url: string, keys: string | undefined): void {
+  banner(dev: Pick<Dev, "config" | "inspectPorts">, url: string, more: BannerOptions): void {
     const { app, functions } = dev.config;
     this.line(`\n  ${this.style("bold", "Colibri dev")}  ${app}  ${this.style("cyan", url)}\n`);
     const width = Math.max(0, ...Object.keys(functions).map((name) => name.length));
@@ -39,12 +51,12 @@ export class Screen {
           "timer" in trigger ? `timer ${trigger.timer}` : `${trigger.http}${trigger.host ? ` (${trigger.host})` : ""}`,
         );
       const port = dev.inspectPorts.get(name);
-      if (port !== undefined) rows.push(`debugger on port ${port}`);
+      if (port !== undefined) rows.push(`${more.waits ? "waits for a debugger" : "debugger"} on port ${port}`);
       const named = this.#named(name, width);
       for (const [index, row] of rows.entries())
         this.line(`  ${index === 0 ? named : " ".repeat(width)}  ${index === 0 ? row : this.style("dim", row)}`);
     }
-    this.line(`\n  ${this.style("dim", keys ?? "Ctrl-C stops everything.")}\n`);
+    this.line(`\n  ${this.style("dim", more.keys ?? "Ctrl-C stops everything.")}\n`);
   }
 
   show(event: DevEvent): void {

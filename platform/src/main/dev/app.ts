@@ -91,7 +91,7 @@ export class DevApp {
   /** Dispatch has a sandbox of the revision. */
   ready(name: string, revision: string): void {
     const run = this.#functions.get(name);
-    if (run === undefined) return;
+    if (run === undefined || this.#closing.signal.aborted) return;
     this.#deps.revisions.settled(refOf(run.app, name), revision);
     const begun = run.begun.get(revision);
     if (begun === undefined) return;
@@ -101,7 +101,8 @@ export class DevApp {
 
   failed(name: string, revision: string, code: string, message: string): void {
     const run = this.#functions.get(name);
-    if (run === undefined || this.#deps.revisions.current(refOf(run.app, name)) !== revision) return;
+    if (run === undefined || this.#closing.signal.aborted) return;
+    if (this.#deps.revisions.current(refOf(run.app, name)) !== revision) return;
     this.#deps.revisions.settled(refOf(run.app, name), revision);
     // Callers are told each time; here once is enough.
     if (run.begun.delete(revision)) this.#deps.tell({ kind: "broken", function: name, code, message });

@@ -42,11 +42,10 @@ registerHooks({
 /** Run instead of the guest, which is its argument: listens for a debugger and then becomes the guest. */
 const PYTHON_INSPECT = `import os, runpy, sys
 sys.dont_write_bytecode = True
+del sys.path[0]
 import debugpy
 host, port = os.environ["COLIBRI_DEV_INSPECT"].rsplit(":", 1)
 wait = os.environ.get("COLIBRI_DEV_WAIT")
-debugpy.log_to(os.environ["TMPDIR"])
-debugpy.configure(python=sys.executable)
 debugpy.listen((host, int(port)))
 class Wait:
     """Before the function's own module is imported, by whatever way it is."""
@@ -67,7 +66,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 export function createInspection(options: InspectOptions, folder: string) {
   const ports = new Map<string, number>();
   const nodeWait = join(folder, "wait.mjs");
-  const pythonInspect = join(folder, "inspect.py");
+  const pythonInspect = join(folder, "colibri-debug.py");
   writeFileSync(nodeWait, NODE_WAIT);
   writeFileSync(pythonInspect, PYTHON_INSPECT);
 
