@@ -2,15 +2,13 @@ import { functionPath } from "#contract/names.ts";
 import type { DevEvent, DevRequest } from "#platform/main/dev/event.ts";
 import type { Dev } from "#platform/main/dev.ts";
 import type { Context, Output } from "../context.ts";
+import { printable } from "../output/printable.ts";
 import { type Colour, createStyle, type Style } from "../output/style.ts";
 import { showSpan } from "../output/units.ts";
 
 /** In the order in which functions are met. */
 const FUNCTION_COLOURS: readonly Colour[] = ["cyan", "magenta", "green", "blue", "yellow"];
 const LEVEL_COLOURS: Readonly<Record<string, Colour | undefined>> = { debug: "dim", warn: "yellow", error: "red" };
-/** What a terminal would obey instead of show; colours of the function's own are let through. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what is looked for
-const CONTROL = /\u001b\[[\d;]*m|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 const CLEAR = "\u001b[2J\u001b[3J\u001b[H";
 
 export interface BannerOptions {
@@ -120,8 +118,4 @@ export class Screen {
     this.#width = Math.max(this.#width, fn.length, width);
     return this.style(colour, fn.padEnd(this.#width));
   }
-}
-
-function printable(text: string): string {
-  return text.replace(CONTROL, (found) => (found.length > 1 ? found : "?"));
 }

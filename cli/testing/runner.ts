@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { functionPath } from "#contract/names.ts";
 import { send } from "../client/request.ts";
 import { reasonOf } from "../connection/connection.ts";
-import { JSON_TYPE, TEXT_TYPE, typeOfFile } from "../invoke/content-type.ts";
+import { typeOfFile } from "../invoke/content-type.ts";
 import type { Case, CaseBody } from "./case.ts";
 import { type CaseAnswer, checkAnswer } from "./check.ts";
 
@@ -78,9 +78,9 @@ function bodyOf(body: CaseBody, folder: string): { content: Buffer | undefined; 
     case "none":
       return { content: undefined, type: "" };
     case "json":
-      return { content: Buffer.from(JSON.stringify(body.value)), type: JSON_TYPE };
+      return { content: Buffer.from(JSON.stringify(body.value)), type: "application/json" };
     case "text":
-      return { content: Buffer.from(body.text), type: TEXT_TYPE };
+      return { content: Buffer.from(body.text), type: "text/plain; charset=utf-8" };
     case "file":
       return { content: readFileSync(join(folder, body.path)), type: typeOfFile(body.path) };
   }

@@ -80,7 +80,9 @@ export class DevApp {
     this.#watcher?.close();
     const timers = [this.#configTimer, ...this.#timers.values()];
     for (const timer of timers) if (timer !== undefined) this.#deps.clock.cancel(timer);
-    await Promise.all([...this.#functions].map(([name, run]) => this.#end(name, run)));
+    // Who waits for a sandbox is told now that there will be none.
+    for (const [name, { app }] of this.#functions) this.#deps.revisions.remove(refOf(app, name));
+    await Promise.all([...this.#functions.values()].map((run) => this.#end(run)));
   }
 
   /** A new revision of the code as it is, also when nothing has changed. */
@@ -146,7 +148,7 @@ export class DevApp {
       this.#functions.delete(name);
       this.#deps.revisions.remove(refOf(run.app, name));
       if (fn === undefined) this.#deps.tell({ kind: "removed", function: name });
-      void this.#end(name, run);
+      void this.#end(run);
     }
     for (const [name, fn] of Object.entries(functions)) {
       const run = this.#functions.get(name);
@@ -217,7 +219,7 @@ export class DevApp {
     }
   }
 
-  async #end(_name: string, run: RunFunction): Promise<void> {
+  async #end(run: RunFunction): Promise<void> {
     run.watcher?.close();
     await run.work.catch(() => {});
     await run.code.close();
