@@ -97,10 +97,11 @@ class CaseReader {
     if (url !== undefined && !url.startsWith("/")) this.#mistake(fields.get("url")!.value, "must begin with /");
     if (url !== undefined && path !== "")
       this.#mistake(fields.get("url")!.value, "stands instead of path: remove one of the two");
+    const query = this.#texts(fields.get("query"));
     return {
       method: this.#method(fields.get("method")),
-      path: withQuery(path, this.#texts(fields.get("query"))),
-      url: url === undefined ? undefined : withQuery(url, this.#texts(fields.get("query"))),
+      path: url === undefined ? withQuery(path, query) : "",
+      url: url === undefined ? undefined : withQuery(url, query),
       headers: lowerCased(this.#texts(fields.get("headers"))),
       body: this.#body(fields),
     };

@@ -12,11 +12,13 @@ export class DevRun {
   /** Where the app lies. */
   readonly app = join(this.place.folder, "app");
   readonly temporary = join(this.place.folder, "tmp");
+  readonly #environment: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   #said = "";
   #url = "";
 
-  constructor(files: Readonly<Record<string, string>>) {
+  constructor(files: Readonly<Record<string, string>>, environment: Readonly<Record<string, string>> = {}) {
+    this.#environment = environment;
     mkdirSync(this.temporary, { recursive: true });
     for (const [path, text] of Object.entries(files)) this.write(path, text);
   }
@@ -31,7 +33,7 @@ export class DevRun {
   }
 
   spawn(...args: string[]): ChildProcess {
-    const child = this.place.spawn(args, this.app, { TMPDIR: this.temporary });
+    const child = this.place.spawn(args, this.app, { ...this.#environment, TMPDIR: this.temporary });
     // Where the tests end before their time, nobody closes it.
     process.once("exit", () => child.kill("SIGTERM"));
     return child;

@@ -1,4 +1,4 @@
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
+import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
 import { dirname, join } from "node:path";
 import { createIgnoreRules, DEFAULT_IGNORES, IGNORE_FILE, type IgnoreRules } from "#platform/builder/archive/ignore.ts";
 
@@ -36,7 +36,7 @@ export function watchFolder(root: string, events: FolderWatcherEvents): FolderWa
   function add(folder: string): void {
     if (watched.has(folder)) return;
     try {
-      const watcher = watch(join(root, folder), { persistent: false }, (_kind, name) => heard(folder, name));
+      const watcher = watch(join(root, folder), { persistent: false }, (kind, name) => heard(folder, kind, name));
       watcher.on("error", (error) => {
         drop(folder);
         fail(error);
@@ -65,7 +65,7 @@ export function watchFolder(root: string, events: FolderWatcherEvents): FolderWa
     }
   }
 
-  function heard(folder: string, name: string | null): void {
+  function heard(folder: string, kind: string, name: string | null): void {
     if (name === null) return;
     const path = pathIn(folder, name);
     if (folder === PACKAGES) {
@@ -73,12 +73,19 @@ export function watchFolder(root: string, events: FolderWatcherEvents): FolderWa
       return;
     }
     const found = statSync(join(root, path), { throwIfNoEntry: false });
-    if (found === undefined) drop(path);
-    if (path === PACKAGES) return found === undefined ? undefined : add(path);
+    // A folder may be another one now, and what was watched gone or elsewhere.
+    if (kind === "rename") drop(path);
+    if (path === PACKAGES) return found === undefined ? undefined : addPackages();
     if (rules.ignores(path, found?.isDirectory() ?? false)) return;
     if (name === IGNORE_FILE) restart();
     if (found?.isDirectory()) add(path);
     events.changed(path);
+  }
+
+  /** Who is fast has installed before it is watched. */
+  function addPackages(): void {
+    add(PACKAGES);
+    if (INSTALLED.some((name) => existsSync(join(root, PACKAGES, name)))) events.changed(PACKAGES);
   }
 
   /** What was ignored may no longer be. */
