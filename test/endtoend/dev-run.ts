@@ -19,7 +19,9 @@ export class DevRun {
 
   constructor(files: Readonly<Record<string, string>>, environment: Readonly<Record<string, string>> = {}) {
     this.#environment = environment;
-    mkdirSync(this.temporary, { recursive: true });
+    // Where the tests end before their time, nobody closes it.
+    process.once("exit", () => this.#child?.kill("SIGTERM"));
+    for (const folder of [this.app, this.temporary]) mkdirSync(folder, { recursive: true });
     for (const [path, text] of Object.entries(files)) this.write(path, text);
   }
 
@@ -33,10 +35,7 @@ export class DevRun {
   }
 
   spawn(...args: string[]): ChildProcess {
-    const child = this.place.spawn(args, this.app, { ...this.#environment, TMPDIR: this.temporary });
-    // Where the tests end before their time, nobody closes it.
-    process.once("exit", () => child.kill("SIGTERM"));
-    return child;
+    return this.place.spawn(args, this.app, { ...this.#environment, TMPDIR: this.temporary });
   }
 
   /** Until the banner is there. */
