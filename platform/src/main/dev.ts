@@ -23,6 +23,7 @@ import {
   type Runtimes,
 } from "#platform/agent/index.ts";
 import { createSpawner } from "#platform/spawner/spawner.ts";
+import type { SandboxSpec } from "#ports/sandbox/index.ts";
 import { DevApp } from "./dev/app.ts";
 import { createDevBuild } from "./dev/build.ts";
 import { abandonedHomes, devHomes, devRoot, makeDevHome, removeHome } from "./dev/dev-home.ts";
@@ -31,6 +32,7 @@ import { createFront, type DevBase } from "./dev/front.ts";
 import { createInspection, type InspectOptions, UNHURRIED_MS } from "./dev/inspect.ts";
 import { DevRevisions } from "./dev/revisions.ts";
 import { createDevRuntimes, type DevRuntimes, oneAtATime } from "./dev/runtimes.ts";
+import { withSpares } from "./dev/spares.ts";
 import { createToldTelemetry, hearStarts, type StartsHeard } from "./dev/telemetry.ts";
 import { type DevTimer, type Fired, timersOf } from "./dev/timers.ts";
 import type { HomePaths } from "./home.ts";
@@ -133,12 +135,16 @@ async function openDev(
   const revisions = new DevRevisions(plans, { prestart: options.watch, inspected: inspection !== undefined });
   const runtimes = createDevRuntimes(found);
   const telemetry = createToldTelemetry(tell);
-  const agent = createDevAgent(base, paths, {
-    launches: plans.launches,
-    telemetry,
-    bundles: revisions.bundles,
-    runtimes,
-  });
+  const agent = createDevAgent(
+    base,
+    { paths, spares: options.watch },
+    {
+      launches: plans.launches,
+      telemetry,
+      bundles: revisions.bundles,
+      runtimes,
+    },
+  );
   parts.push(() => agent.close());
   await agent.open(signal);
   const app: DevApp = new DevApp(
@@ -168,12 +174,14 @@ function createBase(options: DevOptions, heard: StartsHeard): DevBase {
 
 function createDevAgent(
   base: DevBase,
-  { agent, sockets }: HomePaths,
+  { paths: { agent, sockets }, spares }: { readonly paths: HomePaths; readonly spares: boolean },
   deps: Pick<AgentDeps, "launches" | "telemetry" | "bundles"> & { readonly runtimes: DevRuntimes },
 ): Agent {
-  const driver = createProcessDriver(base, { folder: join(agent.home, "sandboxes"), spawner: sockets.spawner });
+  const processes = createProcessDriver(base, { folder: join(agent.home, "sandboxes"), spawner: sockets.spawner });
+  const isWanted = ({ runtime }: SandboxSpec) => spares && !deps.runtimes.isExclusive(runtime);
+  const driver = oneAtATime(withSpares(processes, { clock: base.clock, isWanted }), deps.runtimes);
   return createAgent(
-    { ...base, ...deps, driver: oneAtATime(driver, deps.runtimes), handles: createMemoryHandles() },
+    { ...base, ...deps, driver, handles: createMemoryHandles() },
     { ...{ name: OWNER, host: OWNER, labels: {} }, address: sockets.agent, capacityMiB: CAPACITY_MIB },
   );
 }
