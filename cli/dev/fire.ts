@@ -7,7 +7,7 @@ import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { showSpan } from "../output/units.ts";
 import { parseFunctionName } from "../target.ts";
 
-/** Fires a timer of a function that `colibri dev` runs in another terminal. */
+/** Fires a timer of a function that is run in another terminal. */
 export async function fireTimer(context: Context, name: string, timer: string | undefined): Promise<ExitCode> {
   const target = parseFunctionName(name);
   const dev = chooseDev(context, target.app);

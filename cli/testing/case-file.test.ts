@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
-import { parseCaseFile } from "./case-file.ts";
+import { CASE_KEYS, EXPECT_KEYS, parseCaseFile, REQUEST_KEYS } from "./case-file.ts";
 
 const OPTIONS = { functions: ["hello", "greet"], exists: (path: string) => path === "photo.jpg" };
 
@@ -162,4 +163,21 @@ describe("a file of cases", () => {
         mistakes.join("\n"),
       );
     });
+});
+
+describe("docs/dev.md", () => {
+  const page = readFileSync(new URL("../../docs/dev.md", import.meta.url), "utf8");
+
+  test("has an example that is taken", () => {
+    const [, example = ""] = /```yaml\n([\s\S]*?)```/.exec(page) ?? [];
+    const parsed = parseCaseFile(example, { functions: undefined, exists: () => true });
+    assert.deepEqual(parsed.kind === "mistakes" ? parsed.mistakes : parsed.cases.length, 3);
+  });
+
+  test("has every key, and no other", () => {
+    const rows = [...page.matchAll(/^\| (`[^|]+) \|/gm)].flatMap(([, cell = ""]) => cell.match(/[\w.]+/g) ?? []);
+    const plain = CASE_KEYS.filter((key) => key !== "request" && key !== "expect");
+    const below = [...REQUEST_KEYS.map((key) => `request.${key}`), ...EXPECT_KEYS.map((key) => `expect.${key}`)];
+    assert.deepEqual(rows.sort(), [...plain, ...below].sort());
+  });
 });

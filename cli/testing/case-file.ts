@@ -17,9 +17,20 @@ export type ParsedCases =
   | { readonly kind: "mistakes"; readonly mistakes: readonly Mistake[] };
 
 const TOP = ["functions"];
-const CASE = ["name", "skip", "request", "expect"];
-const REQUEST = ["method", "path", "url", "query", "headers", "json", "text", "file"];
-const EXPECT = ["status", "error", "headers", "json", "contains", "text", "matches", "file", "sha256", "maxMs"];
+export const CASE_KEYS = ["name", "skip", "request", "expect"];
+export const REQUEST_KEYS = ["method", "path", "url", "query", "headers", "json", "text", "file"];
+export const EXPECT_KEYS = [
+  "status",
+  "error",
+  "headers",
+  "json",
+  "contains",
+  "text",
+  "matches",
+  "file",
+  "sha256",
+  "maxMs",
+];
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** Of a value that is JSON: deeper ones are somebody's trap. */
 const MAXIMUM_DEPTH = 64;
@@ -70,7 +81,7 @@ class CaseReader {
   }
 
   #case(fn: string, value: Value, names: Set<string>): Case {
-    const fields = this.#fields(value, CASE, "a case with a name and what to expect");
+    const fields = this.#fields(value, CASE_KEYS, "a case with a name and what to expect");
     const name = this.#textOf(fields.get("name"), "a name that says what is tested") ?? "";
     if (!fields.has("name")) this.#mistake(value, "name is missing: say in it what is tested", `${value.path}.name`);
     else if (names.has(name))
@@ -89,7 +100,7 @@ class CaseReader {
 
   #request(field: Entry | undefined): CaseRequest {
     if (field === undefined) return NO_REQUEST;
-    const fields = this.#fields(field.value, REQUEST, "a mapping such as { method: POST, json: { name: Ada } }");
+    const fields = this.#fields(field.value, REQUEST_KEYS, "a mapping such as { method: POST, json: { name: Ada } }");
     const path = this.#textOf(fields.get("path"), "what follows the function's address, such as /items?page=2") ?? "";
     if (path !== "" && !/^[/?]/.test(path))
       this.#mistake(fields.get("path")!.value, `must begin with / or ?, not ${JSON.stringify(path)}`);
@@ -127,7 +138,7 @@ class CaseReader {
 
   #expectation(field: Entry | undefined): Expectation {
     const right = "a mapping such as { status: 200, json: { hello: Ada } }";
-    const fields: Fields = field === undefined ? new Map() : this.#fields(field.value, EXPECT, right);
+    const fields: Fields = field === undefined ? new Map() : this.#fields(field.value, EXPECT_KEYS, right);
     const [json, contains, text] = [fields.get("json"), fields.get("contains"), fields.get("text")];
     return {
       status: this.#status(fields.get("status")),

@@ -51,7 +51,7 @@ export class Debugger {
     this.#socket.close();
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: see above
+  // biome-ignore lint/suspicious/noExplicitAny: the protocol has a shape for every event
   #placeOf(params: any): { readonly url: string; readonly line: number } {
     const { scriptId, lineNumber } = params.callFrames[0].location;
     const script = this.#heard.find(
@@ -60,7 +60,7 @@ export class Debugger {
     return { url: String(script?.params.url), line: lineNumber };
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: see above
+  // biome-ignore lint/suspicious/noExplicitAny: the protocol has a shape for every event
   #hear(message: any): void {
     if (message.id === undefined) this.#heard.push(message);
     else this.#answers.get(message.id)?.(message.result);

@@ -1,5 +1,5 @@
 /**
- * `colibri dev`: one process that is gateway, dispatch, agent and spawner at once, with plans in memory that follow a folder. What
+ * For local work: one process that is gateway, dispatch, agent and spawner at once, with plans in memory that follow a folder. What
  * answers is the code that answers on a platform: there is no control, no store, no token.
  */
 import { join } from "node:path";

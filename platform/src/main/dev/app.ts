@@ -9,7 +9,7 @@ import type { Tell } from "./event.ts";
 import { type DevRevisions, refOf } from "./revisions.ts";
 import { type FolderWatcher, watchFile, watchFolder } from "./watcher.ts";
 
-export const APP_FILE = "colibri.yaml";
+const APP_FILE = "colibri.yaml";
 /** Of one save come several events, and of "save all" several files. */
 const SETTLE_MS = 20;
 /** The text is told of once a change of functions needs more than one word. */

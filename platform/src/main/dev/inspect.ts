@@ -123,7 +123,7 @@ export async function debugpyProblem(
 }
 
 /** The first that can be had from `port` on; any for 0. */
-export async function freePort(host: string, port: number): Promise<number> {
+async function freePort(host: string, port: number): Promise<number> {
   for (let tried = port; ; tried++) {
     const found = await tryPort(host, tried);
     if (found !== undefined) return found;

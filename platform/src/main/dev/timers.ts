@@ -114,5 +114,3 @@ function collect(ended: Ended): { readonly answer: Answer; taken: (bytes: number
   };
   return collected;
 }
-
-export type Fire = ReturnType<typeof createTimers>;
