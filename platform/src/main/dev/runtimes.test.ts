@@ -23,11 +23,14 @@ function createDriver() {
     living.push(id);
     said.push(`start ${id}`);
     const gone = Promise.withResolvers<SandboxExit>();
+    // Killing is an order: the end comes later.
     const kill = async () => {
       if (!living.includes(id)) return;
       living.splice(living.indexOf(id), 1);
-      said.push(`end ${id}`);
-      gone.resolve({ cause: "stopped", detail: "" });
+      setImmediate(() => {
+        said.push(`end ${id}`);
+        gone.resolve({ cause: "stopped", detail: "" });
+      });
     };
     const handle = { version: 1, technology: "test", id, runtime: runtime.name, memoryMiB, state: {} } as const;
     const others = { deliver: kill, freeze: kill, thaw: kill, onOutput() {}, memoryMiB: async () => 0 };
@@ -38,8 +41,6 @@ function createDriver() {
   const driver = { technology: "test", start, open: async () => {}, close: async () => {} } as unknown as SandboxDriver;
   return { driver, living, said, sandboxes };
 }
-
-const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 test("a function's own launch has a name of its own, the same as long as it is the same", () => {
   const runtimes = createDevRuntimes(createRuntimes([NODE, PYTHON]));
@@ -89,7 +90,7 @@ test("after a start a spare is made, which the next start of the same runtime an
   assert.equal(again.id, "spare-4");
   await clock.advance(1_000);
   await sandboxes.get("spare-5")!.kill("stopped");
-  await settled();
+  await sandboxes.get("spare-5")!.gone;
   assert.equal((await spared.start(spec("6"))).id, "6");
   assert.equal((await spared.start(spec("7", 16))).id, "7");
   await spared.close();
