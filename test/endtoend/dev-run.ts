@@ -51,7 +51,7 @@ export class DevRun {
       assert.equal(child.exitCode, null, this.#said);
       return this.#said.includes("Ctrl-C stops everything");
     });
-    this.#url = /http:\/\/127\.0\.0\.1:\d+/.exec(this.#said)![0];
+    this.#url = /^ {2}Colibri dev {2}\S+ {2}(http:\S+)/m.exec(this.#said)![1]!;
   }
 
   get said(): string {

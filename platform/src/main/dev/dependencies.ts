@@ -44,7 +44,7 @@ export interface DependenciesOf {
 }
 
 const NODE_LOCKS = ["package-lock.json", "npm-shrinkwrap.json", "pnpm-lock.yaml", "yarn.lock"];
-const PYTHON_LISTS = ["requirements.txt", "pyproject.toml", "poetry.lock", "uv.lock", "Pipfile.lock"];
+const PYTHON_LISTS = ["requirements.txt", "pyproject.toml", "pylock.toml", "uv.lock", "poetry.lock"];
 const VIRTUAL_ENVS = [".venv", "venv"];
 /** Beside packages that were installed by us: what they were installed for. */
 const MARKER = ".colibri-dev.json";
