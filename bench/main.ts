@@ -1,20 +1,22 @@
-/** `npm run bench -- warm|start|hops|ports|templates [name] [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
+/** `npm run bench -- warm|start|reload|hops|ports|templates [name] [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { benchHops } from "./hops.ts";
 import { checkoutRef, HERE } from "./lib/checkout.ts";
 import { machine, printTable, type Row, type Target } from "./lib/report.ts";
 import { benchPorts, PORTS } from "./ports.ts";
+import { benchReload } from "./reload.ts";
 import { benchStart } from "./start.ts";
 import { benchTemplates } from "./templates.ts";
 import { benchWarm } from "./warm.ts";
 
-const BENCHES = ["warm", "start", "hops", "ports", "templates"] as const;
+const BENCHES = ["warm", "start", "reload", "hops", "ports", "templates"] as const;
 
-const USAGE = `usage: npm run bench -- <warm|start|hops|ports|templates> [options]
+const USAGE = `usage: npm run bench -- <warm|start|reload|hops|ports|templates> [options]
 
   warm    throughput and latency at 1, 32 and 128 connections, beside nginx and the handler called directly
   start   cold starts with an empty pool, beside a bare Node server
+  reload  from a save to the first new answer of \`colibri dev\`, beside node --watch, nodemon and wrangler dev
   hops    what our own code costs in each hop of the hot path, beside its budget
   ports   each driver by the bench of its port: all, or the one named (${PORTS.join(", ")})
   templates   each template from nothing to its first answer: init, deploy, call
@@ -23,7 +25,7 @@ const USAGE = `usage: npm run bench -- <warm|start|hops|ports|templates> [option
   --against <ref>   measure that commit too, in alternation
   --rounds <n>      warm: rounds, medians are shown (5)
   --seconds <n>     warm: length of one measurement (4)
-  --samples <n>     start: cold starts of each runtime (50)`;
+  --samples <n>     start: cold starts of each runtime; reload: saves (50)`;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -61,7 +63,9 @@ async function main(): Promise<number> {
     const rows: Row[] =
       bench === "warm"
         ? await benchWarm(targets, { rounds: Number(values.rounds), seconds: Number(values.seconds) })
-        : await benchStart(targets, { samples: Number(values.samples) });
+        : bench === "start"
+          ? await benchStart(targets, { samples: Number(values.samples) })
+          : await benchReload(targets, { samples: Number(values.samples) });
     show(rows, values.json);
     return 0;
   } finally {

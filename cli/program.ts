@@ -7,6 +7,7 @@ import { addBuild } from "./program/build.ts";
 import type { Ended } from "./program/command.ts";
 import { addDelete } from "./program/delete.ts";
 import { addDeploy } from "./program/deploy.ts";
+import { addDev } from "./program/dev.ts";
 import { addDoctor } from "./program/doctor.ts";
 import { addInit } from "./program/init.ts";
 import { addInspect } from "./program/inspect.ts";
@@ -14,6 +15,7 @@ import { addInvoke } from "./program/invoke.ts";
 import { addList } from "./program/list.ts";
 import { addLogs } from "./program/logs.ts";
 import { addServe } from "./program/serve.ts";
+import { addTest } from "./program/test.ts";
 import { addVersion } from "./program/version.ts";
 
 const EXIT_CODES = `Exit codes: ${EXIT.ok} success · ${EXIT.failure} failed · ${EXIT.usage} wrong command line · ${EXIT.unreachable} platform not reachable · ${EXIT.notPermitted} not permitted · ${EXIT.notFound} not found · ${EXIT.interrupted} interrupted`;
@@ -44,6 +46,8 @@ export function createProgram(context: Context, ended: Ended): Command {
     );
   for (const add of [
     addInit,
+    addDev,
+    addTest,
     addDeploy,
     addBuild,
     addInvoke,

@@ -87,6 +87,11 @@ export class YamlDocument {
     });
   }
 
+  /** From 1. */
+  lineOf(value: Value): number {
+    return Math.max(1, this.#lines.linePos(value.offset).line);
+  }
+
   /** In the order of the text. */
   mistakes(): readonly Mistake[] {
     const sorted = this.#mistakes.toSorted((a, b) => a.line - b.line || a.column - b.column);

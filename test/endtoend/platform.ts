@@ -71,8 +71,8 @@ export class Place {
     };
   }
 
-  spawn(args: readonly string[], cwd: string = this.work): ChildProcess {
-    return this.spawnProgram(process.execPath, [LAUNCHER, ...args], cwd);
+  spawn(args: readonly string[], cwd: string = this.work, environment = {}): ChildProcess {
+    return this.spawnProgram(process.execPath, [LAUNCHER, ...args], cwd, environment);
   }
 
   spawnProgram(program: string, args: readonly string[], cwd: string, environment = {}): ChildProcess {

@@ -29,6 +29,8 @@ export interface ColdStartOptions {
   readonly epoch: number;
   /** Sandboxes that may be starting at once: more would only slow each other down. */
   readonly concurrentStarts: number;
+  /** From `load` to `ready`. Default READY_MS; longer where a debugger may hold the code. */
+  readonly readyMs?: number;
 }
 
 export interface ColdStartEvents {
@@ -265,9 +267,10 @@ export class ColdStarts {
   /** Until the agent says that it is ready. @throws StartError */
   #readiness(sandbox: HeldSandbox): Promise<void> {
     const { clock } = this.#deps;
+    const readyMs = this.#options.readyMs ?? READY_MS;
     return new Promise((resolve, reject) => {
-      const timer = clock.after(READY_MS, () =>
-        settle({ kind: "gone", failure: { code: "start-failed", message: `not ready within ${READY_MS} ms` } }),
+      const timer = clock.after(readyMs, () =>
+        settle({ kind: "gone", failure: { code: "start-failed", message: `not ready within ${readyMs} ms` } }),
       );
       const settle = (outcome: StartOutcome) => {
         clock.cancel(timer);

@@ -40,6 +40,8 @@ export interface DispatcherOptions {
   readonly epoch: number;
   readonly agentAddress: string;
   readonly concurrentStarts: number;
+  /** For a sandbox to load and initialise its code; see ColdStartOptions. */
+  readonly readyMs?: number;
 }
 
 interface Held {

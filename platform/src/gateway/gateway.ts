@@ -1,4 +1,4 @@
-import type { Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { type Clock, sleep, type Timer } from "#base/clock.ts";
 import type { Ids } from "#base/ids.ts";
 import type { Log } from "#base/log.ts";
@@ -24,6 +24,8 @@ export interface GatewayDeps {
   readonly async: AsyncClient;
   readonly settle: Settle;
   readonly meters: Meters;
+  /** Sees every request before the edge does; true: it answers this one itself. For local work; without it, it costs nothing. */
+  readonly aside?: (request: IncomingMessage, response: ServerResponse) => boolean;
   readonly dispatch: Dispatch & {
     open(): void;
     close(): Promise<void>;
@@ -72,7 +74,12 @@ export class Gateway {
       { ...deps, routes: this.#routes, load },
       { maximumInFlight: options.maximumInFlight ?? MAXIMUM_IN_FLIGHT, maximumTargetBytes: MAXIMUM_TARGET_BYTES },
     );
-    this.#server = createEdgeServer(createInvoke(edge, deps.settle, deps), limits);
+    const invoke = createInvoke(edge, deps.settle, deps);
+    const { aside } = deps;
+    const handler: typeof invoke = (request, response, continues) => {
+      if (!aside!(request, response)) invoke(request, response, continues);
+    };
+    this.#server = createEdgeServer(aside === undefined ? invoke : handler, limits);
   }
 
   /** Resolves with the port. @throws PlatformError when the address can't be had. */

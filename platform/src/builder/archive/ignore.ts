@@ -6,6 +6,7 @@ export const DEFAULT_IGNORES: readonly string[] = Object.freeze([
   ".hg",
   ".svn",
   ".colibri",
+  ".colibri-dev",
   "node_modules",
   "__pycache__",
   "*.pyc",

@@ -1,7 +1,7 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import type { BuildFailure, BuildOptions, BuildResult, Plugin } from "esbuild";
-import { builtHandler } from "#contract/config/handler.ts";
+import { builtHandler, splitHandler } from "#contract/config/handler.ts";
 import { buildFailed } from "../failure.ts";
 import type { Job } from "../job.ts";
 import { formatMessage, formatMessages, withEsbuild } from "./esbuild-service.ts";
@@ -10,8 +10,8 @@ import { isInstalled, notInstalled } from "./packages.ts";
 import { readTsconfig } from "./tsconfig.ts";
 
 /** An .mjs has no `require`. Where the source calls it, esbuild's helper stands in for it and takes this one. */
-const REQUIRE_HELPER = /^var __require = /m;
-const REQUIRE_SHIM =
+export const REQUIRE_HELPER = /^var __require = /m;
+export const REQUIRE_SHIM =
   'import { createRequire as colibriCreateRequire } from "node:module"; const require = colibriCreateRequire(import.meta.url);';
 
 /** Bundles a TypeScript handler, with what it imports from the function's folder, into one .mjs beside it. Returns its path. */
@@ -23,7 +23,19 @@ export async function bundleTypeScript(job: Job, file: string): Promise<string> 
     );
   job.onStep(`Bundling ${file} into ${output}`);
   const root = await realpath(job.source);
-  const options: BuildOptions = {
+  const options = await bundleOptions(root, file, output);
+  let result = await build(job, options);
+  const text = await readFile(join(root, output), "utf8");
+  // Only where it is needed: a source that makes its own `require` would declare the name twice.
+  if (REQUIRE_HELPER.test(text)) result = await build(job, { ...options, banner: { js: REQUIRE_SHIM } });
+  for (const warning of result.warnings.slice(0, 10)) job.onStep(`Warning: ${formatMessage(warning)}`);
+  await checkBundle(root, job.config.handler, result, text);
+  return output;
+}
+
+/** What becomes of the handler `file` in `root`, a real path. */
+export async function bundleOptions(root: string, file: string, output: string): Promise<BuildOptions> {
+  return {
     absWorkingDir: root,
     entryPoints: [`./${file}`],
     outfile: output,
@@ -41,15 +53,6 @@ export async function bundleTypeScript(job: Job, file: string): Promise<string> 
     logLimit: 20,
     metafile: true,
   };
-  let result = await build(job, options);
-  const text = await readFile(join(root, output), "utf8");
-  // Only where it is needed: a source that makes its own `require` would declare the name twice.
-  if (REQUIRE_HELPER.test(text)) result = await build(job, { ...options, banner: { js: REQUIRE_SHIM } });
-  for (const warning of result.warnings.slice(0, 10)) job.onStep(`Warning: ${formatMessage(warning)}`);
-  await checkExternals(root, file, result);
-  const exports = Object.values(result.metafile?.outputs ?? {}).flatMap((built) => built.exports);
-  requireExport(job.config.handler, { exports, text });
-  return output;
 }
 
 async function build(job: Job, options: BuildOptions): Promise<BuildResult> {
@@ -67,10 +70,14 @@ async function build(job: Job, options: BuildOptions): Promise<BuildResult> {
     });
   } catch (error) {
     job.signal.throwIfAborted();
-    const { errors = [] } = error as Partial<BuildFailure>;
-    if (errors.length === 0) throw error;
-    throw buildFailed(`The handler could not be bundled:\n${formatMessages(errors)}`);
+    throw asBuildFailed(error);
   }
+}
+
+/** What esbuild complains of, for people. */
+export function asBuildFailed(error: unknown): unknown {
+  const { errors = [] } = error as Partial<BuildFailure>;
+  return errors.length === 0 ? error : buildFailed(`The handler could not be bundled:\n${formatMessages(errors)}`);
 }
 
 /** Without it `import "/…/token.json"` would put a file of the platform into the bundle. */
@@ -86,6 +93,13 @@ function confinedTo(root: string): Plugin {
       });
     },
   };
+}
+
+/** Refuses what would not load: for want of a package, or of what the handler names. `text` is what was built. */
+export async function checkBundle(root: string, handler: string, result: BuildResult, text: string): Promise<void> {
+  await checkExternals(root, splitHandler(handler).file, result);
+  const exports = Object.values(result.metafile?.outputs ?? {}).flatMap((built) => built.exports);
+  requireExport(handler, { exports, text });
 }
 
 /** What is imported by name must be there when the function starts. */

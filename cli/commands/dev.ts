@@ -1,0 +1,79 @@
+import { spawn } from "node:child_process";
+import { resolve } from "node:path";
+import { functionPath } from "#contract/names.ts";
+import type { Dev } from "#platform/main/dev.ts";
+import type { Context } from "../context.ts";
+import { readAppFile } from "../deploy/app-file.ts";
+import { fireTimer } from "../dev/fire.ts";
+import { inspectOption } from "../dev/inspect-option.ts";
+import { KEYS_LINE, listenForKeys } from "../dev/keys.ts";
+import { choosePort } from "../dev/port.ts";
+import { Screen } from "../dev/screen.ts";
+import { EXIT, type ExitCode, usageError } from "../failure.ts";
+
+export interface DevCommandOptions {
+  readonly port?: string;
+  readonly inspect?: string | true;
+  readonly inspectBrk?: string | true;
+  readonly fire?: string;
+  readonly timer?: string;
+  readonly verbose?: boolean;
+}
+
+export async function dev(context: Context, given: string | undefined, options: DevCommandOptions): Promise<ExitCode> {
+  if (options.fire !== undefined) return fireTimer(context, options.fire, options.timer);
+  if (options.timer !== undefined) throw usageError("--timer goes with --fire <app>/<function>.");
+  const inspect = inspectOption(options.inspect, options.inspectBrk);
+  const file = readAppFile(context.cwd, given ?? ".");
+  const { port, note } = await choosePort(options.port, context.env.COLIBRI_PORT);
+  const { createDev } = await import("#platform/main/dev.ts");
+  const screen = new Screen(context, Object.keys(file.config.functions));
+  const started = createDev(
+    {
+      ...{ folder: resolve(context.cwd, given ?? "."), config: file.config, port, inspect, watch: true },
+      ...{ environment: context.env, logLevel: options.verbose ? "debug" : "error" },
+      writeLog: (line) => void context.stderr.write(line),
+    },
+    (event) => screen.show(event),
+  );
+  if (note !== undefined) screen.line(screen.style("yellow", note));
+  return run(context, screen, started, inspect?.brk === true);
+}
+
+async function run(context: Context, screen: Screen, dev: Dev, waits: boolean): Promise<ExitCode> {
+  const quit = Promise.withResolvers<ExitCode>();
+  const signal = context.interruption();
+  // However it is told to stop, stopping is what it was asked for.
+  signal.addEventListener("abort", () => quit.resolve(EXIT.ok));
+  let unlisten: (() => void) | undefined;
+  try {
+    const opened = dev.open(signal);
+    opened.catch(() => {});
+    const first = await Promise.race([opened, quit.promise]);
+    if (typeof first === "number") return first;
+    const { url } = first;
+    const banner = () => screen.banner(dev, url, { keys: unlisten && KEYS_LINE, waits });
+    unlisten = listenForKeys(context, screen, {
+      restart: () => dev.restart(),
+      timers: () => dev.timers,
+      fire: (timer) => dev.fire(timer),
+      open: () => openUrl(url, dev),
+      banner,
+      quit: () => quit.resolve(EXIT.ok),
+    });
+    banner();
+    return await quit.promise;
+  } finally {
+    unlisten?.();
+    await dev.close();
+  }
+}
+
+function openUrl(url: string, { config }: Dev): void {
+  const name = Object.keys(config.functions)[0] ?? "";
+  const path = functionPath({ tenant: "default", app: config.app, function: name });
+  const child = spawn("xdg-open", [url + path], { stdio: "ignore", detached: true });
+  // Where there is no desktop, the address is on the screen.
+  child.on("error", () => {});
+  child.unref();
+}

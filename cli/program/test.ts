@@ -1,0 +1,24 @@
+import type { Command } from "commander";
+import type { Context } from "../context.ts";
+import { command, type Ended, JSON_OPTION, tenantOption } from "./command.ts";
+
+export function addTest(program: Command, context: Context, ended: Ended): void {
+  command(program, "test [folder]", "Call a folder's functions as colibri.test.yaml says, and compare their answers.", [
+    "test",
+    "test hello/greet",
+    "test examples/hello --filter name",
+    "test --deployed --junit report.xml",
+  ])
+    .option("--function <name>", "cases of this function only; so does <app>/<function> instead of a folder")
+    .option("--filter <text>", "cases with this text in their name, or in their function's")
+    .option("--deployed", "call what is deployed, instead of guests that are started for it here")
+    .option("--url <address>", "call the functions at this address")
+    .option("--junit <file>", "write the results into this file as JUnit's XML")
+    .option("-v, --verbose", "show what the platform itself logs")
+    .option(...JSON_OPTION)
+    .addOption(tenantOption())
+    .action(async (folder: string | undefined, options) => {
+      const { test } = await import("../commands/test.ts");
+      ended(await test(context, folder, options));
+    });
+}

@@ -1,0 +1,110 @@
+import type { Clock } from "#base/clock.ts";
+import type { Ids } from "#base/ids.ts";
+import type { Network } from "#base/link/link.ts";
+import type { Log } from "#base/log.ts";
+import { createMetrics } from "#base/metrics.ts";
+import type { Random } from "#base/random.ts";
+import type { AppConfig } from "#contract/config/app-config.ts";
+import { createAsyncRole } from "#platform/async/async.ts";
+import { Dispatcher } from "#platform/dispatch/dispatcher.ts";
+import { AsyncClient } from "#platform/gateway/async-client.ts";
+import { Gateway } from "#platform/gateway/gateway.ts";
+import { Meters } from "#platform/gateway/meters.ts";
+import { Settle } from "#platform/gateway/settle.ts";
+import type { RoutePlans } from "#ports/plans/plans.ts";
+import type { Telemetry } from "#ports/telemetry/telemetry.ts";
+import type { HomePaths } from "../home.ts";
+import { createAside } from "./aside.ts";
+import type { Tell } from "./event.ts";
+import { createTimers, type DevTimer, type Fired } from "./timers.ts";
+
+/** What every part is given. */
+export interface DevBase {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly network: Network;
+  readonly ids: Ids;
+  readonly log: Log;
+}
+
+export interface FrontDeps {
+  readonly routes: RoutePlans;
+  readonly telemetry: Telemetry;
+  readonly tell: Tell;
+  readonly app: () => AppConfig;
+}
+
+export interface FrontOptions {
+  readonly paths: HomePaths;
+  readonly port: number;
+  readonly folder: string;
+  readonly readyMs: number | undefined;
+}
+
+export interface Front {
+  /** Resolves with the port. */
+  open(signal: AbortSignal): Promise<number>;
+  close(): Promise<void>;
+  fire(timer: DevTimer): Promise<Fired>;
+}
+
+/** Only this machine: what runs here is not meant for others yet. */
+const BIND = "127.0.0.1";
+const INSTANCE = "dev";
+const CONCURRENT_STARTS = 4;
+
+/** The gateway of a platform, its dispatch, and the place of async. */
+export function createFront(base: DevBase, deps: FrontDeps, options: FrontOptions): Front {
+  const { paths, port, folder, readyMs } = options;
+  const { clock, ids } = base;
+  const { telemetry, tell } = deps;
+  const metrics = createMetrics();
+  const meters = new Meters({
+    ...{ metrics, telemetry },
+    inFlight: () => settle.inFlight,
+    revisions: () => dispatch.revisions(),
+  });
+  const settle = new Settle({ clock, telemetry, meters });
+  const dispatch = new Dispatcher(
+    { ...base, settle: (invocation) => settle.settle(invocation) },
+    {
+      ...{ owner: INSTANCE, epoch: 1, agentAddress: paths.sockets.agent, concurrentStarts: CONCURRENT_STARTS },
+      ...(readyMs !== undefined && { readyMs }),
+    },
+  );
+  const asyncRole = createAsyncRole(base, { address: paths.sockets.async, instance: INSTANCE });
+  const async = new AsyncClient(base, { address: paths.sockets.async, instance: INSTANCE });
+  const fire = createTimers({ clock, ids, dispatch, settle });
+  const fireHere = async (timer: DevTimer) => {
+    const fired = await fire(deps.app().app, timer);
+    const error = fired.message === undefined ? undefined : { code: fired.outcome, message: fired.message };
+    const { status, tookMs, invocation } = fired;
+    tell({
+      kind: "request",
+      method: "TIMER",
+      target: `${timer.function} (${timer.schedule})`,
+      status,
+      tookMs,
+      coldMs: 0,
+      invocation,
+      error,
+    });
+    return fired;
+  };
+  const aside = createAside({ app: deps.app, fire: fireHere, tell }, { folder });
+  const gateway = new Gateway(
+    { ...base, plans: deps.routes, telemetry, async, settle, meters, dispatch, aside },
+    { bind: BIND, port },
+  );
+  return {
+    async open(signal) {
+      await asyncRole.open();
+      return gateway.open(signal);
+    },
+    async close() {
+      await gateway.close();
+      await asyncRole.close();
+    },
+    fire: fireHere,
+  };
+}
