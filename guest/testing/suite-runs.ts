@@ -96,6 +96,8 @@ export function runTests(suite: GuestSuite): void {
     for (const marker of ["kept", "cut"]) await control.log((entry) => entry.text === `begun ${marker}`, marker);
     data.close();
     await control.log((entry) => entry.text === "aborted cut", "of the abort");
+    // The handler has heard of it, and has yet to end.
+    for (let turn = 0; turn < 1_000 && (await control.ping()) > 1; turn++);
     assert.equal((await other.json({ ms: 0, marker: "next" })).body.toString(), "waited next");
     assert.equal(await control.ping(), 1);
     kept.cancel();
