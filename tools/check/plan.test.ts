@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { planSteps, testFilesIn } from "./plan.ts";
 
 const FILES = [
+  "cli/run.test.ts",
   "contract/guest/frames.test.ts",
   "guest/node/main.test.ts",
   "platform/src/base/clock.test.ts",
@@ -21,7 +22,7 @@ function filesOf(args: string[] | undefined): string[] {
 
 test("without arguments everything runs, the slow areas last", () => {
   const names = planned([]).map(({ name }) => name);
-  assert.deepEqual(names, ["tidy", "biome", "types", "contract", "platform", "simulation", "endtoend"]);
+  assert.deepEqual(names, ["tidy", "biome", "types", "contract", "guest", "desk", "platform", "simulation", "endtoend"]);
 });
 
 test("every test file is in exactly one area", () => {
@@ -46,10 +47,8 @@ test("a folder or a file runs under the rules of its area", () => {
 });
 
 test("an area's name wins over the folder of the same name", () => {
-  assert.deepEqual(filesOf(planned(["platform"])[0]?.args), [
-    "guest/node/main.test.ts",
-    "platform/src/base/clock.test.ts",
-  ]);
+  const of = (name: string) => filesOf(planned([name])[0]?.args);
+  assert.deepEqual([of("desk"), of("cli")], [["cli/run.test.ts"], ["cli/run.test.ts"]]);
 });
 
 test("node's own test options are passed on", () => {

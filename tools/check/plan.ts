@@ -26,13 +26,20 @@ const CHECKS: Array<Step & { args: string[] }> = [
 // a test that hangs but waits for ever for a file that left a timer or a socket open.
 const AREAS: Area[] = [
   { name: "contract", holds: (path) => path.startsWith("contract/"), limitMs: 60_000, flags: [] },
+  { name: "guest", holds: (path) => path.startsWith("guest/"), limitMs: 300_000, flags: ["--test-concurrency=3"] },
+  {
+    name: "desk",
+    holds: (path) => path.startsWith("cli/") || path.startsWith("sdk/"),
+    limitMs: 300_000,
+    flags: ["--test-concurrency=3"],
+  },
   // Most of these wait for processes, sockets and clocks: three at once keep two cores busy.
   { name: "platform", holds: isElsewhere, limitMs: 300_000, flags: ["--test-concurrency=3"] },
   { name: "simulation", holds: (path) => path.startsWith("test/simulation/"), limitMs: 120_000, flags: [] },
   {
     name: "endtoend",
     holds: (path) => path.startsWith("test/endtoend/"),
-    limitMs: 300_000,
+    limitMs: 900_000,
     flags: ["--test-concurrency=1"],
   },
 ];
