@@ -13,6 +13,7 @@ import { addInspect } from "./program/inspect.ts";
 import { addInvoke } from "./program/invoke.ts";
 import { addList } from "./program/list.ts";
 import { addLogs } from "./program/logs.ts";
+import { addSchema } from "./program/schema.ts";
 import { addServe } from "./program/serve.ts";
 import { addVersion } from "./program/version.ts";
 
@@ -52,6 +53,7 @@ export function createProgram(context: Context, ended: Ended): Command {
     addInspect,
     addDelete,
     addDoctor,
+    addSchema,
     addVersion,
     addServe,
   ])
