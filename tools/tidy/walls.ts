@@ -57,7 +57,13 @@ const ZONES: Zone[] = [
   { name: "bundle", folder: "guest/bundle", may: [] },
   { name: "guest", folder: "guest/", may: [], testsMay: ["base", "link", "contract", "testing", "bundle"] },
   { name: "cli", folder: "cli/", may: ["base", "contract", "archive", "main", "package.json"] },
-  { name: "sdk", folder: "sdk/", may: ["contract"] },
+  // Its test kits run user code by the guests' own code.
+  {
+    name: "sdk",
+    folder: "sdk/",
+    may: ["contract", "guest", "package.json"],
+    testsMay: ["base", "link", "testing", "bundle", "control"],
+  },
   { name: "console", folder: "console/", may: ["contract"] },
   { name: "tools", folder: "tools/", may: ["contract", "package.json"] },
 ];
