@@ -1,6 +1,6 @@
 /** Makes the npm package: the types of sdk/node, and its programs bundled with what they use of the guest and the contracts. */
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ import manifest from "../package.json" with { type: "json" };
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** Entry points by file. The first has nothing to run. */
 const TYPES = "index";
-const PROGRAMS = ["testing"];
+const PROGRAMS = ["testing", "client"];
 const ENTRIES = [TYPES, ...PROGRAMS];
 const execute = promisify(execFile);
 
@@ -78,20 +78,29 @@ async function writeTypes(folder: string): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), "colibri-sdk-types-"));
   try {
     await emitTypes(scratch);
-    const emitted = join(scratch, "out/sdk/node");
-    for (const path of await readdir(emitted, { recursive: true })) {
-      const entry = path.replace(/\.d\.ts$/, "");
-      if (!path.endsWith(".d.ts") || !(ENTRIES.includes(entry) || path.endsWith("/types.d.ts"))) continue;
-      const text = (await readFile(join(emitted, path), "utf8")).replace(/(from "\.[^"]*)\.ts"/g, '$1.js"');
-      const outside = /["'](?:#[^"']*|(?:\.\.\/){2}[^"']*)["']/.exec(text);
-      if (outside !== null) throw new Error(`${path} exports a type of ${outside[0]}, which is not in the package`);
-      await mkdir(dirname(join(folder, path)), { recursive: true });
-      await writeFile(join(folder, path), text);
-      await writeFile(join(folder, `${entry}.d.cts`), text.replace(/(from "\.[^"]*)\.js"/g, '$1.cjs"'));
+    const waiting = new Set(ENTRIES);
+    // What is added while it goes on comes in its turn.
+    for (const name of waiting) {
+      const text = await readFile(join(scratch, "out/sdk/node", `${name}.d.ts`), "utf8");
+      for (const path of importsOf(name, text)) waiting.add(path);
+      await mkdir(dirname(join(folder, name)), { recursive: true });
+      await writeFile(join(folder, `${name}.d.ts`), text.replace(RELATIVE, '$1.js"'));
+      await writeFile(join(folder, `${name}.d.cts`), text.replace(RELATIVE, '$1.cjs"'));
     }
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+const RELATIVE = /(\bfrom "\.[^"]*)\.ts"/g;
+
+function importsOf(name: string, text: string): string[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "");
+  return [...code.matchAll(/\b(?:from|import\()\s*"([^"]+)"/g)].map(([, specifier = ""]) => {
+    const path = join(dirname(name), specifier);
+    if (specifier.startsWith(".") && !path.startsWith("..")) return path.replace(/\.ts$/, "");
+    throw new Error(`the declarations of ${name} need ${specifier}, which is not in the package`);
+  });
 }
 
 async function emitTypes(scratch: string): Promise<void> {

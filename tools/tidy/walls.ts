@@ -65,7 +65,7 @@ const ZONES: Zone[] = [
     testsMay: ["base", "link", "testing", "bundle", "control"],
   },
   { name: "console", folder: "console/", may: ["contract"] },
-  { name: "tools", folder: "tools/", may: ["contract", "package.json"] },
+  { name: "tools", folder: "tools/", may: ["contract", "package.json"], testsMay: ["sdk"] },
 ];
 
 // A guest is shipped without the platform: of the contracts it carries what its own link is made of.
