@@ -56,11 +56,7 @@ class Caller {
 
   async *#lines(row: OperationRow, args: Args, call: CallOptions): AsyncGenerator<unknown, void, void> {
     const answer = await this.#send(row, args, { idleMs: undefined, ...call });
-    try {
-      yield* readLines(answer);
-    } finally {
-      answer.destroy();
-    }
+    yield* readLines(answer);
   }
 
   #listing(row: OperationRow, args: Args, call: CallOptions): Listing<unknown> {
