@@ -130,7 +130,11 @@ describe("colibri.schema.json", () => {
   test("takes the examples and those of the page", () => {
     const page = readFileSync("docs/configuration.md", "utf8");
     const shown = [...page.matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text = ""]) => text);
-    const files = globSync("examples/*/colibri.yaml").map((path) => readFileSync(path, "utf8"));
+    const paths = globSync("examples/*/colibri.yaml");
+    const files = paths.map((path) => readFileSync(path, "utf8"));
+    // Read in the checkout by editors; where `init` copies them to, it puts the schema beside them.
+    for (const text of files)
+      assert.match(text, /^# yaml-language-server: \$schema=..\/..\/contract\/config\/colibri.schema.json\n/);
     assert.ok(shown.length > 0 && files.length > 0);
     for (const text of [...shown, ...files]) assert.deepEqual(errorsOf(text), [], text);
   });
