@@ -64,7 +64,11 @@ describe("init from a template of ours", () => {
     assert.deepEqual(made.files, filesIn(join(cwd, "shop")));
     assert.ok(made.files.includes("tasks/.colibriignore") && made.files.includes("tasks/test_handler.py"));
     assert.ok(!made.files.includes("template.json"));
-    assert.match(read(cwd, "shop/colibri.yaml"), /^app: shop$/m);
+    assert.match(
+      read(cwd, "shop/colibri.yaml"),
+      /^# yaml-language-server: \$schema=\.\/colibri\.schema\.json\napp: shop$/m,
+    );
+    assert.equal(read(cwd, "shop/colibri.schema.json"), readFileSync("contract/config/colibri.schema.json", "utf8"));
     assert.match(read(cwd, "shop/README.md"), /\/fn\/shop\/tasks\/1/);
     assert.doesNotMatch(read(cwd, "shop/README.md"), /\/fn\/rest-api/);
     assert.deepEqual(readdirSync(cwd), ["shop"]);
@@ -81,7 +85,13 @@ describe("init from a template of ours", () => {
     const { code, out } = await init(cwd, ".", "--template", "hello", "--language", "nodejs");
     assert.deepEqual([code, JSON.parse(out).app], [0, "my-shop"]);
     assert.equal(read(cwd, "notes.txt"), "mine");
-    assert.deepEqual(readdirSync(cwd).sort(), ["README.md", "colibri.yaml", "hello", "notes.txt"]);
+    assert.deepEqual(readdirSync(cwd).sort(), [
+      "README.md",
+      "colibri.schema.json",
+      "colibri.yaml",
+      "hello",
+      "notes.txt",
+    ]);
   });
 
   test("what stands in the way is named, and replaced with --force only", async (t) => {
@@ -91,7 +101,12 @@ describe("init from a template of ours", () => {
     assert.deepEqual(filesIn(cwd), ["shop/colibri.yaml", "shop/hello/index.mjs"]);
     assert.equal((await init(cwd, ...args, "--force")).code, 0);
     assert.match(read(cwd, "shop/colibri.yaml"), /^app: shop$/m);
-    assert.deepEqual(readdirSync(join(cwd, "shop")).sort(), ["README.md", "colibri.yaml", "hello"]);
+    assert.deepEqual(readdirSync(join(cwd, "shop")).sort(), [
+      "README.md",
+      "colibri.schema.json",
+      "colibri.yaml",
+      "hello",
+    ]);
   });
 
   test("--force goes through no link and replaces no folder", async (t) => {

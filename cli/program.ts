@@ -14,6 +14,7 @@ import { addInspect } from "./program/inspect.ts";
 import { addInvoke } from "./program/invoke.ts";
 import { addList } from "./program/list.ts";
 import { addLogs } from "./program/logs.ts";
+import { addSchema } from "./program/schema.ts";
 import { addServe } from "./program/serve.ts";
 import { addTest } from "./program/test.ts";
 import { addVersion } from "./program/version.ts";
@@ -56,6 +57,7 @@ export function createProgram(context: Context, ended: Ended): Command {
     addInspect,
     addDelete,
     addDoctor,
+    addSchema,
     addVersion,
     addServe,
   ])

@@ -1,7 +1,7 @@
 /** Names and ids. Every key, path and table is built from these, so what they admit is what the platform admits. */
 
 /** Lower-case letters, digits and inner hyphens, 1 to 63 characters: safe in paths, hosts, file names and SQL alike. */
-const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+export const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 /** 26 characters of Crockford's base 32: 48 bits of milliseconds, then 80 bits that differ. Ids sort by time. */
 const ID = /^[0-9A-HJKMNP-TV-Z]{26}$/;
 const REVISION = /^r[1-9][0-9]{0,8}$/;

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { FolderEntry } from "#platform/builder/archive/walk.ts";
 import type { Context } from "../context.ts";
 import { APP_FILE } from "../deploy/app-file.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
@@ -11,9 +12,10 @@ import { Keys } from "../init/keys.ts";
 import { renameApp, renameInReadme } from "../init/rename.ts";
 import { describeCreated, renderCreated } from "../init/summary.ts";
 import { chooseTemplate, type InitOptions, type Picked, placeFor, type Wish } from "../init/wish.ts";
-import { type Changed, checkDestination, type Destination, writeApp } from "../init/write.ts";
+import { checkDestination, type Destination, writeApp } from "../init/write.ts";
 import { createStyle } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
+import { linkSchema, SCHEMA_FILE, schemaText } from "./schema.ts";
 
 const README = "README.md";
 
@@ -62,9 +64,12 @@ async function create(
 ): Promise<ExitCode> {
   const signal = context.interruption();
   await withFolderOf(context, picked, signal, async (folder) => {
-    const contents = await readContents(folder, picked.shown);
+    const read = await readContents(folder, picked.shown);
+    const contents = picked.variant === undefined ? read : withSchema(read);
     checkDestination(contents, destination);
-    await writeApp(contents, await changedFiles(contents, destination.name), destination, signal);
+    const changed = await changedFiles(contents, destination.name);
+    if (contents !== read) changed.set(SCHEMA_FILE, schemaText());
+    await writeApp(contents, changed, destination, signal);
     const created = { contents, picked, ...destination };
     const style = createStyle(context.stdout, context.env);
     context.stdout.write(
@@ -90,7 +95,17 @@ async function withFolderOf(
   }
 }
 
-async function changedFiles({ folder, entries, configText, config }: Contents, name: string): Promise<Changed> {
+/** Ours come with what editors need; others are copied as they are. */
+function withSchema(contents: Contents): Contents {
+  const schema: FolderEntry = { path: SCHEMA_FILE, kind: "file", bytes: 0, executable: false };
+  const entries = [...contents.entries, schema].sort((a, b) => (a.path < b.path ? -1 : 1));
+  return { ...contents, entries, configText: linkSchema(contents.configText) };
+}
+
+async function changedFiles(
+  { folder, entries, configText, config }: Contents,
+  name: string,
+): Promise<Map<string, string>> {
   const changed = new Map([[APP_FILE, renameApp(configText, config, name)]]);
   if (entries.some(({ path, kind }) => path === README && kind === "file"))
     changed.set(README, renameInReadme(await readFile(join(folder, README), "utf8"), config, name));

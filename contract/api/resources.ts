@@ -130,7 +130,7 @@ export type Deployment = Static<typeof DeploymentSchema>;
  * state. `step`: something begins; `output`: what a tool printed, bounded. The last line has kind `end`, and `text` is `done`, or
  * `failed: ` and why.
  */
-const DeploymentEventSchema = Type.Object(
+export const DeploymentEventSchema = Type.Object(
   {
     number: Type.Integer(),
     at: Time,

@@ -5,12 +5,14 @@
 import Type, { type TProperties, type TSchema } from "typebox";
 import {
   AppSchema,
+  DeploymentEventSchema,
   DeploymentRequestSchema,
   DeploymentSchema,
   DigestSchema,
   FunctionSchema,
   HealthSchema,
   InvocationSchema,
+  LogLineSchema,
   NameSchema,
   RevisionSchema,
   RuntimeSchema,
@@ -46,6 +48,8 @@ export interface Route {
   readonly status: number;
   /** Absent: no body. A string is a media type of a stream. */
   readonly answer?: TSchema | "application/x-ndjson" | "text/plain";
+  /** What each line of NDJSON is. */
+  readonly lines?: TSchema;
 }
 
 const strict = { additionalProperties: false } as const;
@@ -155,6 +159,7 @@ export const ROUTES = Object.freeze({
     query: at({ after: Type.Optional(Type.Integer({ minimum: 0 })) }),
     status: 200,
     answer: "application/x-ndjson",
+    lines: DeploymentEventSchema,
   },
 
   listApps: {
@@ -237,6 +242,7 @@ export const ROUTES = Object.freeze({
     }),
     status: 200,
     answer: "application/x-ndjson",
+    lines: LogLineSchema,
   },
   listInvocations: {
     method: "GET",

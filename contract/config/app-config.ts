@@ -26,7 +26,7 @@ export type ParsedConfig =
   | { readonly kind: "config"; readonly config: AppConfig; readonly warnings: readonly string[] }
   | { readonly kind: "mistakes"; readonly mistakes: readonly Mistake[] };
 
-const MAXIMUM_FUNCTIONS = 500;
+export const MAXIMUM_FUNCTIONS = 500;
 
 /** All mistakes at once, in the order of the text. */
 export function parseAppConfig(text: string, options: ParseOptions): ParsedConfig {

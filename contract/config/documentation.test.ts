@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import { parseAppConfig } from "./app-config.ts";
 import { RUNTIME_FAMILIES } from "./handler.ts";
 import { KEYS, type Key } from "./keys.ts";
+import { MEANINGS } from "./meanings.ts";
 import { formatDuration, formatSize } from "./units.ts";
 
 const PAGE = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8");
@@ -19,12 +20,12 @@ function spelled(key: Key, value: number): string {
 }
 
 describe("docs/configuration.md", () => {
-  for (const key of KEYS as readonly Key[]) {
+  for (const key of KEYS as readonly (Key & (typeof KEYS)[number])[]) {
     const name = key.path.replaceAll("*", "<name>");
     test(`explains ${name} as it is`, () => {
       const [type, standard, range, meaning = ""] = ROWS.get(name) ?? [];
       assert.equal(type, key.type, `there is no row for ${name}, or its type differs`);
-      assert.ok(meaning.length > 10, "it has no meaning");
+      assert.equal(meaning, MEANINGS[key.path]);
       if (key.default === undefined) return;
       assert.equal(standard, spelled(key, key.default));
       assert.equal(range, `${spelled(key, key.minimum!)} to ${spelled(key, key.maximum!)}`);

@@ -1,4 +1,4 @@
-const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
+export const VARIABLE = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const RESERVED = /^COLIBRI_/i;
 /** What a plan carries for one function; execve takes no more in one string either. */
 const MAXIMUM_VALUE_BYTES = 128 * 1_024 - 1;

@@ -29,8 +29,8 @@ type Execution = FunctionConfig["execution"];
 type Trigger = Policy["triggers"][number];
 
 const MIB = 1024 ** 2;
-const MAXIMUM_TRIGGERS = 100;
-const MAXIMUM_INSTALL_SCRIPTS = 1_000;
+export const MAXIMUM_TRIGGERS = 100;
+export const MAXIMUM_INSTALL_SCRIPTS = 1_000;
 /** Runtimes that later versions bring. */
 const LATER = ["java", "go", "process", "image", "fdk"];
 /** Where slots are processes: a sandbox of the default size holds as many. */
@@ -49,7 +49,7 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   typescript: "nodejs",
   py: "python",
 };
-const PACKAGE_NAME = /^(?:@[a-z0-9~_.-]+\/)?[A-Za-z0-9~_][A-Za-z0-9~_.-]*$/;
+export const PACKAGE_NAME = /^(?:@[a-z0-9~_.-]+\/)?[A-Za-z0-9~_][A-Za-z0-9~_.-]*$/;
 
 /** A function's configuration; where something is wrong it is in the reader's mistakes, and a stand-in is returned. */
 export function readFunction(reader: FieldReader, entry: Entry, context: FunctionContext): AppFunction {

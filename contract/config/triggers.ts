@@ -1,13 +1,13 @@
 /** Triggers as people write them, and what two functions may not claim both. */
 import type { HttpTrigger } from "../plan/plan.ts";
 
-const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "*"];
+export const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "*"];
 /** First segments that triggers can't claim: function URLs, health, and what control serves should they share an address. */
-const RESERVED = ["fn", "healthz", "v1", "console", "metrics"];
-const SEGMENT = /^(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+$/;
-const PARAMETER = /^\{[A-Za-z_][A-Za-z0-9_]*\*?\}$/;
-const HOST = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
-const MAXIMUM_PATH = 1_024;
+export const RESERVED = ["fn", "healthz", "v1", "console", "metrics"];
+export const SEGMENT = /^(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+$/;
+export const PARAMETER = /^\{[A-Za-z_][A-Za-z0-9_]*\*?\}$/;
+export const HOST = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+export const MAXIMUM_PATH = 1_024;
 
 export type ParsedTrigger =
   | { readonly kind: "trigger"; readonly trigger: HttpTrigger }
@@ -84,7 +84,7 @@ function hostProblem(host: string | undefined): string | undefined {
   return `${quoted(host)} is not a host name: write it without scheme, port or wildcard, such as shop.example.com`;
 }
 
-interface CronField {
+export interface CronField {
   readonly name: string;
   readonly minimum: number;
   readonly maximum: number;
@@ -93,7 +93,7 @@ interface CronField {
 
 const MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-const CRON: readonly CronField[] = [
+export const TIMER_FIELDS: readonly CronField[] = [
   { name: "minute", minimum: 0, maximum: 59 },
   { name: "hour", minimum: 0, maximum: 23 },
   { name: "day", minimum: 1, maximum: 31 },
@@ -105,9 +105,9 @@ const CRON: readonly CronField[] = [
 export function timerProblem(timer: string): string | undefined {
   const fields = timer.trim().split(/\s+/);
   const format = "minute hour day month weekday";
-  if (fields.length !== CRON.length)
+  if (fields.length !== TIMER_FIELDS.length)
     return `${quoted(timer)} is not a timer: write five cron fields (${format}), such as "*/5 * * * *"`;
-  for (const [index, field] of CRON.entries()) {
+  for (const [index, field] of TIMER_FIELDS.entries()) {
     const problem = cronProblem(fields[index]!, field);
     if (problem !== undefined) return `${quoted(timer)} is not a timer: ${problem}`;
   }

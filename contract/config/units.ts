@@ -4,11 +4,11 @@ export type Quantity =
   | { readonly kind: "quantity"; readonly value: number }
   | { readonly kind: "wrong"; readonly message: string };
 
-const SIZES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
-const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+export const SIZES: Readonly<Record<string, number>> = { B: 1, KiB: 1024, MiB: 1024 ** 2, GiB: 1024 ** 3 };
+export const DURATIONS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 const SIZES_MEANT: Readonly<Record<string, string>> = { b: "B", byte: "B", k: "KiB", m: "MiB", g: "GiB", t: "GiB" };
 const DURATIONS_MEANT: Readonly<Record<string, string>> = { s: "s", m: "m", h: "h" };
-const WRITTEN = /^(\d{1,15}(?:\.\d{1,6})?)[ \t]*([A-Za-z]*)$/;
+export const WRITTEN = /^(\d{1,15}(?:\.\d{1,6})?)[ \t]*([A-Za-z]*)$/;
 
 /** Bytes of `128MiB`; units B, KiB, MiB, GiB. */
 export function parseSize(text: string): Quantity {

@@ -10,9 +10,9 @@ import type { RevisionRef } from "#contract/names.ts";
 import { ChildFailure } from "./child.ts";
 import type { Connection } from "./connection.ts";
 import type { Logger } from "./console.ts";
-import { createInitContext } from "./context.ts";
 import { replaceEnvironment } from "./environment.ts";
 import type { LoadedFunction } from "./function.ts";
+import { runInit } from "./init.ts";
 import { loadFunction } from "./loader.ts";
 import type { LogQueue } from "./log-queue.ts";
 import { Processes } from "./processes.ts";
@@ -211,21 +211,8 @@ export class Guest {
     if (this.processes !== undefined) return this.processes.init(timeoutMs);
     const init = this.loaded!.init;
     if (init === undefined) return;
-    const abort = new AbortController();
-    const context = createInitContext(this.bound!, timeoutMs, abort.signal, this.logger);
-    let timer: NodeJS.Timeout | undefined;
-    const ended = new Promise<unknown>((resolve, reject) => {
-      timer = setTimeout(() => {
-        abort.abort();
-        reject(new Error(`init did not end within ${timeoutMs} ms`));
-      }, timeoutMs);
-      scopes.run(this.#phaseScope("initialising", reject), async () => init(context)).then(resolve, reject);
-    });
-    try {
-      await ended;
-    } finally {
-      clearTimeout(timer);
-    }
+    const scopeOf = (reject: (error: unknown) => void) => this.#phaseScope("initialising", reject);
+    await runInit(init, { revision: this.bound!, timeoutMs, log: this.logger, scopeOf });
   }
 
   /** User code that runs outside of invocations: while the phase lasts, what it lets go uncaught ends the phase. */

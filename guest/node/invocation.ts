@@ -5,8 +5,9 @@ import { FLAG_FIN, FLAG_LAST } from "#contract/link/frame.ts";
 import { type Answer, HEADS, interpretOutput, isResponse } from "./answer.ts";
 import { AnswerError, pieceBytes } from "./answer-bytes.ts";
 import { IncomingBody } from "./body.ts";
+import type { Connection } from "./connection.ts";
+import type { Logger } from "./console.ts";
 import { Context, type Invoked } from "./context.ts";
-import type { DataStream } from "./data-stream.ts";
 import { createRequest } from "./fetch-request.ts";
 import type { LoadedFunction } from "./function.ts";
 import { contentTypeOf, decodeInput, InputError } from "./input.ts";
@@ -17,6 +18,18 @@ import { describeThrown } from "./thrown.ts";
 
 const END_OK = JSON.stringify({ outcome: "ok" });
 const END_CANCELLED = JSON.stringify({ outcome: "cancelled" });
+/** What brought an invocation: a data stream, or a test of user code that has none. */
+export interface Bringer {
+  readonly connection: Pick<Connection, "send">;
+  readonly guest: {
+    readonly loaded: LoadedFunction | undefined;
+    readonly logger: Logger;
+    report(scope: Scope, error: unknown): void;
+  };
+  /** Its last frame is on its way. */
+  over(invocation: Invocation): void;
+}
+
 type PlainCall = Extract<LoadedFunction, { style: "plain" }>["call"];
 type FetchCall = Extract<LoadedFunction, { style: "fetch" }>["call"];
 
@@ -38,7 +51,7 @@ export class Invocation implements Scope, Invoked {
   readonly stream: number;
   readonly head: GuestInvoke;
   readonly arrivedMs = performance.now();
-  readonly #link: DataStream;
+  readonly #link: Bringer;
   /** The body when it came whole, else what is still arriving. */
   #whole: Buffer;
   #incoming: IncomingBody | undefined;
@@ -48,7 +61,7 @@ export class Invocation implements Scope, Invoked {
   #cancelled: Error | undefined;
   #over = false;
 
-  constructor(link: DataStream, stream: number, head: GuestInvoke, body: Buffer, fin: boolean) {
+  constructor(link: Bringer, stream: number, head: GuestInvoke, body: Buffer, fin: boolean) {
     this.#link = link;
     this.stream = stream;
     this.head = head;

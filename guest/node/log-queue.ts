@@ -2,6 +2,9 @@ import { GUEST_FRAMES, type GuestLog, MAXIMUM_LOG_TEXT } from "#contract/guest/l
 import type { Connection } from "./connection.ts";
 import { scopes } from "./scope.ts";
 
+/** Who takes LOG frames. */
+type LogReader = Pick<Connection, "send" | "flush" | "closed" | "buffered">;
+
 export type LogStream = "stdout" | "stderr";
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
@@ -34,11 +37,11 @@ export class LogQueue {
   /** The last entry lacks its line's end: what the same scope writes next belongs to it. */
   #open = false;
   #scheduled = false;
-  #control: Connection | undefined;
+  #control: LogReader | undefined;
   readonly #flush = () => this.flush();
 
   /** Entries go to this control stream from now on. */
-  attach(control: Connection): void {
+  attach(control: LogReader): void {
     this.#control = control;
     this.flush();
   }
@@ -94,7 +97,7 @@ export class LogQueue {
     return this.#dropped > 0 || this.#waiting >= QUEUE_ENTRIES || this.#characters >= QUEUE_CHARACTERS;
   }
 
-  #sendFrame(control: Connection): void {
+  #sendFrame(control: LogReader): void {
     const start = this.#first;
     let end = start;
     for (let characters = 0; end < this.#entries.length && end - start < FRAME_ENTRIES; end++) {

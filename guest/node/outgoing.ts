@@ -4,13 +4,13 @@ import type { Connection } from "./connection.ts";
 
 /** An answer that is not one frame: HEAD, then DATA as far as the window allows. */
 export class OutgoingBody {
-  readonly #connection: Connection;
+  readonly #connection: Pick<Connection, "send">;
   readonly #stream: number;
   #window = INITIAL_WINDOW;
   #stopped = false;
   #wake: (() => void) | undefined;
 
-  constructor(connection: Connection, stream: number) {
+  constructor(connection: Pick<Connection, "send">, stream: number) {
     this.#connection = connection;
     this.#stream = stream;
   }

@@ -1,8 +1,6 @@
 import { realpathSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-/** Frames of the guest and of Node's own code: of no use to whoever wrote the function. */
-const FOREIGN = new RegExp(`^\\s+at .*(?:${RegExp.escape(import.meta.url)}|\\(node:|at node:|node:internal)`);
 let prefixes: readonly string[] = [];
 
 /** Where the function's files lie: said relative to it from now on. */
@@ -13,8 +11,15 @@ export function setStackRoot(root: string): void {
 
 /** A stack, or text with stacks in it, as its author knows the files. */
 export function trimStack(text: string): string {
-  const lines = text.split("\n").filter((line) => !FOREIGN.test(line));
+  const lines = text.split("\n").filter((line) => !isForeign(line));
   return shortenPaths(lines.join("\n"));
+}
+
+/** Frames of the guest and of Node's own code: of no use to whoever wrote the function. */
+function isForeign(line: string): boolean {
+  return (
+    /^\s+at /.test(line) && (line.includes(import.meta.url) || /\(node:|at (?:async )?node:|node:internal/.test(line))
+  );
 }
 
 export function shortenPaths(text: string): string {

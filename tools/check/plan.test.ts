@@ -46,7 +46,7 @@ test("a folder or a file runs under the rules of its area", () => {
   assert.ok(step?.args?.includes("--test-concurrency=1"));
 });
 
-test("an area's name wins over the folder of the same name", () => {
+test("an area is asked for by its name, or by a folder in it", () => {
   const of = (name: string) => filesOf(planned([name])[0]?.args);
   assert.deepEqual([of("desk"), of("cli")], [["cli/run.test.ts"], ["cli/run.test.ts"]]);
 });

@@ -15,8 +15,8 @@ export const PACKAGES: PackageRow[] = [
   { name: "kysely", folders: ["platform/src/drivers/store/"], why: "one query layer over several databases" },
   {
     name: "esbuild",
-    folders: ["platform/src/builder/", "guest/bundle"],
-    why: "bundles users' code and the guests",
+    folders: ["platform/src/builder/", "guest/bundle", "sdk/build"],
+    why: "bundles users' code, the guests and the SDK",
   },
   {
     name: "yaml",

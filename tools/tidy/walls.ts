@@ -57,9 +57,15 @@ const ZONES: Zone[] = [
   { name: "bundle", folder: "guest/bundle", may: [] },
   { name: "guest", folder: "guest/", may: [], testsMay: ["base", "link", "contract", "testing", "bundle"] },
   { name: "cli", folder: "cli/", may: ["base", "contract", "archive", "main", "package.json"] },
-  { name: "sdk", folder: "sdk/", may: ["contract"] },
+  // Its test kits run user code by the guests' own code.
+  {
+    name: "sdk",
+    folder: "sdk/",
+    may: ["contract", "guest", "package.json"],
+    testsMay: ["base", "link", "testing", "bundle", "control"],
+  },
   { name: "console", folder: "console/", may: ["contract"] },
-  { name: "tools", folder: "tools/", may: ["contract", "package.json"] },
+  { name: "tools", folder: "tools/", may: ["contract", "package.json"], testsMay: ["sdk"] },
 ];
 
 // A guest is shipped without the platform: of the contracts it carries what its own link is made of.

@@ -152,6 +152,13 @@ class Guest:
         self._bound = request
         self.slots = request["concurrency"]
 
+    def adopt(self, function: Function, request: dict[str, Any]) -> None:
+        """Is bound to what was loaded by somebody else: a test of user code."""
+        self.bind(request)
+        self.function = function
+        self.workers = Workers(self.slots)
+        self.state = "loaded"
+
     def load(self, folder: str, bundle: Optional[BundleWriter] = None) -> None:
         """In the next turn: loading runs user code, which may take its time."""
         self.loop.call_soon(self._load, os.path.abspath(folder), bundle)

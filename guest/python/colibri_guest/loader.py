@@ -51,9 +51,14 @@ def load_function(root: str, handler: str) -> Function:
     for folder in (os.path.join(root, PACKAGES), root):
         sys.path.insert(0, folder)
     module = _run_file(root, path)
+    return find_function(module, os.path.relpath(path, root), export)
+
+
+def find_function(module: ModuleType, file: str, export: str = "") -> Function:
+    """The export named, or `handler`, or an application. Raises LoadFailure."""
     if not export:
         export = next((name for name in (DEFAULT_EXPORT, *APPS) if hasattr(module, name)), DEFAULT_EXPORT)
-    return _take_exports(module, os.path.relpath(path, root), export)
+    return _take_exports(module, file, export)
 
 
 def _find_file(root: str, file: str) -> str:

@@ -73,11 +73,14 @@ def _run(listener) -> None:
 
 
 def _offer_module() -> None:
-    """`from colibri import Response`, until the guest ships an SDK."""
+    """What `from colibri import …` gives, as the SDK does: functions need not bring it."""
     from .answers import Response
+    from .context import Cancellation, Context, Request
 
     module = type(sys)("colibri", "What user code may import of the platform.")
-    module.Response = Response  # type: ignore[attr-defined]
-    module.__all__ = ["Response"]  # type: ignore[attr-defined]
+    # Types of functions are for those who check types: here they are only names.
+    names = {"Cancellation": Cancellation, "Context": Context, "Handler": object, "Init": object}
+    vars(module).update(names, Request=Request, Response=Response)
+    module.__all__ = [*names, "Request", "Response"]  # type: ignore[attr-defined]
     sys.modules["colibri"] = module
     Response.__module__ = "colibri"

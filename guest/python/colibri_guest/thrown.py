@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 MAXIMUM_NAME = 200
 MAXIMUM_MESSAGE = 8_192
 MAXIMUM_STACK = 32_768
-ABOVE = ("colibri_guest", "importlib", "_frozen_importlib")
-"""Packages whose frames stand above the user's."""
+ABOVE = (f"{__name__.rpartition('.')[0]}.", "importlib.", "_frozen_importlib.")
+"""Packages whose frames stand above the user's. This one has another name where it is part of another."""
 
 
 class Failure(Exception):
@@ -77,4 +77,4 @@ def last_place(error: BaseException, root: str) -> Optional[str]:
 
 def _is_own(frames: TracebackType) -> bool:
     module = frames.tb_frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] in ABOVE or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+    return f"{module}.".startswith(ABOVE) or frames.tb_frame.f_code.co_filename.startswith("<frozen importlib")

@@ -27,6 +27,11 @@ class Workers:
             start_thread(self._serve)
         self._queue.put(work)
 
+    def close(self) -> None:
+        """Threads end when what they were given has. Nothing may be run any more."""
+        for _ in range(self._threads):
+            self._queue.put(_end_thread)
+
     def _serve(self) -> None:
         get = self._queue.get
         copy = self._context.copy
@@ -35,6 +40,10 @@ class Workers:
             # A copied context each time: nothing that one invocation sets is seen by the next.
             copy().run(work)
             del work
+
+
+def _end_thread() -> None:
+    raise SystemExit  # Which `threading` takes for the end of a thread.
 
 
 def start_thread(target: Callable[[], None]) -> None:

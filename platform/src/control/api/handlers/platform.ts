@@ -1,6 +1,6 @@
+import { createDocument } from "#contract/api/openapi.ts";
 import type { Health, Runtime } from "#contract/api/resources.ts";
 import type { Handlers } from "../handler.ts";
-import { createDocument } from "../openapi.ts";
 
 export interface PlatformHandlerDeps {
   readonly runtimes: () => readonly Runtime[] | Promise<readonly Runtime[]>;

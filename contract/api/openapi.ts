@@ -1,7 +1,7 @@
 import type { TSchema } from "typebox";
-import { ProblemSchema } from "#contract/api/resources.ts";
-import { type Operation, ROUTES, type Route } from "#contract/api/routes.ts";
-import { PROBLEM_MEDIA_TYPE } from "#contract/problem.ts";
+import { PROBLEM_MEDIA_TYPE } from "../problem.ts";
+import { ProblemSchema } from "./resources.ts";
+import { type Operation, ROUTES, type Route } from "./routes.ts";
 
 type Json = Record<string, unknown>;
 
@@ -57,10 +57,14 @@ function bodyOf(body: NonNullable<Route["body"]>): Json {
   return body === "stream" ? { "application/octet-stream": {} } : { "application/json": { schema: body } };
 }
 
-function answerOf({ answer, summary }: Route): Json {
+function answerOf({ answer, lines, summary }: Route): Json {
   if (answer === undefined) return { description: summary };
   if (typeof answer === "string")
-    return { description: summary, content: { [answer]: { schema: { type: "string" } } } };
+    return {
+      description: summary,
+      // OpenAPI 3.2 will call it itemSchema.
+      content: { [answer]: { schema: { type: "string" }, ...(lines !== undefined && { "x-item-schema": lines }) } },
+    };
   return { description: summary, content: { "application/json": { schema: answer } } };
 }
 
