@@ -88,20 +88,13 @@ export type DeploymentRequest = Static<typeof DeploymentRequestSchema>;
 const DEPLOYMENT_STATES = ["queued", "building", "releasing", "done", "failed"] as const;
 const DeploymentStateSchema = Type.Enum(DEPLOYMENT_STATES);
 
+/** unchanged: neither code nor configuration differs; configured: a new revision of the same bundle. */
+const ChangeSchema = Type.Enum(["created", "updated", "configured", "policy", "unchanged", "removed"] as const);
+
 const DeploymentFunctionSchema = Type.Object({
   function: Name,
   state: DeploymentStateSchema,
-  /** unchanged: neither code nor configuration differs; configured: a new revision of the same bundle. */
-  change: Type.Optional(
-    Type.Union([
-      Type.Literal("created"),
-      Type.Literal("updated"),
-      Type.Literal("configured"),
-      Type.Literal("policy"),
-      Type.Literal("unchanged"),
-      Type.Literal("removed"),
-    ]),
-  ),
+  change: Type.Optional(ChangeSchema),
   revision: Type.Optional(Type.String()),
   bundle: Type.Optional(Type.Object({ digest: Digest, bytes: Type.Integer() })),
   url: Type.Optional(Type.String({ description: "Path on the functions' address." })),
@@ -124,6 +117,23 @@ export const DeploymentSchema = Type.Object(
   { $id: "Deployment" },
 );
 export type Deployment = Static<typeof DeploymentSchema>;
+
+export const DeploymentPreviewSchema = Type.Object(
+  {
+    tenant: Name,
+    app: Name,
+    functions: Type.Array(
+      Type.Object({
+        function: Name,
+        change: ChangeSchema,
+        revision: Type.Optional(Type.String({ description: "The one that is live now." })),
+      }),
+    ),
+    warnings: Type.Array(Type.String()),
+  },
+  { $id: "DeploymentPreview" },
+);
+export type DeploymentPreview = Static<typeof DeploymentPreviewSchema>;
 
 /**
  * One line of a deployment's progress, as NDJSON. Numbers grow, without gaps from 1 on. `state`: `text` is the deployment's new

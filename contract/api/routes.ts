@@ -5,6 +5,7 @@
 import Type, { type TProperties, type TSchema } from "typebox";
 import {
   AppSchema,
+  DeploymentPreviewSchema,
   DeploymentRequestSchema,
   DeploymentSchema,
   DigestSchema,
@@ -126,6 +127,16 @@ export const ROUTES = Object.freeze({
     body: DeploymentRequestSchema,
     status: 202,
     answer: DeploymentSchema,
+  },
+  previewDeployment: {
+    method: "POST",
+    path: `${TENANT}/deployments/preview`,
+    permission: "functions.deploy",
+    summary: "What a deployment would change, without doing it; sources need not be uploaded",
+    params: at(tenant),
+    body: DeploymentRequestSchema,
+    status: 200,
+    answer: DeploymentPreviewSchema,
   },
   listDeployments: {
     method: "GET",

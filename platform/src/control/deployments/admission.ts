@@ -18,12 +18,21 @@ export interface AdmissionDeps {
 
 const MAXIMUM_FUNCTIONS = 500;
 
+export interface AdmissionOptions {
+  readonly sources: "must be there" | "may be absent";
+}
+
 /** Judges a request whose shape is right, before it becomes a job. Answers its warnings. @throws PlatformError saying all that is wrong. */
-export async function admit(deps: AdmissionDeps, tenant: string, request: DeploymentRequest): Promise<string[]> {
+export async function admit(
+  deps: AdmissionDeps,
+  tenant: string,
+  request: DeploymentRequest,
+  { sources }: AdmissionOptions = { sources: "must be there" },
+): Promise<string[]> {
   const known = await deps.runtimes();
   refuse("request-invalid", [...checkNames(request), ...checkConfigs(request)]);
   refuse("runtime-unknown", checkRuntimes(request, known));
-  refuse("request-invalid", await checkSources(deps.uploads, tenant, request));
+  if (sources === "must be there") refuse("request-invalid", await checkSources(deps.uploads, tenant, request));
   await checkClaims(deps.store, tenant, request);
   return warningsOf(request);
 }

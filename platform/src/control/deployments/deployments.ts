@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import type { Ids } from "#base/ids.ts";
 import { stableJson } from "#base/stable-json.ts";
-import type { DeploymentRequest } from "#contract/api/resources.ts";
+import type { DeploymentPreview, DeploymentRequest } from "#contract/api/resources.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { CreateOutcome, DeploymentState, StoredEvent } from "#ports/store/index.ts";
 import { noticeKey } from "../notices.ts";
 import { type AdmissionDeps, admit } from "./admission.ts";
+import { preview } from "./preview.ts";
 import { Runner, type RunnerDeps, type RunnerOptions } from "./runner.ts";
 
 export interface DeploymentsDeps extends AdmissionDeps, RunnerDeps {
@@ -46,6 +47,11 @@ export class Deployments {
     const outcome = await store.createDeployment(tenant, wanted);
     if (outcome.kind === "created") this.#runner.submit(tenant, request.app, outcome.deployment.id);
     return settled(outcome);
+  }
+
+  /** @throws PlatformError saying what is wrong with the request. */
+  preview(tenant: string, request: DeploymentRequest): Promise<DeploymentPreview> {
+    return preview(this.#deps, tenant, request);
   }
 
   /** What was told so far from `after` on, then what comes, until the deployment ends or the signal aborts. */

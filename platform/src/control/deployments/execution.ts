@@ -2,14 +2,14 @@ import type { Clock } from "#base/clock.ts";
 import type { Digest } from "#contract/digest.ts";
 import { type ErrorCode, type Failure, PlatformError, toFailure } from "#contract/errors.ts";
 import type { FunctionRef } from "#contract/names.ts";
-import { type Change, changeOf } from "#domain/function/change.ts";
-import { type BundleRef, mainRevision, type RevisionState, splitConfig } from "#domain/function/function.ts";
+import { type BundleRef, splitConfig } from "#domain/function/function.ts";
 import type { DeploymentState, FunctionProgress, FunctionRelease, NewEvent, Store } from "#ports/store/index.ts";
 import { type Notices, noticeKey } from "../notices.ts";
 import type { Settlement } from "../plan-server.ts";
 import type { Uploads } from "../uploads.ts";
 import { conflict } from "./admission.ts";
 import type { Builder } from "./builder.ts";
+import { type Decision, decide } from "./decision.ts";
 import { EventWriter } from "./event-writer.ts";
 
 export interface ExecutionDeps {
@@ -78,13 +78,6 @@ class FunctionFailed extends Error {
   }
 }
 
-interface Decision {
-  readonly name: string;
-  readonly change: Change;
-  /** Main revision that it was decided on. */
-  readonly current: RevisionState | undefined;
-}
-
 class Execution {
   readonly #deps: ExecutionDeps;
   readonly #job: DeploymentState;
@@ -133,7 +126,8 @@ class Execution {
   /** False when what it was decided on is no longer so. */
   async #attempt(): Promise<boolean> {
     const decisions: Decision[] = [];
-    for (const name of Object.keys(this.#job.request.functions)) decisions.push(await this.#decide(name));
+    for (const name of Object.keys(this.#job.request.functions))
+      decisions.push(await decide(this.#deps.store, this.#job, name));
     for (const decision of decisions) if (decision.change === "build") await this.#build(decision.name);
     await this.#events.written();
     await this.#enter("releasing");
@@ -164,17 +158,6 @@ class Execution {
     const { tenant, id } = released;
     await this.#deps.store.progress(tenant, id, { atMs, state: "done", events });
     this.#deps.notices.tell(noticeKey(tenant, id));
-  }
-
-  async #decide(name: string): Promise<Decision> {
-    const { store } = this.#deps;
-    const { tenant, app, request } = this.#job;
-    const state = await store.function(tenant, app, name);
-    const current = state && (await store.revision(tenant, app, name, mainRevision(state.live)));
-    if (state === undefined || current === undefined) return { name, change: "build", current: undefined };
-    const live = { policy: state.policy, revision: current, whole: state.live.length === 1 };
-    const { source, config } = request.functions[name]!;
-    return { name, change: changeOf(live, { source: source as Digest, config }), current };
   }
 
   async #build(name: string): Promise<void> {

@@ -16,7 +16,13 @@ export interface DeploymentHandlerDeps {
 
 type Deploying = Pick<
   Handlers,
-  "checkUpload" | "putUpload" | "createDeployment" | "listDeployments" | "getDeployment" | "followDeployment"
+  | "checkUpload"
+  | "putUpload"
+  | "createDeployment"
+  | "previewDeployment"
+  | "listDeployments"
+  | "getDeployment"
+  | "followDeployment"
 >;
 
 export function createDeploymentHandlers({ store, uploads, deployments }: DeploymentHandlerDeps): Deploying {
@@ -40,6 +46,7 @@ export function createDeploymentHandlers({ store, uploads, deployments }: Deploy
       const state = await deployments.create(tenant, body, key);
       return { body: viewDeployment(state), headers: { location: `/v1/tenants/${tenant}/deployments/${state.id}` } };
     },
+    previewDeployment: async ({ params: { tenant }, body }) => ({ body: await deployments.preview(tenant, body) }),
     async listDeployments({ params: { tenant }, query: { app, cursor, limit = PAGE_ITEMS } }) {
       const before = decodeCursor(cursor, isId);
       const read = (limit: number) => store.deployments(tenant, { app, before, limit });
