@@ -4,6 +4,7 @@ import type {
   App,
   Deployment,
   DeploymentEvent,
+  DeploymentPreview,
   DeploymentRequest,
   FunctionResource,
   Health,
@@ -104,6 +105,11 @@ export class Client {
   deploy(request: DeploymentRequest, key: string): Promise<Deployment> {
     const headers = { "content-type": "application/json", "idempotency-key": key };
     return this.#json("createDeployment", {}, { body: JSON.stringify(request), headers });
+  }
+
+  preview(request: DeploymentRequest): Promise<DeploymentPreview> {
+    const headers = { "content-type": "application/json" };
+    return this.#json("previewDeployment", {}, { body: JSON.stringify(request), headers });
   }
 
   deployment(id: string): Promise<Deployment> {

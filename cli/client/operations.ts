@@ -10,6 +10,7 @@ export const OPERATIONS = Object.freeze({
   checkUpload: ["HEAD", "/v1/tenants/:tenant/uploads/:digest"],
   putUpload: ["PUT", "/v1/tenants/:tenant/uploads/:digest"],
   createDeployment: ["POST", "/v1/tenants/:tenant/deployments"],
+  previewDeployment: ["POST", "/v1/tenants/:tenant/deployments/preview"],
   getDeployment: ["GET", "/v1/tenants/:tenant/deployments/:id"],
   followDeployment: ["GET", "/v1/tenants/:tenant/deployments/:id/events"],
   listApps: ["GET", "/v1/tenants/:tenant/apps"],
