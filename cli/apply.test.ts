@@ -85,7 +85,7 @@ describe("apply", () => {
     assert.match(out, /^media +fn +unchanged +r1$/m);
     assert.match(out, /2 functions would change; nothing was deployed\.\n$/);
     assert.deepEqual(
-      platform.requests.filter((line) => /^PUT|^PATCH|deployments$/.test(line)),
+      platform.requests.filter((line) => /^PATCH|deployments$/.test(line)),
       [],
     );
     assert.match((await run("-f", "media", "--dry-run")).out, /Nothing would change\.\n$/);

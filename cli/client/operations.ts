@@ -8,7 +8,7 @@ export const OPERATIONS = Object.freeze({
   getHealth: ["GET", "/v1/health"],
   listRuntimes: ["GET", "/v1/runtimes"],
   checkUpload: ["HEAD", "/v1/tenants/:tenant/uploads/:digest"],
-  putUpload: ["PUT", "/v1/tenants/:tenant/uploads/:digest"],
+  appendUpload: ["PATCH", "/v1/tenants/:tenant/uploads/:digest"],
   createDeployment: ["POST", "/v1/tenants/:tenant/deployments"],
   previewDeployment: ["POST", "/v1/tenants/:tenant/deployments/preview"],
   getDeployment: ["GET", "/v1/tenants/:tenant/deployments/:id"],

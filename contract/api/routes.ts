@@ -33,7 +33,7 @@ const PERMISSIONS = [
 export type Permission = (typeof PERMISSIONS)[number];
 
 export interface Route {
-  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  readonly method: "GET" | "HEAD" | "PUT" | "PATCH" | "POST" | "DELETE";
   /** Fastify's pattern. */
   readonly path: string;
   readonly permission: Permission;
@@ -90,12 +90,12 @@ export const ROUTES = Object.freeze({
     answer: listOf(RuntimeSchema),
   },
 
-  /** 204: already there, nothing to upload. 404: upload it. */
+  /** 204: already there, nothing to upload. 404: upload it, from `Upload-Offset` on where the answer has that header. */
   checkUpload: {
     method: "HEAD",
     path: `${TENANT}/uploads/:digest`,
     permission: "functions.deploy",
-    summary: "Whether a source archive is already there",
+    summary: "Whether a source archive is already there; of one that was cut off, `Upload-Offset` says where to go on",
     params: at({ ...tenant, digest: DigestSchema }),
     status: 204,
   },
@@ -105,6 +105,22 @@ export const ROUTES = Object.freeze({
     permission: "functions.deploy",
     summary: "Upload a source archive (tar, plain or gzip) by the digest of the bytes sent",
     params: at({ ...tenant, digest: DigestSchema }),
+    body: "stream",
+    status: 201,
+  },
+
+  /** 201: all of it is there. 204: more is to come, from the answer's `Upload-Offset` on. */
+  appendUpload: {
+    method: "PATCH",
+    path: `${TENANT}/uploads/:digest`,
+    permission: "functions.deploy",
+    summary:
+      "Upload a source archive, or the rest of one that was cut off; what arrives stays if the connection breaks",
+    params: at({ ...tenant, digest: DigestSchema }),
+    headers: Type.Object({
+      "upload-offset": Type.Integer({ minimum: 0, description: "The byte that the body begins with." }),
+      "upload-length": Type.Integer({ minimum: 0, description: "Bytes of the whole archive." }),
+    }),
     body: "stream",
     status: 201,
   },

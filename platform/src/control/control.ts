@@ -58,6 +58,8 @@ export interface ControlOptions {
   readonly sandbox: Health["sandbox"];
   /** Deployments carried out at once. Default 2. */
   readonly parallelDeployments?: number;
+  /** Holds what has arrived of unfinished uploads. */
+  readonly uploadsFolder: string;
   /** Of one source archive. Default 512 MiB. */
   readonly uploadBytes?: number;
   /** Of a JSON body. Default 8 MiB. */
@@ -96,7 +98,10 @@ class ControlService implements Control {
     this.#deps = deps;
     this.#options = options;
     this.feed = new StorePlanFeed(deps.store);
-    this.#uploads = new Uploads(deps, { maximumBytes: options.uploadBytes ?? 512 * MIB });
+    this.#uploads = new Uploads(deps, {
+      maximumBytes: options.uploadBytes ?? 512 * MIB,
+      folder: options.uploadsFolder,
+    });
     const own = { uploads: this.#uploads, notices: new Notices(), onReleased: this.#changed };
     this.#deployments = new Deployments({ ...deps, ...own }, { parallel: options.parallelDeployments ?? 2 });
     this.#server = this.#createServer();

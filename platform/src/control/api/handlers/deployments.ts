@@ -18,6 +18,7 @@ type Deploying = Pick<
   Handlers,
   | "checkUpload"
   | "putUpload"
+  | "appendUpload"
   | "createDeployment"
   | "previewDeployment"
   | "listDeployments"
@@ -35,11 +36,20 @@ export function createDeploymentHandlers({ store, uploads, deployments }: Deploy
   return {
     async checkUpload({ params: { tenant, digest } }) {
       if (await uploads.has(tenant, digest as Digest)) return { body: undefined };
+      const offset = await uploads.unfinished(tenant, digest as Digest);
+      if (offset > 0) return { body: undefined, status: 404, headers: { "upload-offset": String(offset) } };
       throw new PlatformError("not-found", `${digest} has not been uploaded.`);
     },
     async putUpload({ params: { tenant, digest }, body }) {
       const stored = await uploads.put(tenant, digest as Digest, body);
       return { body: undefined, status: stored ? 201 : 204 };
+    },
+    async appendUpload({ params: { tenant, digest }, body, headers }) {
+      const [offset, totalBytes] = [headers["upload-offset"], headers["upload-length"]].map(Number);
+      const piece = { offset: offset!, totalBytes: totalBytes!, source: body };
+      const outcome = await uploads.append(tenant, digest as Digest, piece);
+      if (outcome === "stored") return { body: undefined };
+      return { body: undefined, status: 204, headers: { "upload-offset": String(outcome.offset) } };
     },
     async createDeployment({ params: { tenant }, body, headers }) {
       const key = headers["idempotency-key"] as string | undefined;
