@@ -5,6 +5,8 @@
 import Type, { type TProperties, type TSchema } from "typebox";
 import {
   AppSchema,
+  ConfigChangeSchema,
+  ConfigSchema,
   DeploymentPreviewSchema,
   DeploymentRequestSchema,
   DeploymentSchema,
@@ -27,6 +29,8 @@ const PERMISSIONS = [
   "functions.read",
   "functions.delete",
   "functions.deploy",
+  "config.read",
+  "config.write",
   "logs.read",
   "records.read",
 ] as const;
@@ -66,6 +70,16 @@ const at = <F extends TProperties>(fields: F) => Type.Object(fields, strict);
 
 const ifMatch = Type.Object({
   "if-match": Type.Optional(Type.String({ description: "The ETag that the function must still have." })),
+});
+
+const idempotencyKey = Type.Object({
+  "idempotency-key": Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: "The same key and body again give the same deployment; another body is a conflict.",
+    }),
+  ),
 });
 
 const TENANT = "/v1/tenants/:tenant";
@@ -131,15 +145,7 @@ export const ROUTES = Object.freeze({
     permission: "functions.deploy",
     summary: "Build and release functions of an app",
     params: at(tenant),
-    headers: Type.Object({
-      "idempotency-key": Type.Optional(
-        Type.String({
-          minLength: 1,
-          maxLength: 255,
-          description: "The same key and body again give the same deployment; another body is a conflict.",
-        }),
-      ),
-    }),
+    headers: idempotencyKey,
     body: DeploymentRequestSchema,
     status: 202,
     answer: DeploymentSchema,
@@ -210,6 +216,27 @@ export const ROUTES = Object.freeze({
     summary: "Delete an app with its functions",
     params: at(app),
     status: 204,
+  },
+
+  getConfig: {
+    method: "GET",
+    path: `${APP}/config`,
+    permission: "config.read",
+    summary: "Variables set beside colibri.yaml, with their values",
+    params: at(app),
+    status: 200,
+    answer: ConfigSchema,
+  },
+  changeConfig: {
+    method: "PATCH",
+    path: `${APP}/config`,
+    permission: "config.write",
+    summary: "Set and unset variables beside colibri.yaml: a deployment of new revisions with the same bundles",
+    params: at(app),
+    headers: idempotencyKey,
+    body: ConfigChangeSchema,
+    status: 202,
+    answer: DeploymentSchema,
   },
 
   listFunctions: {

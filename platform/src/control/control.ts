@@ -11,6 +11,7 @@ import type { Blobs } from "#ports/blobs/index.ts";
 import type { Store } from "#ports/store/index.ts";
 import type { Tokens } from "./access.ts";
 import type { Handlers } from "./api/handler.ts";
+import { createConfigHandlers } from "./api/handlers/config.ts";
 import { createDeploymentHandlers } from "./api/handlers/deployments.ts";
 import { createFunctionHandlers } from "./api/handlers/functions.ts";
 import { createObservationHandlers } from "./api/handlers/observations.ts";
@@ -161,6 +162,7 @@ class ControlService implements Control {
     return {
       ...createPlatformHandlers(this.#deps, this.#options),
       ...createDeploymentHandlers({ ...this.#deps, ...own }),
+      ...createConfigHandlers({ ...this.#deps, ...own }),
       ...createFunctionHandlers({ ...this.#deps, onDeleted: this.#deleted }),
       ...createObservationHandlers(this.#deps),
     };

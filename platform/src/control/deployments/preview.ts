@@ -2,8 +2,7 @@ import type { DeploymentPreview, DeploymentRequest } from "#contract/api/resourc
 import type { Store } from "#ports/store/index.ts";
 import { type AdmissionDeps, admit } from "./admission.ts";
 import { type Decision, decide } from "./decision.ts";
-
-const FUNCTIONS_AT_ONCE = 1_000;
+import { functionsOf, wantedBy } from "./wanted.ts";
 
 /** What the request would change now, without doing it. Its sources need not be there. @throws PlatformError as when it is meant. */
 export async function preview(
@@ -14,8 +13,9 @@ export async function preview(
   const { app } = request;
   const warnings = await admit(deps, tenant, request, { sources: "may be absent" });
   const functions: DeploymentPreview["functions"] = [];
+  const wanted = await wantedBy(deps.store, { tenant, app, request });
   for (const name of Object.keys(request.functions))
-    functions.push(viewDecision(await decide(deps.store, { tenant, app, request }, name)));
+    functions.push(viewDecision(await decide(deps.store, tenant, wanted, name)));
   const removed = request.prune === true ? await unnamed(deps.store, tenant, request) : [];
   return { tenant, app, functions: [...functions, ...removed], warnings };
 }
@@ -30,12 +30,7 @@ async function unnamed(
   tenant: string,
   { app, functions }: DeploymentRequest,
 ): Promise<DeploymentPreview["functions"]> {
-  const names: string[] = [];
-  for (let after: string | undefined; ; after = names.at(-1)) {
-    const states = await store.functions(tenant, app, { after, limit: FUNCTIONS_AT_ONCE });
-    names.push(...states.map((state) => state.function));
-    if (states.length < FUNCTIONS_AT_ONCE) break;
-  }
+  const names = (await functionsOf(store, tenant, app)).map((state) => state.function);
   return names
     .filter((name) => !Object.hasOwn(functions, name))
     .map((name) => ({ function: name, change: "removed" as const }));
