@@ -7,6 +7,7 @@ import { addApply } from "./program/apply.ts";
 import { addBuild } from "./program/build.ts";
 import type { Ended } from "./program/command.ts";
 import { addCompletion } from "./program/completion.ts";
+import { addConfig } from "./program/config.ts";
 import { addContext, addLogin, addLogout } from "./program/context.ts";
 import { addDelete } from "./program/delete.ts";
 import { addDeploy } from "./program/deploy.ts";
@@ -34,6 +35,7 @@ const COMMANDS = [
   addList,
   addInspect,
   addOpen,
+  addConfig,
   addDelete,
   addExplain,
   addContext,

@@ -18,7 +18,10 @@ export interface ApplyRun {
 }
 
 /** What happened to a function, or would. */
-export type FunctionOutcome = Pick<Deployment["functions"][number], "function" | "change" | "revision" | "url">;
+export type FunctionOutcome = Pick<
+  Deployment["functions"][number],
+  "function" | "change" | "revision" | "url" | "overridden"
+>;
 
 export interface AppOutcome {
   readonly app: string;

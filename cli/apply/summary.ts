@@ -1,4 +1,5 @@
 import { count } from "#contract/count.ts";
+import { overriddenIn } from "../deploy/summary.ts";
 import type { Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 import type { AppOutcome } from "./deploy-all.ts";
@@ -20,7 +21,13 @@ export function renderOutcomes(outcomes: readonly AppOutcome[], style: Style, dr
   });
   const head = ["APP", "FUNCTION", "CHANGE", dryRun ? "LIVE NOW" : "REVISION", ...(dryRun ? [] : ["URL"])];
   const table = renderTable(head, rows, style);
-  return `${table}\n${dryRun ? previewed(outcomes) : deployed(outcomes)}\n`;
+  const overridden = outcomes.map((outcome) => appOverridden(outcome)).join("");
+  return `${table}${overridden}\n${dryRun ? previewed(outcomes) : deployed(outcomes)}\n`;
+}
+
+function appOverridden({ app, functions }: AppOutcome): string {
+  const told = overriddenIn({ functions });
+  return told === "" ? "" : `${app}: ${told}`;
 }
 
 function deployed(outcomes: readonly AppOutcome[]): string {

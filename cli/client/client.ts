@@ -2,6 +2,8 @@ import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import type {
   App,
+  Config,
+  ConfigChange,
   Deployment,
   DeploymentEvent,
   DeploymentPreview,
@@ -76,6 +78,15 @@ export class Client {
   async invocations(name: FunctionName, limit: number): Promise<InvocationRecord[]> {
     const page = await this.#json<Page<InvocationRecord>>("listInvocations", { ...name }, { query: { limit } });
     return page.items;
+  }
+
+  config(app: string): Promise<Config> {
+    return this.#json("getConfig", { app });
+  }
+
+  changeConfig(app: string, change: ConfigChange, key: string): Promise<Deployment> {
+    const headers = { "content-type": "application/json", "idempotency-key": key };
+    return this.#json("changeConfig", { app }, { body: JSON.stringify(change), headers });
   }
 
   async deleteApp(app: string): Promise<void> {

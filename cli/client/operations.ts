@@ -16,6 +16,8 @@ export const OPERATIONS = Object.freeze({
   listApps: ["GET", "/v1/tenants/:tenant/apps"],
   getApp: ["GET", "/v1/tenants/:tenant/apps/:app"],
   deleteApp: ["DELETE", "/v1/tenants/:tenant/apps/:app"],
+  getConfig: ["GET", "/v1/tenants/:tenant/apps/:app/config"],
+  changeConfig: ["PATCH", "/v1/tenants/:tenant/apps/:app/config"],
   listFunctions: ["GET", "/v1/tenants/:tenant/apps/:app/functions"],
   getFunction: ["GET", "/v1/tenants/:tenant/apps/:app/functions/:function"],
   deleteFunction: ["DELETE", "/v1/tenants/:tenant/apps/:app/functions/:function"],

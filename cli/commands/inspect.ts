@@ -106,7 +106,10 @@ function factsOf(fn: FunctionResource): Fact[] {
     ["scaling", `${showScaling(scaling)} sandboxes, kept for ${showSpan(scaling.keepAliveMs)} when idle`],
     ["queue", `${queue.length} at most, ${showSpan(queue.timeoutMs)} at most`],
     ["body", `${showBytes(limits.bodyBytes)} at most`],
-    ...environment.map(([key, value]): Fact => ["env", `${key}=${value}`]),
+    ...environment
+      .filter(([key]) => !fn.overridden.includes(key))
+      .map(([key, value]): Fact => ["env", `${key}=${value}`]),
+    ...fn.overridden.map((key): Fact => ["env", `${key}: set by config`]),
     ["source", fn.source],
     ["created", `${fn.createdAt} (${showAgo(fn.createdAt, now)})`],
     ["updated", `${fn.updatedAt} (${showAgo(fn.updatedAt, now)})`],

@@ -24,6 +24,8 @@ const SOURCES: Readonly<Record<string, Source>> = {
   "app[/function]": async (typing) => only([...(await appNames(typing)), ...(await functionNames(typing))]),
   app: async (typing) => only(await appNames(typing)),
   context: ({ context }) => only(contextNames(context)),
+  key: async (typing) => only(await settingNames(typing)),
+  keys: async (typing) => only(await settingNames(typing)),
   "error-code": () => only(Object.entries(ERRORS).map(([value, { meaning }]) => ({ value, about: meaning }))),
   folder: () => ({ also: "folders", candidates: [] }),
   path: () => ({ also: "files", candidates: [] }),
@@ -66,6 +68,15 @@ async function functionNames(typing: Typing): Promise<Candidate[]> {
   // What is no name would be typed into the reader's shell.
   const named = lists.flat().filter((fn) => isName(fn.app) && isName(fn.function));
   return named.map((fn) => ({ value: `${fn.app}/${fn.function}`, about: printable(fn.config.runtime) }));
+}
+
+/** What `config` has set for the app that was typed before. */
+async function settingNames(typing: Typing): Promise<Candidate[]> {
+  const target = typing.words.slice(2).find((word) => !word.startsWith("-")) ?? "";
+  const [app = "", fn] = target.split("/");
+  const config = await (await connect(typing)).config(app);
+  const own = fn === undefined ? config.app : { ...config.app, ...config.functions[fn] };
+  return Object.keys(own).map((value) => ({ value: printable(value) }));
 }
 
 /** As the command that is being typed would. */
