@@ -76,6 +76,15 @@ describe("apply", () => {
     assert.deepEqual([ok, apps[0].state, apps[0].error.code, apps[1].state], [false, "failed", "build-failed", "done"]);
   });
 
+  test("one that is refused leaves the others alone too, and is told by its name", async () => {
+    writeApp(join(cwd, "bad"), "bad");
+    platform.refusal = { app: "bad", status: 403, code: "forbidden", errors: [{ path: "app", message: "not yours" }] };
+    const { code, out, err } = await run("-f", "bad", "shop", "media");
+    assert.deepEqual([code, [...platform.functions.keys()].sort()], [4, ["media/fn", "shop/greet", "shop/pay"]]);
+    assert.match(out, /^bad +failed$/m);
+    assert.match(err, /error: App bad: app: not yours/);
+  });
+
   test("--dry-run asks what would change and uploads nothing", async () => {
     await run("-f", "media");
     platform.requests.length = 0;
