@@ -177,6 +177,18 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert.equal(await names([]), TWO);
   });
 
+  test("of a context that is the home's platform, the home tells where functions are", async (t) => {
+    const { run, folder } = place(t);
+    mkdirSync(join(folder, "home", "run"), { recursive: true });
+    const addresses = { controlUrl: platform.url, functionsUrl: "http://127.0.0.1:7000" };
+    writeFileSync(join(folder, "home", "run", "platform.json"), JSON.stringify(addresses));
+    await run(["login", platform.url, "--context", "here"], {}, `${TOKEN}\n`);
+    const functions = async () => JSON.parse((await run(["context", "show", "--json"])).out).functions;
+    assert.equal(await functions(), "http://127.0.0.1:7000");
+    await run(["login", other.url, "--context", "there"], {}, `${TOKEN}\n`);
+    assert.equal(await functions(), "http://127.0.0.1:8080");
+  });
+
   test("a context's token does not go where COLIBRI_URL points, nor COLIBRI_TOKEN where --context does", async (t) => {
     const { run } = place(t);
     await run(["login", platform.url, "--context", "one"], {}, `${TOKEN}\n`);

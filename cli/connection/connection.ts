@@ -47,11 +47,12 @@ function fromContext(home: Home, { saved, by }: ChosenContext, env: Env): Connec
   const from = `context ${saved.name}`;
   const control = address(saved.controlUrl, from);
   const given = saved.functionsUrl;
+  // The platform of this machine's home under another name: its file tells the port.
+  const isHome = readPlatform(home)?.controlUrl === control.value;
+  const usual = isHome ? homesFunctions(home, env) : besideControl(control, `the host of ${from}`, env);
   return {
     ...{ home, origin: "context", context: saved.name, control },
-    functions:
-      fromVariable(env) ??
-      (given === undefined ? besideControl(control, `the host of ${from}`, env) : address(given, from)),
+    functions: fromVariable(env) ?? (given === undefined ? usual : address(given, from)),
     token: tokenVariable(env) ?? (saved.token === undefined ? undefined : { value: saved.token, from }),
     local: false,
     tokenMissing: `${from} (by ${by}) has none`,
