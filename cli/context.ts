@@ -3,7 +3,7 @@ import type { Readable, Writable } from "node:stream";
 import { CliError, EXIT } from "./failure.ts";
 
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
-export type Input = Readable & { readonly isTTY?: boolean };
+export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
 
 /** What a command knows of the process it runs in. */
 export interface Context {
@@ -12,6 +12,8 @@ export interface Context {
   readonly stderr: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** The context that `--context` names. */
+  readonly chosen?: string | undefined;
   /** Whether standard input is a file or a pipe, rather than a terminal or nothing. */
   hasPipedInput(): boolean;
   /** Aborts on the first Ctrl-C or SIGTERM. Whoever asks for it must then end: the process no longer does so by itself. */

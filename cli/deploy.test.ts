@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { CliError } from "./failure.ts";
 import { FixturePlatform, TOKEN } from "./fixture/platform.ts";
 import { colibri, envFor, onTerminal, spawnColibri, temporaryFolder } from "./fixture/run.ts";
 
@@ -16,6 +17,12 @@ function appFolder(test: { after(action: () => void): void }, yaml = YAML): stri
   mkdirSync(join(folder, "greet"));
   writeFileSync(join(folder, "greet", "index.mjs"), "export default () => 1;\n");
   return folder;
+}
+
+/** Of the one source in the folder. */
+async function digestOfFirst(platform: FixturePlatform, cwd: string): Promise<string> {
+  await onTerminal(["deploy", cwd], { env: envFor(platform) });
+  return [...platform.uploads.keys()][0]!;
 }
 
 describe("deploy", () => {
@@ -42,7 +49,7 @@ describe("deploy", () => {
     assert.equal(again.code, 0, again.err);
     assert.equal(again.out, "Nothing to do: app shop is as deployed (revision r1).\n");
     assert.match(again.err, /uploaded before/);
-    assert.equal(platform.requests.filter((line) => line.startsWith("PUT")).length, 1);
+    assert.equal(platform.requests.filter((line) => line.startsWith("PATCH")).length, 1);
 
     writeFileSync(join(cwd, "greet", "index.mjs"), "export default () => 2;\n");
     const changed = await colibri(["deploy", "--verbose"], { cwd, env });
@@ -72,11 +79,38 @@ describe("deploy", () => {
     );
   });
 
-  test("sends an upload that is cut once more", async (t) => {
-    platform.uploadsToCut = 1;
-    const { code, err } = await onTerminal(["deploy", appFolder(t)], { env: envFor(platform) });
+  test("goes on with an upload that is cut where it was, and says so", async (t) => {
+    platform.uploadsToCut = 2;
+    const { code, err } = await colibri(["deploy", appFolder(t)], { env: envFor(platform) });
     assert.equal(code, 0, err);
-    assert.equal(platform.requests.filter((line) => line.startsWith("PUT")).length, 2);
+    assert.match(err, /^greet: going on at 1\.0 KiB of 2\.0 KiB$/m);
+    assert.match(err, /^greet: going on at 1\.5 KiB of 2\.0 KiB$/m);
+    assert.equal(platform.requests.filter((line) => line.startsWith("PATCH")).length, 3);
+    assert.deepEqual([...platform.functions.keys()], ["shop/greet"]);
+  });
+
+  test("what is there of an upload that was given up is not sent again", async (t) => {
+    const cwd = appFolder(t);
+    platform.uploadsToCut = Number.POSITIVE_INFINITY;
+    const controller = new AbortController();
+    const watch = setInterval(() => platform.unfinished.size > 0 && controller.abort(new CliError("Ctrl-C")), 5);
+    t.after(() => clearInterval(watch));
+    assert.equal((await onTerminal(["deploy", cwd], { env: envFor(platform), signal: controller.signal })).code, 1);
+    platform.uploadsToCut = 0;
+    const { code, err } = await onTerminal(["deploy", cwd], { env: envFor(platform) });
+    assert.equal(code, 0, err);
+    assert.match(err, /greet: going on at 1\.\d KiB of 2\.0 KiB/);
+  });
+
+  test("bytes that were damaged on the way are sent once more from the start, and no more than once", async (t) => {
+    const cwd = appFolder(t);
+    const { uploads } = platform;
+    const digest = await digestOfFirst(platform, cwd);
+    uploads.clear();
+    platform.unfinished.set(digest, Buffer.alloc(1024, "x"));
+    const { code, err } = await onTerminal(["deploy", cwd], { env: envFor(platform) });
+    assert.equal(code, 0, err);
+    assert.ok(uploads.has(digest));
   });
 
   test("a failed build shows what it printed, fails, and says what to do", async (t) => {

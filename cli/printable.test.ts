@@ -69,13 +69,15 @@ describe("nothing that others said reaches a terminal as it is", () => {
     return text;
   }
 
-  test("by list, inspect and delete", async () => {
+  test("by list, inspect, open and delete", async () => {
+    await shown(["open", "app/greet"]);
     await shown(["list"]);
     await shown(["inspect", "app"]);
     const text = await shown(["inspect", "app/greet"]);
     for (const key of ["env", "trigger", "runtime", "source", "url"])
       assert.match(text, new RegExp(`^${key} .*renamed`, "m"));
     platform.addFunction("app", EVIL);
+    await shown(["list", "-o", "name"]);
     await shown(["delete", "app", "--yes"]);
   });
 

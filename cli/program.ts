@@ -3,23 +3,55 @@ import type { Context } from "./context.ts";
 import { EXIT } from "./failure.ts";
 import { createStyle } from "./output/style.ts";
 import { ownVersion } from "./own-version.ts";
+import { addApply } from "./program/apply.ts";
 import { addBuild } from "./program/build.ts";
 import type { Ended } from "./program/command.ts";
+import { addCompletion } from "./program/completion.ts";
+import { addConfig } from "./program/config.ts";
+import { addContext, addLogin, addLogout } from "./program/context.ts";
 import { addDelete } from "./program/delete.ts";
 import { addDeploy } from "./program/deploy.ts";
 import { addDev } from "./program/dev.ts";
 import { addDoctor } from "./program/doctor.ts";
+import { addExplain } from "./program/explain.ts";
 import { addInit } from "./program/init.ts";
 import { addInspect } from "./program/inspect.ts";
 import { addInvoke } from "./program/invoke.ts";
 import { addList } from "./program/list.ts";
 import { addLogs } from "./program/logs.ts";
+import { addOpen } from "./program/open.ts";
 import { addSchema } from "./program/schema.ts";
 import { addServe } from "./program/serve.ts";
 import { addTest } from "./program/test.ts";
 import { addVersion } from "./program/version.ts";
 
 const EXIT_CODES = `Exit codes: ${EXIT.ok} success · ${EXIT.failure} failed · ${EXIT.usage} wrong command line · ${EXIT.unreachable} platform not reachable · ${EXIT.notPermitted} not permitted · ${EXIT.notFound} not found · ${EXIT.interrupted} interrupted`;
+
+/** In the order of the help. */
+const COMMANDS = [
+  addInit,
+  addDev,
+  addTest,
+  addDeploy,
+  addApply,
+  addBuild,
+  addInvoke,
+  addLogs,
+  addList,
+  addInspect,
+  addOpen,
+  addConfig,
+  addDelete,
+  addExplain,
+  addContext,
+  addLogin,
+  addLogout,
+  addDoctor,
+  addSchema,
+  addCompletion,
+  addVersion,
+  addServe,
+];
 
 /**
  * Every command with its arguments and options. What a command does is in commands/, loaded when it runs, so that starting costs
@@ -43,25 +75,13 @@ export function createProgram(context: Context, ended: Ended): Command {
     })
     .addHelpText(
       "after",
-      `\n${EXIT_CODES}\nConnection: COLIBRI_URL and COLIBRI_TOKEN, else the platform in COLIBRI_HOME.`,
+      `\n${EXIT_CODES}\nConnection: --context, else COLIBRI_URL and COLIBRI_TOKEN, else the context in use, else the platform in COLIBRI_HOME.`,
     );
-  for (const add of [
-    addInit,
-    addDev,
-    addTest,
-    addDeploy,
-    addBuild,
-    addInvoke,
-    addLogs,
-    addList,
-    addInspect,
-    addDelete,
-    addDoctor,
-    addSchema,
-    addVersion,
-    addServe,
-  ])
-    add(program, context, ended);
+  const own: Context & { chosen?: string | undefined } = { ...context };
+  program.hook("preAction", (_program, action) => {
+    own.chosen = action.opts().context;
+  });
+  for (const add of COMMANDS) add(program, own, ended);
   return program;
 }
 

@@ -1,8 +1,7 @@
 import { CommanderError } from "commander";
 import type { Context, Output } from "./context.ts";
 import { CliError, EXIT, type ExitCode } from "./failure.ts";
-import { printable } from "./output/printable.ts";
-import { createStyle } from "./output/style.ts";
+import { renderFailure } from "./output/failure.ts";
 import { createProgram } from "./program.ts";
 
 /** 128 + SIGPIPE, as of any program whose reader left. */
@@ -45,13 +44,6 @@ function report(error: unknown, context: Context): ExitCode {
   const hint = context.env.COLIBRI_DEBUG ? (stack ?? "") : "Set COLIBRI_DEBUG=1 to see where it happened.";
   context.stderr.write(renderFailure(new CliError(message, { hints: [hint] }), context));
   return EXIT.failure;
-}
-
-function renderFailure(error: CliError, { stderr, env }: Pick<Context, "stderr" | "env">): string {
-  const style = createStyle(stderr, env);
-  const indented = (text: string): string => printable(text).replace(/\n(?=[^\n])/g, "\n  ");
-  const hints = error.hints.map((hint) => `  ${style("dim", indented(hint))}\n`);
-  return `${style("red", "error:")} ${indented(error.message)}\n${hints.join("")}`;
 }
 
 function flushed(stream: Output): Promise<void> {

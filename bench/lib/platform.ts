@@ -15,7 +15,14 @@ export interface RunningPlatform {
 
 export async function startPlatform(checkout: string): Promise<RunningPlatform> {
   const home = mkdtempSync(join(tmpdir(), "colibri-bench-"));
-  const env = { ...process.env, COLIBRI_HOME: home, COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0", NO_COLOR: "1" };
+  const env = {
+    ...process.env,
+    COLIBRI_CONTEXT: "local",
+    COLIBRI_HOME: home,
+    COLIBRI_PORT: "0",
+    COLIBRI_CONTROL_PORT: "0",
+    NO_COLOR: "1",
+  };
   const launcher = join(checkout, "bin", "colibri");
   const child = spawn(process.execPath, [launcher, "serve"], { env, stdio: ["ignore", "pipe", "inherit"] });
   const addresses = await ready(child, join(home, "run", "platform.json"));

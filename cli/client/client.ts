@@ -2,8 +2,11 @@ import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import type {
   App,
+  Config,
+  ConfigChange,
   Deployment,
   DeploymentEvent,
+  DeploymentPreview,
   DeploymentRequest,
   FunctionResource,
   Health,
@@ -17,7 +20,7 @@ import { CliError } from "../failure.ts";
 import type { FunctionName } from "../target.ts";
 import { readLines } from "./ndjson.ts";
 import { OPERATIONS, type Params, pathOf, type Query, type UsedOperation } from "./operations.ts";
-import { ApiError, problemOf } from "./problem.ts";
+import { problemOf } from "./problem.ts";
 import { send, textOf } from "./request.ts";
 
 const IDLE_MS = 30_000;
@@ -77,6 +80,15 @@ export class Client {
     return page.items;
   }
 
+  config(app: string): Promise<Config> {
+    return this.#json("getConfig", { app });
+  }
+
+  changeConfig(app: string, change: ConfigChange, key: string): Promise<Deployment> {
+    const headers = { "content-type": "application/json", "idempotency-key": key };
+    return this.#json("changeConfig", { app }, { body: JSON.stringify(change), headers });
+  }
+
   async deleteApp(app: string): Promise<void> {
     (await this.#call("deleteApp", { app })).resume();
   }
@@ -85,25 +97,37 @@ export class Client {
     (await this.#call("deleteFunction", { ...name })).resume();
   }
 
-  async hasUpload(digest: string): Promise<boolean> {
-    try {
-      (await this.#call("checkUpload", { digest })).resume();
-      return true;
-    } catch (error) {
-      // HEAD answers have no body, so this 404 can't name a code.
-      if (error instanceof ApiError && error.status === 404) return false;
-      throw error;
-    }
+  /** The byte at which to begin, or go on with, the upload of this archive. */
+  async uploadStands(digest: string): Promise<number | "stored"> {
+    const answer = await this.#send("checkUpload", { digest }, { idleMs: IDLE_MS });
+    // HEAD answers have no body, so this 404 can't name a code.
+    if (answer.statusCode !== 404) await this.#accepted(answer);
+    answer.resume();
+    return answer.statusCode !== 404 ? "stored" : Number(answer.headers["upload-offset"] ?? 0);
   }
 
-  async upload(digest: string, body: Readable, bytes: number): Promise<void> {
-    const headers = { "content-type": "application/x-tar", "content-length": bytes };
-    (await this.#call("putUpload", { digest }, { body, headers })).resume();
+  /** `bytes`: of the whole archive; the body is what of it begins at `offset`. */
+  async appendUpload(
+    digest: string,
+    { offset, bytes, body }: { readonly offset: number; readonly bytes: number; readonly body: Readable },
+  ): Promise<number | "stored"> {
+    const headers = {
+      ...{ "content-type": "application/x-tar", "content-length": bytes - offset },
+      ...{ "upload-offset": offset, "upload-length": bytes },
+    };
+    const answer = await this.#call("appendUpload", { digest }, { body, headers, idleMs: IDLE_MS });
+    answer.resume();
+    return answer.statusCode === 204 ? Number(answer.headers["upload-offset"]) : "stored";
   }
 
   deploy(request: DeploymentRequest, key: string): Promise<Deployment> {
     const headers = { "content-type": "application/json", "idempotency-key": key };
     return this.#json("createDeployment", {}, { body: JSON.stringify(request), headers });
+  }
+
+  preview(request: DeploymentRequest): Promise<DeploymentPreview> {
+    const headers = { "content-type": "application/json" };
+    return this.#json("previewDeployment", {}, { body: JSON.stringify(request), headers });
   }
 
   deployment(id: string): Promise<Deployment> {
@@ -154,9 +178,18 @@ export class Client {
   }
 
   async #call(operation: UsedOperation, params: Params, options: CallOptions = {}): Promise<IncomingMessage> {
+    return this.#accepted(await this.#send(operation, params, options));
+  }
+
+  async #accepted(answer: IncomingMessage): Promise<IncomingMessage> {
+    if ((answer.statusCode ?? 0) >= 400) throw await problemOf(answer, this.connection);
+    return answer;
+  }
+
+  async #send(operation: UsedOperation, params: Params, options: CallOptions): Promise<IncomingMessage> {
     const path = pathOf(operation, { tenant: this.#tenant, ...params }, options.query);
     const { control, token } = this.connection;
-    const answer = await send({
+    return send({
       method: OPERATIONS[operation][0],
       url: control.value + path,
       headers: { accept: "*/*", ...(token && { authorization: `Bearer ${token.value}` }), ...options.headers },
@@ -166,8 +199,6 @@ export class Client {
     }).catch((error) => {
       throw this.#failed(error);
     });
-    if ((answer.statusCode ?? 0) >= 400) throw await problemOf(answer, this.connection);
-    return answer;
   }
 
   #failed(error: unknown): unknown {

@@ -72,7 +72,9 @@ function tokenMessage({ token, control, tokenMissing }: Connection): string {
   return `${control.value} does not accept the token from ${token.from}.`;
 }
 
-function tokenHints({ token, control, home, local }: Connection): string[] {
+function tokenHints({ token, control, home, local, context }: Connection): string[] {
+  if (context !== undefined && token?.from !== "COLIBRI_TOKEN")
+    return [`\`npx colibri login --context ${context}\` asks for one and keeps it.`];
   if (token?.from === "COLIBRI_TOKEN")
     return [
       `Set COLIBRI_TOKEN to a token of the platform at ${control.value}; on its machine that is the file "token" in its home.`,
@@ -81,6 +83,9 @@ function tokenHints({ token, control, home, local }: Connection): string[] {
     return [
       "Run it in the folder where the platform was started, or set COLIBRI_HOME to the platform's home, or COLIBRI_TOKEN.",
     ];
-  if (token === undefined) return ['Set COLIBRI_TOKEN; on the platform\'s machine it is the file "token" in its home.'];
+  if (token === undefined)
+    return [
+      'Use `npx colibri login`, or set COLIBRI_TOKEN; on the platform\'s machine it is the file "token" in its home.',
+    ];
   return [`The home is ${home.path}. If the platform has another one, set COLIBRI_HOME to it, or set COLIBRI_TOKEN.`];
 }

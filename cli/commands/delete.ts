@@ -5,12 +5,12 @@ import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context, Input } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
+import { type FormatOptions, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { checkTenant, type FunctionName, parseTarget } from "../target.ts";
 
-export interface DeleteOptions {
+export interface DeleteOptions extends FormatOptions {
   readonly yes?: boolean;
-  readonly json?: boolean;
   readonly tenant: string;
 }
 
@@ -31,8 +31,9 @@ export async function remove(context: Context, name: string, options: DeleteOpti
   // A script that says delete means it; a person at a terminal may have mistyped.
   if (asks && !options.yes && !(await agrees(context, doomed))) throw new CliError("Nothing was deleted.");
   await orSuggest(client, target, () => doomed.remove());
-  if (options.json) context.stdout.write(`${JSON.stringify({ deleted: doomed.functions })}\n`);
-  else context.stdout.write(`Deleted ${printable(doomed.what)}.\n`);
+  const data = { deleted: doomed.functions };
+  const text = (): string => `Deleted ${printable(doomed.what)}.\n`;
+  context.stdout.write(await print({ data, text, names: () => doomed.functions }, options));
   return EXIT.ok;
 }
 

@@ -1,66 +1,66 @@
-import { randomUUID } from "node:crypto";
-import { rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import type { Deployment, DeploymentRequest } from "#contract/api/resources.ts";
+import type { Deployment } from "#contract/api/resources.ts";
 import { Client } from "../client/client.ts";
 import { ApiError } from "../client/problem.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
-import { type AppFile, readAppFile } from "../deploy/app-file.ts";
+import { type AppSource, type Deploying, deployApp, readApp } from "../deploy/app.ts";
 import { BuildOutput } from "../deploy/build-output.ts";
 import { describeSources, renderSources } from "../deploy/dry-run.ts";
-import { followDeployment } from "../deploy/follow.ts";
 import { Progress } from "../deploy/progress.ts";
-import { findSources, packSource, type Source } from "../deploy/source.ts";
-import { withSpool } from "../deploy/spool.ts";
-import { deploymentFailure, failedFunctions, renderDeployed, withUrls } from "../deploy/summary.ts";
-import { upload } from "../deploy/upload.ts";
-import { EXIT, type ExitCode } from "../failure.ts";
+import { deploymentFailure, failedFunctions, renderDeployed } from "../deploy/summary.ts";
+import { EXIT, type ExitCode, usageError } from "../failure.ts";
+import { type FormatOptions, formatOf, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
-import { retrying } from "../reconnect.ts";
 import { checkTenant } from "../target.ts";
+import { redeploying } from "../watch/redeploy.ts";
 
-export interface DeployOptions {
+export interface DeployOptions extends FormatOptions {
   readonly prune?: boolean;
   readonly dryRun?: boolean;
+  readonly watch?: boolean;
   readonly verbose?: boolean;
-  readonly json?: boolean;
   readonly tenant: string;
 }
 
-const RETRY_MS = 10_000;
-
 export async function deploy(context: Context, given: string, options: DeployOptions): Promise<ExitCode> {
-  const tenant = checkTenant(options.tenant);
-  const folder = resolve(context.cwd, given);
-  const file = readAppFile(context.cwd, given);
-  const progress = new Progress(context);
-  for (const warning of file.warnings) progress.line(`${progress.style("yellow", "warning:")} ${printable(warning)}`);
-  const sources = await findSources(folder, file);
-  if (options.dryRun) return dryRun(context, file, sources, options);
-  const signal = context.interruption();
-  const client = new Client(findConnection(context), tenant, signal);
-  await checkAccess(client, file.config.app);
-  const digests = await uploadAll(client, sources, progress, signal);
-  const key = randomUUID();
-  const request = requestFor(file, digests, options.prune === true);
-  const started = await retrying(() => client.deploy(request, key), RETRY_MS, signal);
-  const output = new BuildOutput(progress, options.verbose === true);
-  const ended = await followDeployment(client, started, { progress, output }, signal);
-  return conclude(context, withUrls(ended, client.connection.functions.value), { progress, output }, options);
+  if (options.watch && options.dryRun) throw usageError("--watch and --dry-run do not go together.");
+  const once = (signal?: AbortSignal): Promise<ExitCode> => deployOnce(context, given, options, signal);
+  return options.watch ? redeploying(context, given, once) : once();
 }
 
-function dryRun(context: Context, file: AppFile, sources: readonly Source[], options: DeployOptions): ExitCode {
-  const text = options.json
-    ? `${JSON.stringify(describeSources(file, sources), null, 2)}\n`
-    : renderSources(file, sources, createStyle(context.stdout, context.env));
-  context.stdout.write(text);
+async function deployOnce(
+  context: Context,
+  given: string,
+  options: DeployOptions,
+  interruption?: AbortSignal,
+): Promise<ExitCode> {
+  const tenant = checkTenant(options.tenant);
+  const app = await readApp(context, given);
+  const progress = new Progress(context);
+  warn(progress, app.file.warnings);
+  if (options.dryRun) return dryRun(context, app, options);
+  const signal = interruption ?? context.interruption();
+  const client = new Client(findConnection(context), tenant, signal);
+  await checkAccess(client, app.file.config.app);
+  const deploying = { client, progress, output: new BuildOutput(progress, options.verbose === true), signal };
+  const ended = await deployApp(deploying, app, options.prune === true);
+  return conclude(context, ended, deploying, options);
+}
+
+export function warn(progress: Progress, warnings: readonly string[]): void {
+  for (const warning of warnings) progress.line(`${progress.style("yellow", "warning:")} ${printable(warning)}`);
+}
+
+async function dryRun(context: Context, { file, sources }: AppSource, options: DeployOptions): Promise<ExitCode> {
+  const text = (): string => renderSources(file, sources, createStyle(context.stdout, context.env));
+  const names = (): string[] => Object.keys(file.config.functions).map((name) => `${file.config.app}/${name}`);
+  context.stdout.write(await print({ data: describeSources(file, sources), text, names }, options));
   return EXIT.ok;
 }
 
 /** Before anything is packed: a platform that is away or refuses the token should be known at once. */
-async function checkAccess(client: Client, app: string): Promise<void> {
+export async function checkAccess(client: Client, app: string): Promise<void> {
   try {
     await client.functions(app);
   } catch (error) {
@@ -68,46 +68,20 @@ async function checkAccess(client: Client, app: string): Promise<void> {
   }
 }
 
-/** Digest by function. One archive after another, so that the spool holds one. */
-function uploadAll(
-  client: Client,
-  sources: readonly Source[],
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<Map<string, string>> {
-  return withSpool(async (spool) => {
-    const digests = new Map<string, string>();
-    for (const [index, source] of sources.entries()) {
-      progress.change(`${source.functions.join(", ")}: packing…`);
-      const packed = await packSource(source, join(spool, `${index}.tar`), signal);
-      await upload(client, packed, progress, signal);
-      await rm(packed.path);
-      for (const name of source.functions) digests.set(name, packed.digest);
-    }
-    return digests;
-  });
-}
-
-function requestFor({ config }: AppFile, digests: ReadonlyMap<string, string>, prune: boolean): DeploymentRequest {
-  const functions = Object.entries(config.functions).map(
-    ([name, fn]) => [name, { config: fn.config, source: digests.get(name)! }] as const,
-  );
-  return { app: config.app, functions: Object.fromEntries(functions), ...(prune && { prune }) };
-}
-
-function conclude(
+async function conclude(
   context: Context,
   deployment: Deployment,
-  { progress, output }: { progress: Progress; output: BuildOutput },
+  { progress, output }: Deploying,
   options: DeployOptions,
-): ExitCode {
-  for (const warning of deployment.warnings)
-    progress.line(`${progress.style("yellow", "warning:")} ${printable(warning)}`);
-  if (options.json) context.stdout.write(`${JSON.stringify(deployment, null, 2)}\n`);
-  if (deployment.state === "failed") {
-    output.showKept(failedFunctions(deployment));
-    throw deploymentFailure(deployment);
-  }
-  if (!options.json) context.stdout.write(renderDeployed(deployment, createStyle(context.stdout, context.env)));
-  return EXIT.ok;
+): Promise<ExitCode> {
+  warn(progress, deployment.warnings);
+  const failed = deployment.state === "failed";
+  const text = (): string => renderDeployed(deployment, createStyle(context.stdout, context.env));
+  const names = (): string[] => deployment.functions.map((fn) => `${deployment.app}/${fn.function}`);
+  // Of a failure people are told on standard error; programs read it as data.
+  if (!failed || formatOf(options) === "json" || formatOf(options) === "yaml")
+    context.stdout.write(await print({ data: deployment, text, names }, options));
+  if (!failed) return EXIT.ok;
+  output.showKept(failedFunctions(deployment));
+  throw deploymentFailure(deployment);
 }

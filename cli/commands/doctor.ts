@@ -5,6 +5,7 @@ import { checkMachine, readKernelFile, sandboxFindings } from "../doctor/machine
 import { checkPlace } from "../doctor/place.ts";
 import { checkContainerRuntimes, checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
+import { type FormatOptions, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { type Colour, createStyle, type Style } from "../output/style.ts";
 
@@ -15,11 +16,11 @@ const SIGNS: Readonly<Record<Verdict, readonly [string, Colour]>> = {
   info: ["·", "dim"],
 };
 
-export async function doctor(context: Context, options: { readonly json?: boolean }): Promise<ExitCode> {
+export async function doctor(context: Context, options: FormatOptions): Promise<ExitCode> {
   const findings = await examine(context);
   const failed = findings.filter(({ verdict }) => verdict === "fail").length;
-  if (options.json) context.stdout.write(`${JSON.stringify({ ok: failed === 0, findings }, null, 2)}\n`);
-  else context.stdout.write(renderFindings(findings, createStyle(context.stdout, context.env)));
+  const text = (): string => renderFindings(findings, createStyle(context.stdout, context.env));
+  context.stdout.write(await print({ data: { ok: failed === 0, findings }, text }, options));
   return failed === 0 ? EXIT.ok : EXIT.failure;
 }
 

@@ -2,47 +2,50 @@ import type { App, FunctionResource, InvocationRecord, Revision } from "#contrac
 import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context, Output } from "../context.ts";
-import { EXIT, type ExitCode } from "../failure.ts";
-import { showFunctionUrl, showLive, showScaling } from "../output/function.ts";
+import type { Context } from "../context.ts";
+import type { ExitCode } from "../failure.ts";
+import type { Printed } from "../output/format.ts";
+import { showDigest, showFunctionUrl, showLive, showScaling } from "../output/function.ts";
 import { createStyle, type Style } from "../output/style.ts";
 import { type Fact, renderFacts, renderTable } from "../output/table.ts";
 import { showAgo, showBytes, showSpan } from "../output/units.ts";
 import { checkTenant, type FunctionName, parseTarget, type Target } from "../target.ts";
+import { type ShowOptions, show } from "../watch/refresh.ts";
 
-export interface InspectOptions {
-  readonly json?: boolean;
+export interface InspectOptions extends ShowOptions {
   readonly tenant: string;
 }
 
 const LAST_INVOCATIONS = 10;
 
-interface View {
-  readonly client: Client;
-  readonly stdout: Output;
-  readonly style: Style;
-  readonly json: boolean;
-}
-
-export async function inspect(context: Context, name: string, options: InspectOptions): Promise<ExitCode> {
+export function inspect(context: Context, name: string, options: InspectOptions): Promise<ExitCode> {
   const target: Target = parseTarget(name);
-  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const connection = findConnection(context);
+  const tenant = checkTenant(options.tenant);
   const style = createStyle(context.stdout, context.env);
-  const view: View = { client, stdout: context.stdout, style, json: options.json === true };
-  await orSuggest(client, target, () =>
-    target.function === undefined ? inspectApp(view, target.app) : inspectFunction(view, target),
-  );
-  return EXIT.ok;
+  return show(context, options, (signal) => {
+    const client = new Client(connection, tenant, signal);
+    return orSuggest(client, target, () =>
+      target.function === undefined ? inspectApp(client, target.app, style) : inspectFunction(client, target, style),
+    );
+  });
 }
 
-async function inspectApp({ client, stdout, style, json }: View, name: string): Promise<void> {
+async function inspectApp(client: Client, name: string, style: Style): Promise<Printed> {
   const [app, found] = await Promise.all([client.app(name), client.functions(name)]);
   const functions = found.map((fn) => withUrl(client, fn));
-  if (json) stdout.write(`${JSON.stringify({ ...app, functions }, null, 2)}\n`);
-  else stdout.write(renderApp(app, functions, style));
+  return {
+    data: { ...app, functions },
+    text: (wide) => renderApp(app, functions, { style, wide }),
+    names: () => functions.map((fn) => `${fn.app}/${fn.function}`),
+  };
 }
 
-function renderApp(app: App, functions: readonly FunctionResource[], style: Style): string {
+function renderApp(
+  app: App,
+  functions: readonly FunctionResource[],
+  { style, wide }: { readonly style: Style; readonly wide: boolean },
+): string {
   const now = Date.now();
   const facts = [
     ["app", app.app, "bold"],
@@ -50,24 +53,35 @@ function renderApp(app: App, functions: readonly FunctionResource[], style: Styl
     ["created", `${app.createdAt} (${showAgo(app.createdAt, now)})`],
     ["updated", `${app.updatedAt} (${showAgo(app.updatedAt, now)})`],
   ] as const;
-  const rows = functions.map((fn) => [fn.function, showLive(fn.live), fn.config.runtime, fn.config.handler, fn.url]);
-  return `${renderFacts(facts, style)}\n${renderTable(["FUNCTION", "REVISION", "RUNTIME", "HANDLER", "URL"], rows, style)}`;
+  const rows = functions.map((fn) => [
+    fn.function,
+    showLive(fn.live),
+    fn.config.runtime,
+    fn.config.handler,
+    fn.url,
+    ...(wide ? [`${fn.config.memoryMiB} MiB`, showScaling(fn.config.policy.scaling), showAgo(fn.updatedAt, now)] : []),
+  ]);
+  const head = ["FUNCTION", "REVISION", "RUNTIME", "HANDLER", "URL", ...(wide ? ["MEMORY", "SCALING", "UPDATED"] : [])];
+  return `${renderFacts(facts, style)}\n${renderTable(head, rows, style)}`;
 }
 
-async function inspectFunction({ client, stdout, style, json }: View, name: FunctionName): Promise<void> {
+async function inspectFunction(client: Client, name: FunctionName, style: Style): Promise<Printed> {
   const [found, revisions, invocations] = await Promise.all([
     client.function(name),
     client.revisions(name),
     client.invocations(name, LAST_INVOCATIONS),
   ]);
   const fn = withUrl(client, found);
-  if (json) return void stdout.write(`${JSON.stringify({ ...fn, revisions, invocations }, null, 2)}\n`);
-  const parts = [
+  const parts = () => [
     renderFacts(factsOf(fn), style),
     renderRevisions(fn, revisions, style),
     renderInvocations(invocations, style),
   ];
-  stdout.write(parts.join("\n"));
+  return {
+    data: { ...fn, revisions, invocations },
+    text: () => parts().join("\n"),
+    names: () => [`${fn.app}/${fn.function}`],
+  };
 }
 
 function withUrl(client: Client, fn: FunctionResource): FunctionResource {
@@ -92,7 +106,10 @@ function factsOf(fn: FunctionResource): Fact[] {
     ["scaling", `${showScaling(scaling)} sandboxes, kept for ${showSpan(scaling.keepAliveMs)} when idle`],
     ["queue", `${queue.length} at most, ${showSpan(queue.timeoutMs)} at most`],
     ["body", `${showBytes(limits.bodyBytes)} at most`],
-    ...environment.map(([key, value]): Fact => ["env", `${key}=${value}`]),
+    ...environment
+      .filter(([key]) => !fn.overridden.includes(key))
+      .map(([key, value]): Fact => ["env", `${key}=${value}`]),
+    ...fn.overridden.map((key): Fact => ["env", `${key}: set by config`]),
     ["source", fn.source],
     ["created", `${fn.createdAt} (${showAgo(fn.createdAt, now)})`],
     ["updated", `${fn.updatedAt} (${showAgo(fn.updatedAt, now)})`],
@@ -110,7 +127,7 @@ function renderRevisions(fn: FunctionResource, revisions: readonly Revision[], s
     entry.revision + (live.has(entry.revision) ? " live" : ""),
     showAgo(entry.createdAt, Date.now()),
     showBytes(entry.bundle.bytes),
-    entry.bundle.digest.slice(0, "sha256:".length + 12),
+    showDigest(entry.bundle.digest),
     entry.runtime,
     `${entry.memoryMiB} MiB`,
   ]);

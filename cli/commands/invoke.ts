@@ -8,6 +8,7 @@ import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
 import { failureOf, headerOf, statusFailure, writeAnswer } from "../invoke/answer.ts";
 import { type Body, type BodyOptions, bodyFrom } from "../invoke/body.ts";
+import { checkPath } from "../invoke/path.ts";
 import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { checkTenant, type FunctionName, parseFunctionName } from "../target.ts";
@@ -44,13 +45,6 @@ export async function invoke(context: Context, name: string, options: InvokeOpti
   const ownFailure = statusFailure(answer, name);
   if (ownFailure) throw ownFailure;
   return EXIT.ok;
-}
-
-function checkPath(path = ""): string {
-  if (path !== "" && !/^[/?]/.test(path)) throw usageError(`--path "${path}" must begin with / or ?.`);
-  const bad = /[^\x21-\x7e]/u.exec(path);
-  if (bad) throw usageError(`--path must be percent-encoded: write ${encodeURIComponent(bad[0])} for "${bad[0]}".`);
-  return path;
 }
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

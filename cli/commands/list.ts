@@ -3,32 +3,38 @@ import { DEFAULT_TENANT } from "#contract/names.ts";
 import { Client } from "../client/client.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
-import { EXIT, type ExitCode } from "../failure.ts";
-import { showFunctionUrl, showLive, showScaling } from "../output/function.ts";
+import type { ExitCode } from "../failure.ts";
+import { showDigest, showFunctionUrl, showLive, showScaling } from "../output/function.ts";
 import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
-import { showAgo } from "../output/units.ts";
+import { showAgo, showSpan } from "../output/units.ts";
 import { checkTenant } from "../target.ts";
+import { type ShowOptions, show } from "../watch/refresh.ts";
 
-export interface ListOptions {
-  readonly json?: boolean;
+export interface ListOptions extends ShowOptions {
   readonly tenant: string;
 }
 
 const COLUMNS = ["FUNCTION", "REVISION", "RUNTIME", "MEMORY", "SCALING", "UPDATED", "URL"];
+const WIDE_COLUMNS = ["HANDLER", "TIMEOUT", "CONCURRENCY", "SOURCE"];
 
-export async function list(context: Context, options: ListOptions): Promise<ExitCode> {
+export function list(context: Context, options: ListOptions): Promise<ExitCode> {
   const connection = findConnection(context);
-  const client = new Client(connection, checkTenant(options.tenant));
-  const apps = await client.apps();
-  const functions = (await functionsOf(client, apps)).map((fn) => ({
-    ...fn,
-    url: showFunctionUrl(connection.functions.value, fn.url),
-  }));
-  if (options.json) context.stdout.write(`${JSON.stringify(functions, null, 2)}\n`);
-  else context.stdout.write(render(context, options.tenant, apps, functions));
-  return EXIT.ok;
+  const tenant = checkTenant(options.tenant);
+  return show(context, options, async (signal) => {
+    const client = new Client(connection, tenant, signal);
+    const apps = await client.apps();
+    const functions = (await functionsOf(client, apps)).map((fn) => ({
+      ...fn,
+      url: showFunctionUrl(connection.functions.value, fn.url),
+    }));
+    return {
+      data: functions,
+      text: (wide) => render(context, tenant, { apps, functions, wide }),
+      names: () => functions.map((fn) => `${fn.app}/${fn.function}`),
+    };
+  });
 }
 
 const AT_ONCE = 8;
@@ -42,12 +48,13 @@ async function functionsOf(client: Client, apps: readonly App[]): Promise<Functi
   return found;
 }
 
-function render(
-  context: Context,
-  tenant: string,
-  apps: readonly App[],
-  functions: readonly FunctionResource[],
-): string {
+interface Listed {
+  readonly apps: readonly App[];
+  readonly functions: readonly FunctionResource[];
+  readonly wide: boolean;
+}
+
+function render(context: Context, tenant: string, { apps, functions, wide }: Listed): string {
   const style = createStyle(context.stdout, context.env);
   const empty = apps.filter(({ app }) => !functions.some((fn) => fn.app === app)).map(({ app }) => app);
   const note = empty.length > 0 ? `Apps without functions: ${printable(empty.join(", "))}\n` : "";
@@ -60,8 +67,13 @@ function render(
     showScaling(fn.config.policy.scaling),
     showAgo(fn.updatedAt, Date.now()),
     fn.url,
+    ...(wide ? wideCells(fn) : []),
   ]);
-  return renderTable(COLUMNS, rows, style) + note;
+  return renderTable(wide ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS, rows, style) + note;
+}
+
+function wideCells({ config, source }: FunctionResource): string[] {
+  return [config.handler, showSpan(config.timeoutMs), String(config.concurrency), showDigest(source)];
 }
 
 function nothing(tenant: string): string {

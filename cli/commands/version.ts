@@ -2,6 +2,7 @@ import { type Connection, findConnection } from "../connection/connection.ts";
 import { platformFile, readPlatform } from "../connection/home.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
+import { type FormatOptions, print } from "../output/format.ts";
 import { createStyle } from "../output/style.ts";
 import { renderFacts } from "../output/table.ts";
 import { ownVersion } from "../own-version.ts";
@@ -14,26 +15,24 @@ interface PlatformVersion {
 }
 
 /** Says what it can: a platform that is not there is no failure of this command. */
-export async function version(context: Context, options: { readonly json?: boolean }): Promise<ExitCode> {
+export async function version(context: Context, options: FormatOptions): Promise<ExitCode> {
   const connection = findConnection(context);
   const platform = await platformVersion(connection);
   const versions = { cli: ownVersion(), node: process.versions.node, platform: platform.version };
-  if (options.json) context.stdout.write(`${JSON.stringify({ ...versions, url: connection.control.value })}\n`);
-  else {
-    const facts = [
-      ["colibri", versions.cli],
-      ["node", versions.node],
-      ["platform", platform.text],
-    ] as const;
-    context.stdout.write(renderFacts(facts, createStyle(context.stdout, context.env)));
-  }
+  const facts = [
+    ["colibri", versions.cli],
+    ["node", versions.node],
+    ["platform", platform.text],
+  ] as const;
+  const text = (): string => renderFacts(facts, createStyle(context.stdout, context.env));
+  context.stdout.write(await print({ data: { ...versions, url: connection.control.value }, text }, options));
   return EXIT.ok;
 }
 
 async function platformVersion(connection: Connection): Promise<PlatformVersion> {
-  const { control, home } = connection;
+  const { control, home, origin } = connection;
   // Nothing says that one runs: then loading what speaks HTTP would take longer than all the rest.
-  if (control.from !== "COLIBRI_URL" && readPlatform(home) === undefined)
+  if (origin === "home" && readPlatform(home) === undefined)
     return { version: null, text: `not running here (there is no ${platformFile(home)})` };
   const { Client } = await import("../client/client.ts");
   try {

@@ -1,4 +1,5 @@
 import type { Context } from "../context.ts";
+import { type Choosing, type ChosenContext, chosenContext } from "../contexts/choice.ts";
 import { CliError, EXIT, usageError } from "../failure.ts";
 import { findHome, type Home, lockHolder, platformFile, readPlatform, readToken, tokenFile } from "./home.ts";
 
@@ -11,6 +12,10 @@ export interface Sourced {
 /** Where the platform is reached and as whom. */
 export interface Connection {
   readonly home: Home;
+  /** What named the platform. */
+  readonly origin: "context" | "COLIBRI_URL" | "home";
+  /** Of the context. */
+  readonly context: string | undefined;
   readonly control: Sourced;
   readonly functions: Sourced;
   readonly token: Sourced | undefined;
@@ -20,83 +25,130 @@ export interface Connection {
   readonly tokenMissing: string;
 }
 
+type Env = Context["env"];
+
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
-export function findConnection(context: Pick<Context, "env" | "cwd">): Connection {
+/** `--context`, else COLIBRI_URL, else COLIBRI_CONTEXT, else the context in use, else the platform of the home. */
+export function findConnection(context: Choosing & Pick<Context, "cwd">): Connection {
   const home = findHome(context);
-  const control = controlAddress(context.env, home);
-  // A platform that listens everywhere says 0.0.0.0: what its home's file names is this machine all the same.
-  const local = control.from !== "COLIBRI_URL" || LOOPBACK.test(new URL(control.value).hostname);
+  const chosen = chosenContext(context);
+  // What was asked for on the command line is not mixed with what the environment says.
+  const env = context.chosen === undefined ? context.env : withoutConnection(context.env);
+  if (chosen !== undefined) return fromContext(home, chosen, env);
+  return env.COLIBRI_URL ? fromUrl(home, env, env.COLIBRI_URL) : fromHome(home, env);
+}
+
+function withoutConnection({ COLIBRI_URL: _url, COLIBRI_TOKEN: _token, COLIBRI_FUNCTIONS_URL: _fn, ...env }: Env): Env {
+  return env;
+}
+
+function fromContext(home: Home, { saved, by }: ChosenContext, env: Env): Connection {
+  const from = `context ${saved.name}`;
+  const control = address(saved.controlUrl, from);
+  const given = saved.functionsUrl;
+  // The platform of this machine's home under another name: its file tells the port.
+  const isHome = readPlatform(home)?.controlUrl === control.value;
+  const usual = isHome ? homesFunctions(home, env) : besideControl(control, `the host of ${from}`, env);
   return {
-    home,
-    control,
-    functions: functionsAddress(context.env, home, control, local),
-    token: tokenFor(context.env, home, local),
-    local,
+    ...{ home, origin: "context", context: saved.name, control },
+    functions: fromVariable(env) ?? (given === undefined ? usual : address(given, from)),
+    token: tokenVariable(env) ?? (saved.token === undefined ? undefined : { value: saved.token, from }),
+    local: false,
+    tokenMissing: `${from} (by ${by}) has none`,
+  };
+}
+
+function fromUrl(home: Home, env: Env, url: string): Connection {
+  const control = address(url, "COLIBRI_URL");
+  const local = isLoopback(control.value);
+  const elsewhere = "the host of COLIBRI_URL; COLIBRI_FUNCTIONS_URL is not set";
+  return {
+    ...{ home, origin: "COLIBRI_URL", context: undefined, control, local },
+    functions: fromVariable(env) ?? (local ? homesFunctions(home, env) : besideControl(control, elsewhere, env)),
+    token: tokenVariable(env) ?? (local ? homesToken(home) : undefined),
     tokenMissing: local
-      ? `COLIBRI_TOKEN is not set and ${tokenFile(home)} is not there`
+      ? missingHere(home)
       : "COLIBRI_TOKEN is not set, and the token of the platform on this machine is not sent to another",
   };
 }
 
-function controlAddress(env: Context["env"], home: Home): Sourced {
-  if (env.COLIBRI_URL) return address(env.COLIBRI_URL, "COLIBRI_URL");
+// A platform that listens everywhere says 0.0.0.0: what its home's file names is this machine all the same.
+function fromHome(home: Home, env: Env): Connection {
   const running = readPlatform(home)?.controlUrl;
-  if (running) return address(running, platformFile(home));
-  return address(`http://127.0.0.1:${env.COLIBRI_CONTROL_PORT || 8081}`, "the default address");
+  const usual = `http://127.0.0.1:${env.COLIBRI_CONTROL_PORT || 8081}`;
+  return {
+    ...{ home, origin: "home", context: undefined, local: true },
+    control: running ? address(running, platformFile(home)) : address(usual, "the default address"),
+    functions: fromVariable(env) ?? homesFunctions(home, env),
+    token: tokenVariable(env) ?? homesToken(home),
+    tokenMissing: missingHere(home),
+  };
 }
 
-function functionsAddress(env: Context["env"], home: Home, control: Sourced, local: boolean): Sourced {
-  if (env.COLIBRI_FUNCTIONS_URL) return address(env.COLIBRI_FUNCTIONS_URL, "COLIBRI_FUNCTIONS_URL");
-  const port = env.COLIBRI_PORT || "8080";
-  if (!local) {
-    const url = new URL(control.value);
-    return address(
-      `${url.protocol}//${url.hostname}:${port}`,
-      "the host of COLIBRI_URL; COLIBRI_FUNCTIONS_URL is not set",
-    );
-  }
+function missingHere(home: Home): string {
+  return `COLIBRI_TOKEN is not set and ${tokenFile(home)} is not there`;
+}
+
+function fromVariable({ COLIBRI_FUNCTIONS_URL: url }: Env): Sourced | undefined {
+  return url ? address(url, "COLIBRI_FUNCTIONS_URL") : undefined;
+}
+
+function homesFunctions(home: Home, env: Env): Sourced {
   const running = readPlatform(home)?.functionsUrl;
   if (running) return address(running, platformFile(home));
-  return address(`http://127.0.0.1:${port}`, "the default address");
+  return address(`http://127.0.0.1:${env.COLIBRI_PORT || 8080}`, "the default address");
 }
 
-function tokenFor(env: Context["env"], home: Home, local: boolean): Sourced | undefined {
-  if (env.COLIBRI_TOKEN) return { value: env.COLIBRI_TOKEN, from: "COLIBRI_TOKEN" };
-  const value = local ? readToken(home) : undefined;
+function besideControl(control: Sourced, from: string, env: Env): Sourced {
+  const url = new URL(control.value);
+  return address(`${url.protocol}//${url.hostname}:${env.COLIBRI_PORT || 8080}`, from);
+}
+
+function tokenVariable({ COLIBRI_TOKEN: value }: Env): Sourced | undefined {
+  return value ? { value, from: "COLIBRI_TOKEN" } : undefined;
+}
+
+function homesToken(home: Home): Sourced | undefined {
+  const value = readToken(home);
   return value === undefined ? undefined : { value, from: tokenFile(home) };
 }
 
-function address(text: string, from: string): Sourced {
+export function isLoopback(url: string): boolean {
+  return LOOPBACK.test(new URL(url).hostname);
+}
+
+/** @throws CliError of exit code 2. */
+export function address(text: string, from: string): Sourced {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol))
     throw usageError(`${from}: "${text}" is no address; it must look like http://127.0.0.1:8081.`);
   return { value: text.replace(/\/+$/, ""), from };
 }
 
-export function unreachable({ control, home }: Connection, cause: unknown): CliError {
+export function unreachable(connection: Connection, cause: unknown): CliError {
+  const { control, origin, home } = connection;
   const why = reasonOf(cause);
-  if (control.from === "COLIBRI_URL")
-    return new CliError(`The platform at ${control.value} can't be reached (${why}).`, {
-      exit: EXIT.unreachable,
-      hints: ["The address is from COLIBRI_URL: check it, and that the platform runs there."],
-      cause,
-    });
+  const exit = EXIT.unreachable;
+  if (origin !== "home") {
+    const hints = [`The address is from ${control.from}: check it, and that the platform runs there.`];
+    return new CliError(`The platform at ${control.value} can't be reached (${why}).`, { exit, hints, cause });
+  }
   const holder = lockHolder(home);
   if (holder !== undefined)
     return new CliError(
       `Colibri runs here, but control does not answer at ${control.value} (${why}): try again in a moment.`,
       {
-        exit: EXIT.unreachable,
+        exit,
         hints: [`Process ${holder} runs on ${home.path}; what goes on is in logs/platform.ndjson there.`],
         cause,
       },
     );
   return new CliError("Colibri is not running here: start it with `npm start`.", {
-    exit: EXIT.unreachable,
+    exit,
     hints: [
       `Looked for ${control.value} (from ${control.from}): ${why}; home: ${home.path}.`,
-      "If it runs elsewhere, set COLIBRI_HOME, or COLIBRI_URL and COLIBRI_TOKEN.",
+      "If it runs elsewhere, set COLIBRI_HOME, or COLIBRI_URL and COLIBRI_TOKEN, or use `npx colibri login <url>`.",
     ],
     cause,
   });

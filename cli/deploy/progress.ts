@@ -5,38 +5,35 @@ import { showBytes } from "../output/units.ts";
 const BAR = 24;
 const REDRAW_MS = 100;
 const CLEAR_LINE = "\r\u001b[K";
+const CLEAR_LINE_ABOVE = "\u001b[1A\u001b[K";
 
-/** What goes on, on standard error: lines that stay and, on a terminal, one last line that changes. */
+/** What goes on, on standard error: lines that stay and, on a terminal, below them a last line that changes for each part. */
 export class Progress {
   readonly style: Style;
-  readonly #output: Output;
-  readonly #live: boolean;
+  readonly #board: Board;
+  /** Of the part; empty where there are no parts. */
+  readonly #name: string;
   #drawnAt = 0;
-  #shown = false;
 
-  constructor({ stderr, env }: Pick<Context, "stderr" | "env">) {
-    this.#output = stderr;
-    this.#live = stderr.isTTY === true && env.TERM !== "dumb";
-    this.style = createStyle(stderr, env);
+  constructor(context: Pick<Context, "stderr" | "env">, board: Board = new Board(context), name = "") {
+    this.style = createStyle(context.stderr, context.env);
+    this.#board = board;
+    this.#name = name;
   }
 
   line(text: string): void {
-    this.clear();
-    this.#output.write(`${text}\n`);
+    this.#board.line(this.#named(text), this.#name);
   }
 
   /** Shown until the next line or change; never on what is no terminal. */
   change(text: string): void {
-    if (!this.#live) return;
-    const width = (this.#output.columns || 80) - 1;
-    this.#output.write(CLEAR_LINE + text.slice(0, width));
-    this.#shown = true;
+    this.#board.change(this.#name, this.#named(text));
   }
 
   /** A bar, redrawn ten times a second at most. */
   bytes(name: string, done: number, total: number): void {
     const now = performance.now();
-    if (!this.#live || (done < total && now - this.#drawnAt < REDRAW_MS)) return;
+    if (done < total && now - this.#drawnAt < REDRAW_MS) return;
     this.#drawnAt = now;
     const filled = total === 0 ? BAR : Math.round((BAR * done) / total);
     const bar = `${"█".repeat(filled)}${"░".repeat(BAR - filled)}`;
@@ -44,7 +41,50 @@ export class Progress {
   }
 
   clear(): void {
-    if (this.#shown) this.#output.write(CLEAR_LINE);
-    this.#shown = false;
+    this.#board.change(this.#name, undefined);
+  }
+
+  #named(text: string): string {
+    return this.#name === "" ? text : text.replace(/^/gm, `${this.style("bold", this.#name)} `);
+  }
+}
+
+/** The lines of several parts that change, in one place of the terminal. */
+export class Board {
+  readonly #output: Output;
+  readonly #live: boolean;
+  readonly #rows = new Map<string, string>();
+  #drawn = 0;
+
+  constructor({ stderr, env }: Pick<Context, "stderr" | "env">) {
+    this.#output = stderr;
+    this.#live = stderr.isTTY === true && env.TERM !== "dumb";
+  }
+
+  /** A line that stays; what its part was doing is over. */
+  line(text: string, part: string): void {
+    this.#rows.delete(part);
+    this.#output.write(`${this.#clearing()}${text}\n`);
+    this.#draw();
+  }
+
+  change(part: string, text: string | undefined): void {
+    if (!this.#live || (text === undefined && !this.#rows.has(part))) return;
+    if (text === undefined) this.#rows.delete(part);
+    else this.#rows.set(part, text.slice(0, (this.#output.columns || 80) - 1));
+    this.#output.write(this.#clearing());
+    this.#draw();
+  }
+
+  #clearing(): string {
+    const drawn = this.#drawn;
+    this.#drawn = 0;
+    return drawn === 0 ? "" : CLEAR_LINE + CLEAR_LINE_ABOVE.repeat(drawn - 1);
+  }
+
+  #draw(): void {
+    if (this.#rows.size === 0) return;
+    this.#output.write([...this.#rows.values()].join("\n"));
+    this.#drawn = this.#rows.size;
   }
 }

@@ -17,14 +17,27 @@ export function withUrls(deployment: Deployment, functionsUrl: string): Deployme
 /** What changed, and how to call what is new. */
 export function renderDeployed(deployment: Deployment, style: Style): string {
   const { app, functions } = deployment;
-  if (functions.every(({ change }) => change === "unchanged")) return nothingToDo(deployment);
+  if (functions.every(({ change }) => change === "unchanged"))
+    return nothingToDo(deployment) + overriddenIn(deployment);
   const rows = functions.map((fn) => [fn.function, fn.change ?? "", fn.revision ?? "", fn.url ?? ""]);
   const created = functions.find(({ change }) => change === "created");
   const example =
     created?.url === undefined
       ? ""
       : printable(`\nTry it:\n  curl ${created.url}\n  npx colibri invoke ${app}/${created.function}\n`);
-  return renderTable(["FUNCTION", "CHANGE", "REVISION", "URL"], rows, style) + example;
+  return renderTable(["FUNCTION", "CHANGE", "REVISION", "URL"], rows, style) + overriddenIn(deployment) + example;
+}
+
+/** What colibri.yaml says is not what counts: that should not surprise. */
+export function overriddenIn({
+  functions,
+}: {
+  readonly functions: readonly { readonly overridden?: readonly string[] }[];
+}): string {
+  const names = [...new Set(functions.flatMap((fn) => fn.overridden ?? []))].sort();
+  return names.length === 0
+    ? ""
+    : printable(`${count(names.length, "setting")} overridden by config: ${names.join(", ")}\n`);
 }
 
 function nothingToDo({ app, functions }: Deployment): string {

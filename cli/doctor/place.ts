@@ -61,8 +61,8 @@ async function checkPlatform(context: Context, connection: Connection): Promise<
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     if (error.exit !== EXIT.unreachable) return [warn("platform", error.message, error.hints.join(" "))];
-    if (connection.control.from === "COLIBRI_URL")
-      return [fail("platform", error.message, "Start it there, or correct COLIBRI_URL.")];
+    if (connection.origin !== "home")
+      return [fail("platform", error.message, `Start it there, or correct ${connection.control.from}.`)];
     if (lockHolder(connection.home) !== undefined) return [fail("platform", error.message, error.hints.join(" "))];
     return [ok("platform", "not running; start it with `npm start`"), ...(await checkPorts(context.env))];
   }

@@ -15,3 +15,8 @@ export function showScaling({ min, max }: { readonly min: number; readonly max: 
 export function showFunctionUrl(functionsUrl: string, url: string): string {
   return url.startsWith("/") ? functionsUrl + url : url;
 }
+
+/** As much of a digest as tells it from others. */
+export function showDigest(digest: string): string {
+  return digest.slice(0, "sha256:".length + 12);
+}

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { command, type Ended, tenantOption } from "./command.ts";
+import { command, contextOption, type Ended, tenantOption } from "./command.ts";
 
 export function addInvoke(program: Command, context: Context, ended: Ended): void {
   const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
@@ -20,6 +20,7 @@ export function addInvoke(program: Command, context: Context, ended: Ended): voi
     .option("--async", "do not wait for the answer")
     .option("-v, --verbose", "show the answer's status, headers and times on standard error")
     .addOption(tenantOption())
+    .addOption(contextOption())
     .action(async (name: string, options) => {
       const { invoke } = await import("../commands/invoke.ts");
       ended(await invoke(context, name, options));

@@ -1,12 +1,13 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { command, type Ended, JSON_OPTION, tenantOption } from "./command.ts";
+import { command, contextOption, type Ended, formatOptions, tenantOption } from "./command.ts";
 
 export function addList(program: Command, context: Context, ended: Ended): void {
-  command(program, "list", "List what is deployed.", ["list", "list --json"])
+  formatOptions(command(program, "list", "List what is deployed.", ["list", "list --json"]), "wide", "name")
     .alias("ls")
-    .option(...JSON_OPTION)
+    .option("-w, --watch", "show it again and again until Ctrl-C")
     .addOption(tenantOption())
+    .addOption(contextOption())
     .action(async (options) => {
       const { list } = await import("../commands/list.ts");
       ended(await list(context, options));

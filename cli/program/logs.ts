@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { Context } from "../context.ts";
-import { command, type Ended, JSON_OPTION, tenantOption } from "./command.ts";
+import { command, contextOption, type Ended, JSON_OPTION, tenantOption } from "./command.ts";
 
 export function addLogs(program: Command, context: Context, ended: Ended): void {
   command(program, "logs <app/function>", "Show what a function logged.", [
@@ -19,6 +19,7 @@ export function addLogs(program: Command, context: Context, ended: Ended): void 
     .option("--invocation <id>", "of one invocation only")
     .option(...JSON_OPTION)
     .addOption(tenantOption())
+    .addOption(contextOption())
     .action(async (name: string, options) => {
       const { logs } = await import("../commands/logs.ts");
       ended(await logs(context, name, options));

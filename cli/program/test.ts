@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { Context } from "../context.ts";
-import { command, type Ended, JSON_OPTION, tenantOption } from "./command.ts";
+import { command, contextOption, type Ended, JSON_OPTION, tenantOption } from "./command.ts";
 
 export function addTest(program: Command, context: Context, ended: Ended): void {
   command(program, "test [folder]", "Call a folder's functions as colibri.test.yaml says, and compare their answers.", [
@@ -17,6 +17,7 @@ export function addTest(program: Command, context: Context, ended: Ended): void 
     .option("-v, --verbose", "show what the platform itself logs")
     .option(...JSON_OPTION)
     .addOption(tenantOption())
+    .addOption(contextOption())
     .action(async (folder: string | undefined, options) => {
       const { test } = await import("../commands/test.ts");
       ended(await test(context, folder, options));

@@ -9,6 +9,10 @@ const Digest = Type.String({ pattern: "^sha256:[0-9a-f]{64}$", description: "`sh
 const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC, milliseconds." });
 const strict = { additionalProperties: false } as const;
 
+const Overridden = Type.Array(Type.String(), {
+  description: "Variables whose values are not those of colibri.yaml but set by `config`, which alone shows them.",
+});
+
 export const ProblemSchema = Type.Object(
   {
     type: Type.String({ description: "docs/errors.md#<code>" }),
@@ -88,23 +92,17 @@ export type DeploymentRequest = Static<typeof DeploymentRequestSchema>;
 const DEPLOYMENT_STATES = ["queued", "building", "releasing", "done", "failed"] as const;
 const DeploymentStateSchema = Type.Enum(DEPLOYMENT_STATES);
 
+/** unchanged: neither code nor configuration differs; configured: a new revision of the same bundle. */
+const ChangeSchema = Type.Enum(["created", "updated", "configured", "policy", "unchanged", "removed"] as const);
+
 const DeploymentFunctionSchema = Type.Object({
   function: Name,
   state: DeploymentStateSchema,
-  /** unchanged: neither code nor configuration differs; configured: a new revision of the same bundle. */
-  change: Type.Optional(
-    Type.Union([
-      Type.Literal("created"),
-      Type.Literal("updated"),
-      Type.Literal("configured"),
-      Type.Literal("policy"),
-      Type.Literal("unchanged"),
-      Type.Literal("removed"),
-    ]),
-  ),
+  change: Type.Optional(ChangeSchema),
   revision: Type.Optional(Type.String()),
   bundle: Type.Optional(Type.Object({ digest: Digest, bytes: Type.Integer() })),
   url: Type.Optional(Type.String({ description: "Path on the functions' address." })),
+  overridden: Type.Optional(Overridden),
   error: Type.Optional(Type.Object({ code: Type.String(), message: Type.String() })),
 });
 
@@ -124,6 +122,23 @@ export const DeploymentSchema = Type.Object(
   { $id: "Deployment" },
 );
 export type Deployment = Static<typeof DeploymentSchema>;
+
+export const DeploymentPreviewSchema = Type.Object(
+  {
+    tenant: Name,
+    app: Name,
+    functions: Type.Array(
+      Type.Object({
+        function: Name,
+        change: ChangeSchema,
+        revision: Type.Optional(Type.String({ description: "The one that is live now." })),
+      }),
+    ),
+    warnings: Type.Array(Type.String()),
+  },
+  { $id: "DeploymentPreview" },
+);
+export type DeploymentPreview = Static<typeof DeploymentPreviewSchema>;
 
 /**
  * One line of a deployment's progress, as NDJSON. Numbers grow, without gaps from 1 on. `state`: `text` is the deployment's new
@@ -157,7 +172,9 @@ export const FunctionSchema = Type.Object(
     live: Type.Array(Type.Object({ revision: Type.String(), weight: Type.Integer() })),
     /** Digest of the source that the newest revision was built from. */
     source: Digest,
+    /** As colibri.yaml has it. */
     config: FunctionConfigSchema,
+    overridden: Overridden,
     createdAt: Time,
     updatedAt: Time,
   },
@@ -176,12 +193,36 @@ export const RevisionSchema = Type.Object(
     timeoutMs: Type.Integer(),
     concurrency: Type.Integer(),
     execution: Type.String(),
+    /** As colibri.yaml had it. */
     environment: Type.Record(Type.String(), Type.String()),
+    overridden: Overridden,
     createdAt: Time,
   },
   { $id: "Revision" },
 );
 export type Revision = Static<typeof RevisionSchema>;
+
+/** What was set beside colibri.yaml. It stays across deployments. */
+export const ConfigSchema = Type.Object(
+  {
+    app: Type.Record(Type.String(), Type.String(), { description: "For all functions of the app." }),
+    functions: Type.Record(Name, Type.Record(Type.String(), Type.String()), {
+      description: "For one function; counts before what the app has.",
+    }),
+  },
+  { $id: "Config" },
+);
+export type Config = Static<typeof ConfigSchema>;
+
+export const ConfigChangeSchema = Type.Object(
+  {
+    function: Type.Optional(Name),
+    set: Type.Optional(Type.Record(Type.String(), Type.String())),
+    unset: Type.Optional(Type.Array(Type.String(), { maxItems: 1_000 })),
+  },
+  { ...strict, $id: "ConfigChange" },
+);
+export type ConfigChange = Static<typeof ConfigChangeSchema>;
 
 export const RuntimeSchema = Type.Object(
   { name: Type.String(), version: Type.Optional(Type.String()), available: Type.Boolean(), detail: Type.String() },

@@ -5,7 +5,10 @@
 import Type, { type TProperties, type TSchema } from "typebox";
 import {
   AppSchema,
+  ConfigChangeSchema,
+  ConfigSchema,
   DeploymentEventSchema,
+  DeploymentPreviewSchema,
   DeploymentRequestSchema,
   DeploymentSchema,
   DigestSchema,
@@ -28,13 +31,15 @@ const PERMISSIONS = [
   "functions.read",
   "functions.delete",
   "functions.deploy",
+  "config.read",
+  "config.write",
   "logs.read",
   "records.read",
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
 export interface Route {
-  readonly method: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
+  readonly method: "GET" | "HEAD" | "PUT" | "PATCH" | "POST" | "DELETE";
   /** Fastify's pattern. */
   readonly path: string;
   readonly permission: Permission;
@@ -71,6 +76,16 @@ const ifMatch = Type.Object({
   "if-match": Type.Optional(Type.String({ description: "The ETag that the function must still have." })),
 });
 
+const idempotencyKey = Type.Object({
+  "idempotency-key": Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: "The same key and body again give the same deployment; another body is a conflict.",
+    }),
+  ),
+});
+
 const TENANT = "/v1/tenants/:tenant";
 const APP = `${TENANT}/apps/:app`;
 const FUNCTION = `${APP}/functions/:function`;
@@ -93,12 +108,12 @@ export const ROUTES = Object.freeze({
     answer: listOf(RuntimeSchema),
   },
 
-  /** 204: already there, nothing to upload. 404: upload it. */
+  /** 204: already there, nothing to upload. 404: upload it, from `Upload-Offset` on where the answer has that header. */
   checkUpload: {
     method: "HEAD",
     path: `${TENANT}/uploads/:digest`,
     permission: "functions.deploy",
-    summary: "Whether a source archive is already there",
+    summary: "Whether a source archive is already there; of one that was cut off, `Upload-Offset` says where to go on",
     params: at({ ...tenant, digest: DigestSchema }),
     status: 204,
   },
@@ -112,24 +127,42 @@ export const ROUTES = Object.freeze({
     status: 201,
   },
 
+  /** 201: all of it is there. 204: more is to come, from the answer's `Upload-Offset` on. */
+  appendUpload: {
+    method: "PATCH",
+    path: `${TENANT}/uploads/:digest`,
+    permission: "functions.deploy",
+    summary:
+      "Upload a source archive, or the rest of one that was cut off; what arrives stays if the connection breaks",
+    params: at({ ...tenant, digest: DigestSchema }),
+    headers: Type.Object({
+      "upload-offset": Type.Integer({ minimum: 0, description: "The byte that the body begins with." }),
+      "upload-length": Type.Integer({ minimum: 0, description: "Bytes of the whole archive." }),
+    }),
+    body: "stream",
+    status: 201,
+  },
+
   createDeployment: {
     method: "POST",
     path: `${TENANT}/deployments`,
     permission: "functions.deploy",
     summary: "Build and release functions of an app",
     params: at(tenant),
-    headers: Type.Object({
-      "idempotency-key": Type.Optional(
-        Type.String({
-          minLength: 1,
-          maxLength: 255,
-          description: "The same key and body again give the same deployment; another body is a conflict.",
-        }),
-      ),
-    }),
+    headers: idempotencyKey,
     body: DeploymentRequestSchema,
     status: 202,
     answer: DeploymentSchema,
+  },
+  previewDeployment: {
+    method: "POST",
+    path: `${TENANT}/deployments/preview`,
+    permission: "functions.deploy",
+    summary: "What a deployment would change, without doing it; sources need not be uploaded",
+    params: at(tenant),
+    body: DeploymentRequestSchema,
+    status: 200,
+    answer: DeploymentPreviewSchema,
   },
   listDeployments: {
     method: "GET",
@@ -188,6 +221,27 @@ export const ROUTES = Object.freeze({
     summary: "Delete an app with its functions",
     params: at(app),
     status: 204,
+  },
+
+  getConfig: {
+    method: "GET",
+    path: `${APP}/config`,
+    permission: "config.read",
+    summary: "Variables set beside colibri.yaml, with their values",
+    params: at(app),
+    status: 200,
+    answer: ConfigSchema,
+  },
+  changeConfig: {
+    method: "PATCH",
+    path: `${APP}/config`,
+    permission: "config.write",
+    summary: "Set and unset variables beside colibri.yaml: a deployment of new revisions with the same bundles",
+    params: at(app),
+    headers: idempotencyKey,
+    body: ConfigChangeSchema,
+    status: 202,
+    answer: DeploymentSchema,
   },
 
   listFunctions: {

@@ -64,6 +64,9 @@ export class Place {
     this.#environment = {
       ...process.env,
       NO_COLOR: "1",
+      // What whoever runs the tests is logged in to is not for them.
+      XDG_CONFIG_HOME: join(this.folder, "config"),
+      COLIBRI_CONTEXT: "",
       COLIBRI_HOME: this.home,
       COLIBRI_PORT: "0",
       COLIBRI_CONTROL_PORT: "0",
@@ -85,7 +88,11 @@ export class Place {
 
   /** The command line, as in a shell. */
   colibri(...args: string[]): Promise<Ran> {
-    return finish(this.spawn(args));
+    return this.colibriWith({}, ...args);
+  }
+
+  colibriWith(environment: Record<string, string>, ...args: string[]): Promise<Ran> {
+    return finish(this.spawnProgram(process.execPath, [LAUNCHER, ...args], this.work, environment));
   }
 
   remove(): void {

@@ -22,7 +22,17 @@ function filesOf(args: string[] | undefined): string[] {
 
 test("without arguments everything runs, the slow areas last", () => {
   const names = planned([]).map(({ name }) => name);
-  assert.deepEqual(names, ["tidy", "biome", "types", "contract", "guest", "desk", "platform", "simulation", "endtoend"]);
+  assert.deepEqual(names, [
+    "tidy",
+    "biome",
+    "types",
+    "contract",
+    "guest",
+    "desk",
+    "platform",
+    "simulation",
+    "endtoend",
+  ]);
 });
 
 test("every test file is in exactly one area", () => {

@@ -20,8 +20,8 @@ export const PACKAGES: PackageRow[] = [
   },
   {
     name: "yaml",
-    folders: ["contract/config/", "platform/src/builder/"],
-    why: "colibri.yaml, with line numbers for messages; settings of pnpm and Yarn",
+    folders: ["contract/config/", "platform/src/builder/", "cli/output/"],
+    why: "colibri.yaml, with line numbers for messages; settings of pnpm and Yarn; --output yaml",
   },
   {
     name: "tar-stream",

@@ -11,6 +11,7 @@ import type { Blobs } from "#ports/blobs/index.ts";
 import type { Store } from "#ports/store/index.ts";
 import type { Tokens } from "./access.ts";
 import type { Handlers } from "./api/handler.ts";
+import { createConfigHandlers } from "./api/handlers/config.ts";
 import { createDeploymentHandlers } from "./api/handlers/deployments.ts";
 import { createFunctionHandlers } from "./api/handlers/functions.ts";
 import { createObservationHandlers } from "./api/handlers/observations.ts";
@@ -58,6 +59,8 @@ export interface ControlOptions {
   readonly sandbox: Health["sandbox"];
   /** Deployments carried out at once. Default 2. */
   readonly parallelDeployments?: number;
+  /** Holds what has arrived of unfinished uploads. */
+  readonly uploadsFolder: string;
   /** Of one source archive. Default 512 MiB. */
   readonly uploadBytes?: number;
   /** Of a JSON body. Default 8 MiB. */
@@ -96,7 +99,10 @@ class ControlService implements Control {
     this.#deps = deps;
     this.#options = options;
     this.feed = new StorePlanFeed(deps.store);
-    this.#uploads = new Uploads(deps, { maximumBytes: options.uploadBytes ?? 512 * MIB });
+    this.#uploads = new Uploads(deps, {
+      maximumBytes: options.uploadBytes ?? 512 * MIB,
+      folder: options.uploadsFolder,
+    });
     const own = { uploads: this.#uploads, notices: new Notices(), onReleased: this.#changed };
     this.#deployments = new Deployments({ ...deps, ...own }, { parallel: options.parallelDeployments ?? 2 });
     this.#server = this.#createServer();
@@ -156,6 +162,7 @@ class ControlService implements Control {
     return {
       ...createPlatformHandlers(this.#deps, this.#options),
       ...createDeploymentHandlers({ ...this.#deps, ...own }),
+      ...createConfigHandlers({ ...this.#deps, ...own }),
       ...createFunctionHandlers({ ...this.#deps, onDeleted: this.#deleted }),
       ...createObservationHandlers(this.#deps),
     };

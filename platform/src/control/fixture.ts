@@ -39,6 +39,8 @@ export const STORES = ["memory", "sqlite"] as const;
 export interface Medium {
   /** Where it is on disk; "" when it is not. */
   readonly folder: string;
+  /** For what has arrived of unfinished uploads. */
+  readonly uploads: string;
   readonly store: () => Store;
   readonly blobs: () => Blobs;
   remove(): Promise<void>;
@@ -46,17 +48,18 @@ export interface Medium {
 
 export async function makeMedium(kind: (typeof STORES)[number]): Promise<Medium> {
   const clock = createSystemClock();
+  const folder = await mkdtemp(join(tmpdir(), "colibri-control-"));
+  const uploads = join(folder, "uploads");
+  const remove = () => rm(folder, { recursive: true });
   if (kind === "memory") {
     const blobs = createMemoryBlobs({ now: clock.now });
-    return { folder: "", store: () => createMemoryStore({ id: "test" }), blobs: () => blobs, remove: async () => {} };
+    return { folder: "", uploads, store: () => createMemoryStore({ id: "test" }), blobs: () => blobs, remove };
   }
-  const folder = await mkdtemp(join(tmpdir(), "colibri-control-"));
   const onLost = (error: Error) => assert.fail(error);
   return {
-    folder,
+    ...{ folder, uploads, remove },
     store: () => createSqliteStore({ onLost }, { path: join(folder, "control.db"), id: "test" }),
     blobs: () => createFilesystemBlobs({ root: join(folder, "blobs") }),
-    remove: () => rm(folder, { recursive: true }),
   };
 }
 
@@ -121,7 +124,8 @@ export async function startControl(medium: Medium, options: TestControlOptions =
     ...deps,
   };
   const sandbox = { technology: "process", isolation: "none" };
-  const control = createControl(all, { bind: "127.0.0.1", port: 0, version: "0.0.0", sandbox, ...rest });
+  const fixed = { bind: "127.0.0.1", port: 0, version: "0.0.0", sandbox, uploadsFolder: medium.uploads };
+  const control = createControl(all, { ...fixed, ...rest });
   const port = await control.open(AbortSignal.timeout(10_000));
   return { control, port, client: new Client(port), builder, blobs, store, logged };
 }

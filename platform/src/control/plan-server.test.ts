@@ -105,8 +105,7 @@ for (let seed = 1; seed <= 12; seed++) {
       watch.add(plans);
       return plans;
     });
-    // Reading the copy takes real time: what follows is the seed's alone.
-    await advanceUntil(clock, Promise.all(all.map((plans) => plans.open(signal))));
+    const opening = Promise.all(all.map((plans) => plans.open(signal)));
     for (let turn = 1; turn <= 300; turn++) {
       const name = names[random.below(names.length)]!;
       const dice = random.below(100);
@@ -127,6 +126,7 @@ for (let seed = 1; seed <= 12; seed++) {
       } else await clock.advance(random.below(60));
       if (dice < 60) void watch.settles(server, turn);
     }
+    await advanceUntil(clock, opening);
     await clock.advance(5_000);
     for (const plans of all) assert.deepEqual(held(plans), wanted(feed));
     assert.deepEqual([watch.stepsBack, watch.tooEarly], [[], []]);

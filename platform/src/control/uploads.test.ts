@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { readdir } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { request } from "node:http";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { after, before, describe, test } from "node:test";
@@ -128,13 +129,19 @@ async function* cutAfter(body: Uint8Array, bytes: number): AsyncGenerator<Uint8A
 describe("the sweep", () => {
   const DAY = 24 * 3_600_000;
 
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), "colibri-uploads-"));
+  });
+  after(() => rm(folder, { recursive: true }));
+
   async function prepared() {
     const clock = new SimulatedClock();
     const blobs = createMemoryBlobs({ now: () => clock.now() });
     const store = createMemoryStore({ id: "test" });
     await blobs.open(AbortSignal.timeout(1_000));
     await store.open(AbortSignal.timeout(1_000));
-    const uploads = new Uploads({ blobs, store, clock, log: createSilentLog() }, { maximumBytes: MIB });
+    const uploads = new Uploads({ blobs, store, clock, log: createSilentLog() }, { maximumBytes: MIB, folder });
     const put = async (text: string) => {
       const digest = digestOf(Buffer.from(text));
       await uploads.put("default", digest, chunks(Buffer.from(text)));

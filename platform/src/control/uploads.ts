@@ -1,3 +1,4 @@
+import { createReadStream } from "node:fs";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { Digest } from "#contract/digest.ts";
@@ -5,11 +6,14 @@ import { PlatformError } from "#contract/errors.ts";
 import { DEFAULT_TENANT } from "#contract/names.ts";
 import type { Blobs } from "#ports/blobs/index.ts";
 import type { Store } from "#ports/store/index.ts";
+import { type Piece, UnfinishedUploads } from "./unfinished-uploads.ts";
 
 /** Unreferenced blobs younger than this may still be meant for a deployment to come. */
 const KEPT_MS = 24 * 3_600_000;
 const SWEEP_EVERY_MS = 3_600_000;
 const MIB = 1024 * 1024;
+/** As many of the largest size may lie about for one tenant. */
+const UNFINISHED_AT_MOST = 4;
 
 export interface UploadsDeps {
   readonly blobs: Blobs;
@@ -20,12 +24,15 @@ export interface UploadsDeps {
 
 export interface UploadsOptions {
   readonly maximumBytes: number;
+  /** Where unfinished ones are kept. */
+  readonly folder: string;
 }
 
 /**
  * Source archives on their way in, and the removal of blobs that nothing needs any more, bundles among them.
  *
- * Owns when each blob was last asked for, and the sweep. The bytes are the blobs port's, references the store's.
+ * Owns when each blob was last asked for, and the sweep. The bytes are the blobs port's, those of uploads under way of
+ * unfinished-uploads.ts, references the store's.
  * Invariants:
  * 1. What somebody was told is there is not removed within a day.
  * 2. What revisions and running deployments refer to is not removed.
@@ -33,6 +40,7 @@ export interface UploadsOptions {
 export class Uploads {
   readonly #deps: UploadsDeps;
   readonly #options: UploadsOptions;
+  readonly #unfinished: UnfinishedUploads;
   /** tenant → digest → when it was last asked for. Bounded by the sweep, which forgets what is older than KEPT_MS. */
   readonly #touched = new Map<string, Map<Digest, number>>();
   readonly #removing = new Map<string, Promise<boolean>>();
@@ -42,6 +50,8 @@ export class Uploads {
   constructor(deps: UploadsDeps, options: UploadsOptions) {
     this.#deps = deps;
     this.#options = options;
+    const tenantBytes = UNFINISHED_AT_MOST * options.maximumBytes;
+    this.#unfinished = new UnfinishedUploads(deps, { folder: options.folder, tenantBytes });
   }
 
   open(): void {
@@ -75,10 +85,7 @@ export class Uploads {
     await this.touch(tenant, digest);
     const { maximumBytes } = this.#options;
     const outcome = await this.#deps.blobs.put(tenant, digest, source, { maximumBytes });
-    if (outcome.kind === "too-large") {
-      const message = `The upload is larger than ${Math.floor(maximumBytes / MIB)} MiB: exclude files with \`.colibriignore\`.`;
-      throw new PlatformError("archive-too-large", message, { details: { maximumBytes } });
-    }
+    if (outcome.kind === "too-large") throw this.#tooLarge();
     if (outcome.kind === "digest-mismatch") {
       const message = `The bytes that arrived have the digest ${outcome.actual}, not ${digest}: upload again.`;
       throw new PlatformError("digest-mismatch", message, { details: { actual: outcome.actual } });
@@ -86,10 +93,31 @@ export class Uploads {
     return outcome.kind === "stored";
   }
 
+  /** Where an upload that was cut off is to go on; 0 where nothing of it is there. */
+  unfinished(tenant: string, digest: Digest): Promise<number> {
+    return this.#unfinished.offset(tenant, digest);
+  }
+
+  /** Takes the next piece of an upload. Answers where it then stands, or that the whole is stored. @throws PlatformError */
+  async append(tenant: string, digest: Digest, piece: Piece): Promise<{ readonly offset: number } | "stored"> {
+    if (piece.totalBytes > this.#options.maximumBytes) throw this.#tooLarge();
+    if (await this.has(tenant, digest)) return "stored";
+    const store = (path: string): Promise<boolean> => this.put(tenant, digest, createReadStream(path));
+    const offset = await this.#unfinished.append(tenant, digest, piece, store);
+    return offset === piece.totalBytes ? "stored" : { offset };
+  }
+
+  #tooLarge(): PlatformError {
+    const { maximumBytes } = this.#options;
+    const message = `The upload is larger than ${Math.floor(maximumBytes / MIB)} MiB: exclude files with \`.colibriignore\`.`;
+    return new PlatformError("archive-too-large", message, { details: { maximumBytes } });
+  }
+
   /** Removes what nothing refers to and nobody asked for within a day. */
   async sweep(): Promise<void> {
     const tenants = new Set([DEFAULT_TENANT, ...this.#touched.keys(), ...(await this.#deps.store.tenants())]);
     for (const tenant of tenants) await this.#sweepTenant(tenant);
+    await this.#unfinished.sweep(this.#deps.clock.now() - KEPT_MS);
   }
 
   async #sweepTenant(tenant: string): Promise<void> {

@@ -28,6 +28,8 @@ export function homePaths(home: string) {
     compiled: join(home, "cache", "compiled"),
     blobs: join(home, "blobs"),
     build: join(home, "build"),
+    /** What has arrived of uploads that are not finished. */
+    uploads: join(home, "uploads"),
     control: {
       store: join(home, "control", "control.db"),
       records: join(home, "control", "records.db"),

@@ -1,8 +1,11 @@
 // Made by tools/write-api-client.ts: change contract/api or contract/errors.ts, and run that.
 import type {
   App,
+  Config,
+  ConfigChange,
   Deployment,
   DeploymentEvent,
+  DeploymentPreview,
   DeploymentRequest,
   FunctionResource,
   Health,
@@ -28,7 +31,7 @@ export interface Api {
     readonly next?: string;
   }>;
 
-  /** Whether a source archive is already there. Needs the permission functions.deploy. */
+  /** Whether a source archive is already there; of one that was cut off, `Upload-Offset` says where to go on. Needs the permission functions.deploy. */
   checkUpload(
     args: {
       tenant?: string | undefined;
@@ -42,6 +45,20 @@ export interface Api {
     args: {
       tenant?: string | undefined;
       digest: string;
+      body: Bytes;
+    },
+    call?: CallOptions,
+  ): Promise<void>;
+
+  /** Upload a source archive, or the rest of one that was cut off; what arrives stays if the connection breaks. Needs the permission functions.deploy. */
+  appendUpload(
+    args: {
+      tenant?: string | undefined;
+      digest: string;
+      /** The byte that the body begins with. */
+      uploadOffset: number;
+      /** Bytes of the whole archive. */
+      uploadLength: number;
       body: Bytes;
     },
     call?: CallOptions,
@@ -69,6 +86,15 @@ export interface Api {
     },
     call?: CallOptions,
   ): Listing<Deployment>;
+
+  /** What a deployment would change, without doing it; sources need not be uploaded. Needs the permission functions.deploy. */
+  previewDeployment(
+    args: {
+      tenant?: string | undefined;
+      body: DeploymentRequest;
+    },
+    call?: CallOptions,
+  ): Promise<DeploymentPreview>;
 
   /** One deployment. Needs the permission functions.read. */
   getDeployment(
@@ -116,6 +142,27 @@ export interface Api {
     },
     call?: CallOptions,
   ): Promise<void>;
+
+  /** Variables set beside colibri.yaml, with their values. Needs the permission config.read. */
+  getConfig(
+    args: {
+      tenant?: string | undefined;
+      app: string;
+    },
+    call?: CallOptions,
+  ): Promise<Config>;
+
+  /** Set and unset variables beside colibri.yaml: a deployment of new revisions with the same bundles. Needs the permission config.write. */
+  changeConfig(
+    args: {
+      tenant?: string | undefined;
+      app: string;
+      /** The same key and body again give the same deployment; another body is a conflict. */
+      idempotencyKey?: string | undefined;
+      body: ConfigChange;
+    },
+    call?: CallOptions,
+  ): Promise<Deployment>;
 
   /** Functions of an app. Needs the permission functions.read. */
   listFunctions(
@@ -229,6 +276,14 @@ export const OPERATIONS = {
     body: "bytes",
     answer: "nothing",
   },
+  appendUpload: {
+    method: "PATCH",
+    path: "/v1/tenants/{tenant}/uploads/{digest}",
+    query: [],
+    headers: { uploadOffset: "upload-offset", uploadLength: "upload-length" },
+    body: "bytes",
+    answer: "nothing",
+  },
   createDeployment: {
     method: "POST",
     path: "/v1/tenants/{tenant}/deployments",
@@ -244,6 +299,14 @@ export const OPERATIONS = {
     headers: {},
     body: "none",
     answer: "pages",
+  },
+  previewDeployment: {
+    method: "POST",
+    path: "/v1/tenants/{tenant}/deployments/preview",
+    query: [],
+    headers: {},
+    body: "json",
+    answer: "json",
   },
   getDeployment: {
     method: "GET",
@@ -284,6 +347,22 @@ export const OPERATIONS = {
     headers: {},
     body: "none",
     answer: "nothing",
+  },
+  getConfig: {
+    method: "GET",
+    path: "/v1/tenants/{tenant}/apps/{app}/config",
+    query: [],
+    headers: {},
+    body: "none",
+    answer: "json",
+  },
+  changeConfig: {
+    method: "PATCH",
+    path: "/v1/tenants/{tenant}/apps/{app}/config",
+    query: [],
+    headers: { idempotencyKey: "idempotency-key" },
+    body: "json",
+    answer: "json",
   },
   listFunctions: {
     method: "GET",

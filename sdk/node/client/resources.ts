@@ -136,10 +136,27 @@ export type Deployment = {
     };
     /** Path on the functions' address. */
     readonly url?: string;
+    /** Variables whose values are not those of colibri.yaml but set by `config`, which alone shows them. */
+    readonly overridden?: readonly string[];
     readonly error?: {
       readonly code: string;
       readonly message: string;
     };
+  }[];
+  readonly warnings: readonly string[];
+};
+
+export type DeploymentPreview = {
+  /** Lower-case letters, digits and inner hyphens, 1 to 63 characters. */
+  readonly tenant: string;
+  /** Lower-case letters, digits and inner hyphens, 1 to 63 characters. */
+  readonly app: string;
+  readonly functions: readonly {
+    /** Lower-case letters, digits and inner hyphens, 1 to 63 characters. */
+    readonly function: string;
+    readonly change: "created" | "updated" | "configured" | "policy" | "unchanged" | "removed";
+    /** The one that is live now. */
+    readonly revision?: string;
   }[];
   readonly warnings: readonly string[];
 };
@@ -166,6 +183,20 @@ export type App = {
   readonly updatedAt: string;
 };
 
+export type Config = {
+  /** For all functions of the app. */
+  readonly app: Readonly<Record<string, string>>;
+  /** For one function; counts before what the app has. */
+  readonly functions: Readonly<Record<string, Readonly<Record<string, string>>>>;
+};
+
+export type ConfigChange = {
+  /** Lower-case letters, digits and inner hyphens, 1 to 63 characters. */
+  readonly function?: string;
+  readonly set?: Readonly<Record<string, string>>;
+  readonly unset?: readonly string[];
+};
+
 export type FunctionResource = {
   /** Lower-case letters, digits and inner hyphens, 1 to 63 characters. */
   readonly tenant: string;
@@ -181,6 +212,8 @@ export type FunctionResource = {
   /** `sha256:` and 64 hexadecimal digits. */
   readonly source: string;
   readonly config: FunctionConfig;
+  /** Variables whose values are not those of colibri.yaml but set by `config`, which alone shows them. */
+  readonly overridden: readonly string[];
   /** RFC 3339, UTC, milliseconds. */
   readonly createdAt: string;
   /** RFC 3339, UTC, milliseconds. */
@@ -203,6 +236,8 @@ export type Revision = {
   readonly concurrency: number;
   readonly execution: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Variables whose values are not those of colibri.yaml but set by `config`, which alone shows them. */
+  readonly overridden: readonly string[];
   /** RFC 3339, UTC, milliseconds. */
   readonly createdAt: string;
 };

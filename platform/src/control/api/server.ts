@@ -153,7 +153,8 @@ function leaving(response: ServerResponse): AbortSignal {
 function fail(deps: ServerDeps, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOfError(error, request.id) ?? unexpected(deps, error, request);
   // What is left of the body will not be read, so no further request can come behind it.
-  if (!request.raw.complete && request.raw.method === "PUT") reply.header("connection", "close");
+  if (!request.raw.complete && (request.raw.method === "PUT" || request.raw.method === "PATCH"))
+    reply.header("connection", "close");
   if (problem.code === "method-not-allowed") reply.header("allow", methodsAt(request.url).join(", "));
   if (problem.status === 503) reply.header("retry-after", "1");
   reply.header("colibri-request-id", request.id);

@@ -1,6 +1,7 @@
 import type { App, Deployment, DeploymentEvent, FunctionResource, Revision } from "#contract/api/resources.ts";
 import { functionPath } from "#contract/names.ts";
 import type { FunctionState, RevisionState } from "#domain/function/function.ts";
+import { declaredEnvironment, overriddenNames } from "#domain/function/overrides.ts";
 import type { AppState, DeploymentState, StoredEvent } from "#ports/store/index.ts";
 
 /** What the store holds, as the API shows it. */
@@ -19,14 +20,15 @@ export function viewFunction(state: FunctionState, main: RevisionState): Functio
     url: functionPath(state),
     live: state.live.map(({ revision, weight }) => ({ revision, weight })),
     source: main.source,
-    config: { ...main.config, policy: state.policy },
+    config: { ...main.config, environment: { ...declaredEnvironment(main) }, policy: state.policy },
+    overridden: overriddenNames(main),
     createdAt: timeOf(state.createdAtMs),
     updatedAt: timeOf(state.updatedAtMs),
   };
 }
 
 export function viewRevision(state: RevisionState): Revision {
-  const { runtime, handler, memoryMiB, timeoutMs, concurrency, execution, environment } = state.config;
+  const { runtime, handler, memoryMiB, timeoutMs, concurrency, execution } = state.config;
   return {
     revision: state.revision,
     bundle: state.bundle,
@@ -37,7 +39,8 @@ export function viewRevision(state: RevisionState): Revision {
     timeoutMs,
     concurrency,
     execution,
-    environment,
+    environment: { ...declaredEnvironment(state) },
+    overridden: overriddenNames(state),
     createdAt: timeOf(state.createdAtMs),
   };
 }

@@ -5,6 +5,7 @@ import { PlatformError } from "#contract/errors.ts";
 import { isName, NAME_RULE } from "#contract/names.ts";
 import { type ConfigProblem, checkConfig } from "#domain/function/check.ts";
 import { splitConfig } from "#domain/function/function.ts";
+import { type Overrides, overridden } from "#domain/function/overrides.ts";
 import { runtimeProblem } from "#domain/function/runtime.ts";
 import { type Claim, claimsOf, httpTriggers } from "#domain/function/triggers.ts";
 import type { HeldClaim, Store } from "#ports/store/index.ts";
@@ -18,17 +19,27 @@ export interface AdmissionDeps {
 
 const MAXIMUM_FUNCTIONS = 500;
 
+export interface AdmissionOptions {
+  readonly sources: "must be there" | "may be absent";
+}
+
 /** Judges a request whose shape is right, before it becomes a job. Answers its warnings. @throws PlatformError saying all that is wrong. */
-export async function admit(deps: AdmissionDeps, tenant: string, request: DeploymentRequest): Promise<string[]> {
+export async function admit(
+  deps: AdmissionDeps,
+  tenant: string,
+  request: DeploymentRequest,
+  { sources }: AdmissionOptions = { sources: "must be there" },
+): Promise<string[]> {
   const known = await deps.runtimes();
-  refuse("request-invalid", [...checkNames(request), ...checkConfigs(request)]);
+  const overrides = await deps.store.overrides(tenant, request.app);
+  refuse("request-invalid", [...checkNames(request), ...checkConfigs(request, overrides)]);
   refuse("runtime-unknown", checkRuntimes(request, known));
-  refuse("request-invalid", await checkSources(deps.uploads, tenant, request));
+  if (sources === "must be there") refuse("request-invalid", await checkSources(deps.uploads, tenant, request));
   await checkClaims(deps.store, tenant, request);
   return warningsOf(request);
 }
 
-function refuse(code: "request-invalid" | "runtime-unknown", problems: readonly ConfigProblem[]): void {
+export function refuse(code: "request-invalid" | "runtime-unknown", problems: readonly ConfigProblem[]): void {
   if (problems.length === 0) return;
   const message = problems.map(({ path, message }) => `${path}: ${message}`).join("; ");
   throw new PlatformError(code, message, { details: { errors: problems } });
@@ -47,9 +58,13 @@ function checkNames({ functions, prune }: DeploymentRequest): ConfigProblem[] {
   }));
 }
 
-function checkConfigs({ functions }: DeploymentRequest): ConfigProblem[] {
+/** Together with what is set beside it. */
+function checkConfigs({ functions }: DeploymentRequest, overrides: Overrides): ConfigProblem[] {
   return Object.entries(functions).flatMap(([name, { config }]) =>
-    checkConfig(config).map(({ path, message }) => ({ path: `functions.${name}.config.${path}`, message })),
+    checkConfig(overridden(config, overrides, name)).map(({ path, message }) => ({
+      path: `functions.${name}.config.${path}`,
+      message,
+    })),
   );
 }
 

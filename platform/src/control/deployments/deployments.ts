@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import type { Ids } from "#base/ids.ts";
 import { stableJson } from "#base/stable-json.ts";
-import type { DeploymentRequest } from "#contract/api/resources.ts";
+import type { ConfigChange, DeploymentPreview, DeploymentRequest } from "#contract/api/resources.ts";
 import { PlatformError } from "#contract/errors.ts";
-import type { CreateOutcome, DeploymentState, StoredEvent } from "#ports/store/index.ts";
+import type { CreateOutcome, DeploymentState, Idempotency, NewDeployment, StoredEvent } from "#ports/store/index.ts";
 import { noticeKey } from "../notices.ts";
 import { type AdmissionDeps, admit } from "./admission.ts";
+import { admitChange } from "./configuration.ts";
+import { preview } from "./preview.ts";
 import { Runner, type RunnerDeps, type RunnerOptions } from "./runner.ts";
 
 export interface DeploymentsDeps extends AdmissionDeps, RunnerDeps {
@@ -34,18 +36,41 @@ export class Deployments {
   }
 
   /** @throws PlatformError saying what is wrong with the request, or with its idempotency key. */
-  async create(tenant: string, request: DeploymentRequest, key: string | undefined): Promise<DeploymentState> {
+  create(tenant: string, request: DeploymentRequest, key: string | undefined): Promise<DeploymentState> {
+    return this.#createOnce(tenant, idempotencyOf(key, request), async () => {
+      const warnings = await admit(this.#deps, tenant, request);
+      return { app: request.app, request, warnings };
+    });
+  }
+
+  /** Changes what is set beside colibri.yaml, for the functions there are and those to come. @throws PlatformError */
+  configure(tenant: string, app: string, change: ConfigChange, key: string | undefined): Promise<DeploymentState> {
+    return this.#createOnce(tenant, idempotencyOf(key, { app, change }), async () => {
+      const overrides = await admitChange(this.#deps.store, tenant, app, change);
+      const reconfigure = change.function === undefined ? {} : { function: change.function };
+      return { app, request: { app, functions: {}, reconfigure }, warnings: [], overrides };
+    });
+  }
+
+  async #createOnce(
+    tenant: string,
+    idempotency: Idempotency | undefined,
+    admitted: () => Promise<Pick<NewDeployment, "app" | "request" | "warnings" | "overrides">>,
+  ): Promise<DeploymentState> {
     const { store, ids, clock } = this.#deps;
-    const idempotency = key === undefined ? undefined : { key, request: digestOf(request) };
     const known = idempotency && (await store.knownDeployment(tenant, idempotency));
     if (known !== undefined) return settled(known);
     if (this.#runner.waiting >= MAXIMUM_WAITING)
       throw new PlatformError("unavailable", `${MAXIMUM_WAITING} deployments are waiting: try again in a moment.`);
-    const warnings = await admit(this.#deps, tenant, request);
-    const wanted = { id: ids.next(), app: request.app, request, warnings, createdAtMs: clock.now(), idempotency };
+    const wanted = { ...(await admitted()), id: ids.next(), createdAtMs: clock.now(), idempotency };
     const outcome = await store.createDeployment(tenant, wanted);
-    if (outcome.kind === "created") this.#runner.submit(tenant, request.app, outcome.deployment.id);
+    if (outcome.kind === "created") this.#runner.submit(tenant, wanted.app, outcome.deployment.id);
     return settled(outcome);
+  }
+
+  /** @throws PlatformError saying what is wrong with the request. */
+  preview(tenant: string, request: DeploymentRequest): Promise<DeploymentPreview> {
+    return preview(this.#deps, tenant, request);
   }
 
   /** What was told so far from `after` on, then what comes, until the deployment ends or the signal aborts. */
@@ -80,6 +105,7 @@ function settled(outcome: CreateOutcome): DeploymentState {
   throw new PlatformError("conflict", message);
 }
 
-function digestOf(request: DeploymentRequest): string {
-  return createHash("sha256").update(stableJson(request)).digest("hex");
+function idempotencyOf(key: string | undefined, asked: unknown): Idempotency | undefined {
+  if (key === undefined) return undefined;
+  return { key, request: createHash("sha256").update(stableJson(asked)).digest("hex") };
 }

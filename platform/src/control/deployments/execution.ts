@@ -1,16 +1,19 @@
 import type { Clock } from "#base/clock.ts";
+import { stableJson } from "#base/stable-json.ts";
 import type { Digest } from "#contract/digest.ts";
 import { type ErrorCode, type Failure, PlatformError, toFailure } from "#contract/errors.ts";
 import type { FunctionRef } from "#contract/names.ts";
-import { type Change, changeOf } from "#domain/function/change.ts";
-import { type BundleRef, mainRevision, type RevisionState, splitConfig } from "#domain/function/function.ts";
+import { type BundleRef, splitConfig } from "#domain/function/function.ts";
+import { NO_OVERRIDES, overriddenNames } from "#domain/function/overrides.ts";
 import type { DeploymentState, FunctionProgress, FunctionRelease, NewEvent, Store } from "#ports/store/index.ts";
 import { type Notices, noticeKey } from "../notices.ts";
 import type { Settlement } from "../plan-server.ts";
 import type { Uploads } from "../uploads.ts";
 import { conflict } from "./admission.ts";
 import type { Builder } from "./builder.ts";
+import { type Decision, decide } from "./decision.ts";
 import { EventWriter } from "./event-writer.ts";
+import { type Wanted, wantedBy } from "./wanted.ts";
 
 export interface ExecutionDeps {
   readonly store: Store;
@@ -78,13 +81,6 @@ class FunctionFailed extends Error {
   }
 }
 
-interface Decision {
-  readonly name: string;
-  readonly change: Change;
-  /** Main revision that it was decided on. */
-  readonly current: RevisionState | undefined;
-}
-
 class Execution {
   readonly #deps: ExecutionDeps;
   readonly #job: DeploymentState;
@@ -94,6 +90,8 @@ class Execution {
   /** What was built, by this attempt or one before. */
   readonly #bundles = new Map<string, BundleRef>();
   #isReleased: boolean;
+  /** What the functions are to become. Of a reconfiguration known when it is carried out. */
+  #wanted: Wanted;
 
   constructor(deps: ExecutionDeps, job: DeploymentState, interrupted: unknown, signal: AbortSignal) {
     this.#deps = deps;
@@ -101,6 +99,7 @@ class Execution {
     this.#interrupted = interrupted;
     this.#signal = signal;
     this.#isReleased = job.state === "released";
+    this.#wanted = { request: job.request, overrides: NO_OVERRIDES };
     this.#events = new EventWriter(deps, job.tenant, job.id);
     for (const { function: name, bundle } of job.functions)
       if (bundle !== undefined) this.#bundles.set(name, bundle as BundleRef);
@@ -132,12 +131,16 @@ class Execution {
 
   /** False when what it was decided on is no longer so. */
   async #attempt(): Promise<boolean> {
+    const { store } = this.#deps;
     const decisions: Decision[] = [];
-    for (const name of Object.keys(this.#job.request.functions)) decisions.push(await this.#decide(name));
+    this.#wanted = await wantedBy(store, this.#job);
+    for (const name of Object.keys(this.#wanted.request.functions))
+      decisions.push(await decide(store, this.#job.tenant, this.#wanted, name));
     for (const decision of decisions) if (decision.change === "build") await this.#build(decision.name);
     await this.#events.written();
     await this.#enter("releasing");
-    const { tenant, id, app, request } = this.#job;
+    const { tenant, id, app } = this.#job;
+    const { request } = this.#wanted;
     const functions = decisions.map((decision) => this.#releaseOf(decision));
     this.#signal.throwIfAborted();
     const release = { deployment: id, app, atMs: this.#deps.clock.now(), prune: request.prune === true, functions };
@@ -166,19 +169,9 @@ class Execution {
     this.#deps.notices.tell(noticeKey(tenant, id));
   }
 
-  async #decide(name: string): Promise<Decision> {
-    const { store } = this.#deps;
-    const { tenant, app, request } = this.#job;
-    const state = await store.function(tenant, app, name);
-    const current = state && (await store.revision(tenant, app, name, mainRevision(state.live)));
-    if (state === undefined || current === undefined) return { name, change: "build", current: undefined };
-    const live = { policy: state.policy, revision: current, whole: state.live.length === 1 };
-    const { source, config } = request.functions[name]!;
-    return { name, change: changeOf(live, { source: source as Digest, config }), current };
-  }
-
   async #build(name: string): Promise<void> {
-    const { tenant, request } = this.#job;
+    const { tenant } = this.#job;
+    const { request } = this.#wanted;
     const built = this.#bundles.get(name);
     if (built !== undefined && (await this.#deps.uploads.has(tenant, built.digest))) return;
     const { source, config } = request.functions[name]!;
@@ -203,26 +196,30 @@ class Execution {
     await this.#report({ function: name, state: "releasing", bundle });
   }
 
-  #releaseOf({ name, change, current }: Decision): FunctionRelease {
-    const { source, config } = this.#job.request.functions[name]!;
+  #releaseOf({ name, change, current, config, declared }: Decision): FunctionRelease {
+    const { source } = this.#wanted.request.functions[name]!;
     const { revision, policy } = splitConfig(config);
     const from = current?.revision;
+    const differs = stableJson(declared) !== stableJson(config.environment);
+    const settings = { config: revision, ...(differs && { declared }) };
+    const overridden = overriddenNames(settings);
     if (change === "build" || current === undefined) {
-      const content = { source: source as Digest, bundle: this.#bundles.get(name)!, config: revision };
-      return { kind: "revision", function: name, from, change: current ? "updated" : "created", content, policy };
+      const content = { source: source as Digest, bundle: this.#bundles.get(name)!, ...settings };
+      const change = current ? "updated" : "created";
+      return { kind: "revision", function: name, from, change, content, policy, overridden };
     }
     if (change === "configured") {
-      const content = { source: current.source, bundle: current.bundle, config: revision };
-      return { kind: "revision", function: name, from, change: "configured", content, policy };
+      const content = { source: current.source, bundle: current.bundle, ...settings };
+      return { kind: "revision", function: name, from, change, content, policy, overridden };
     }
-    const of = { function: name, from: current.revision };
+    const of = { function: name, from: current.revision, overridden };
     return change === "policy" ? { kind: "policy", ...of, policy } : { kind: "unchanged", ...of };
   }
 
   async fail(error: unknown): Promise<void> {
     const about = error instanceof FunctionFailed ? error.function : undefined;
     const failure = failureOf(error instanceof FunctionFailed ? error.cause : error);
-    const functions = Object.keys(this.#job.request.functions).map((name): FunctionProgress => {
+    const functions = Object.keys(this.#wanted.request.functions).map((name): FunctionProgress => {
       const own = about === undefined || about === name;
       const message = own ? failure.message : `Not released, because ${about} failed.`;
       return { function: name, state: "failed", error: { code: failure.code, message } };

@@ -14,6 +14,7 @@ const [, , folder = "", mode, id = ""] = process.argv;
 const say = (text: string) => writeSync(1, `${text}\n`);
 const medium = {
   folder,
+  uploads: join(folder, "uploads"),
   store: () => createSqliteStore({ onLost: () => process.exit(1) }, { path: join(folder, "control.db"), id: "test" }),
   blobs: () => createFilesystemBlobs({ root: join(folder, "blobs") }),
   remove: async () => {},

@@ -2,6 +2,7 @@ import { stableJson } from "#base/stable-json.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import type { Digest } from "#contract/digest.ts";
 import { type FunctionPolicy, type RevisionConfig, type RevisionState, splitConfig } from "./function.ts";
+import { declaredEnvironment, type Environment } from "./overrides.ts";
 
 /**
  * What a deployment means for one function, from the least to the most:
@@ -18,13 +19,16 @@ export interface LiveFunction {
 
 export function changeOf(
   live: LiveFunction | undefined,
-  wanted: { readonly source: Digest; readonly config: FunctionConfig },
+  wanted: { readonly source: Digest; readonly config: FunctionConfig; readonly declared?: Environment },
 ): Change {
   if (live === undefined) return "build";
   const { revision, policy } = splitConfig(wanted.config);
   if (live.revision.source !== wanted.source || !same(buildInputs(live.revision.config), buildInputs(revision)))
     return "build";
+  const declared = wanted.declared ?? revision.environment;
   if (!live.whole || !same(live.revision.config, revision)) return "configured";
+  // What was overridden keeps what to go back to.
+  if (!same(declaredEnvironment(live.revision), declared)) return "configured";
   return same(live.policy, policy) ? "unchanged" : "policy";
 }
 

@@ -43,7 +43,7 @@ function triggerProblem(trigger: FunctionConfig["policy"]["triggers"][number]): 
 }
 
 /** Counted as JSON, for a LaunchSpec must fit one message of the plan stream. */
-function checkEnvironment(environment: Readonly<Record<string, string>>): ConfigProblem[] {
+export function checkEnvironment(environment: Readonly<Record<string, string>>): ConfigProblem[] {
   const entries = Object.entries(environment);
   if (entries.length > MAXIMUM_VARIABLES)
     return problem("environment", `has ${entries.length} variables; ${MAXIMUM_VARIABLES} is the most`);

@@ -17,6 +17,8 @@ export interface RevisionContent {
   readonly source: Digest;
   readonly bundle: BundleRef;
   readonly config: RevisionConfig;
+  /** The environment as colibri.yaml has it, where the one that the revision runs with is another. */
+  readonly declared?: Readonly<Record<string, string>>;
 }
 
 export interface RevisionState extends RevisionRef, RevisionContent {

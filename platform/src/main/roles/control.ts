@@ -59,6 +59,7 @@ export const open: OpenRole = async (context) => {
     },
     {
       ...{ bind: config.bind, port: config.controlPort, version: packageJson.version },
+      uploadsFolder: paths.uploads,
       sandbox: { technology, isolation: SANDBOX_TECHNOLOGIES[technology].isolation },
     },
   );

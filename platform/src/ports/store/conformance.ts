@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { PlatformError } from "#contract/errors.ts";
 import type { ReleaseOutcome, Store, StoreLimits } from "./index.ts";
+import { overriding } from "./overrides-conformance.ts";
 import { content, create, deploy, digest, fresh, POLICY, queue, release, request, updated } from "./sample.ts";
 
 export interface StoreFixture {
@@ -45,11 +46,12 @@ export function storeConformance(name: string, makeFixture: () => Promise<StoreF
     deleting(parts);
     listing(parts);
     planning(parts);
+    overriding(parts);
     living(parts, makeFixture);
   });
 }
 
-interface Parts {
+export interface Parts {
   readonly store: () => Store;
   readonly reopen: () => Promise<Store>;
 }

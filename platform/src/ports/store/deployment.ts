@@ -1,5 +1,6 @@
 import type { Deployment, DeploymentEvent, DeploymentFunction, DeploymentRequest } from "#contract/api/resources.ts";
 import type { FunctionPolicy, RevisionContent } from "#domain/function/function.ts";
+import type { OverridesChange } from "#domain/function/overrides.ts";
 import type { Claim } from "#domain/function/triggers.ts";
 
 /**
@@ -10,10 +11,15 @@ export type DeploymentPhase = Deployment["state"] | "released";
 /** What became of one function; its address is not kept, since it follows from its name. */
 export type FunctionProgress = Omit<DeploymentFunction, "url">;
 
+/** Functions to deploy; or, with `reconfigure`, those there are, or the one it names, with what is then set beside colibri.yaml. */
+export type JobRequest = DeploymentRequest & { readonly reconfigure?: { readonly function?: string } };
+
 export interface NewDeployment {
   readonly id: string;
   readonly app: string;
-  readonly request: DeploymentRequest;
+  readonly request: JobRequest;
+  /** Takes effect together with the deployment's being there; with a known idempotency key it has done so. */
+  readonly overrides?: OverridesChange | undefined;
   readonly warnings: readonly string[];
   readonly createdAtMs: number;
   readonly idempotency?: Idempotency | undefined;
@@ -37,7 +43,7 @@ export interface DeploymentState {
   readonly state: DeploymentPhase;
   /** How often somebody began to execute it: more than once after crashes. */
   readonly attempts: number;
-  readonly request: DeploymentRequest;
+  readonly request: JobRequest;
   readonly functions: readonly FunctionProgress[];
   readonly warnings: readonly string[];
   readonly createdAtMs: number;
@@ -66,8 +72,11 @@ export interface Release {
   readonly functions: readonly FunctionRelease[];
 }
 
-/** `from`: the main revision of `live` that this was decided on; absent when there was no such function. */
-export type FunctionRelease =
+/**
+ * `from`: the main revision of `live` that this was decided on; absent when there was no such function. `overridden`: variables that
+ * are set beside colibri.yaml, to be told.
+ */
+export type FunctionRelease = { readonly overridden?: readonly string[] } & (
   | {
       readonly kind: "revision";
       readonly function: string;
@@ -77,7 +86,8 @@ export type FunctionRelease =
       readonly policy: FunctionPolicy;
     }
   | { readonly kind: "policy"; readonly function: string; readonly from: string; readonly policy: FunctionPolicy }
-  | { readonly kind: "unchanged"; readonly function: string; readonly from: string };
+  | { readonly kind: "unchanged"; readonly function: string; readonly from: string }
+);
 
 /**
  * `released`, also when it was so before and nothing had to be done. `ended`: it had ended before, so nothing was done. `changed`: this function is not what the release was decided on: decide

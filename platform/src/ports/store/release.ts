@@ -114,7 +114,9 @@ export function revisionsToForget(revisions: readonly string[], live: readonly L
 
 /** What a released function's entry says; `revision` is the one that callers get from now on. */
 export function releasedProgress(release: FunctionRelease, revision: string): FunctionProgress {
-  const entry = { function: release.function, state: "done" as const, revision };
+  const { overridden = [] } = release;
+  const told = overridden.length > 0 ? { overridden: [...overridden] } : {};
+  const entry = { function: release.function, state: "done" as const, revision, ...told };
   if (release.kind !== "revision") return { ...entry, change: release.kind };
   return { ...entry, change: release.change, bundle: release.content.bundle };
 }

@@ -1,6 +1,7 @@
 import type { Digest } from "#contract/digest.ts";
 import type { PlanTopic } from "#contract/plan/plan.ts";
 import type { FunctionState, RevisionState } from "#domain/function/function.ts";
+import type { Overrides } from "#domain/function/overrides.ts";
 import type { Claim } from "#domain/function/triggers.ts";
 import type {
   CreateOutcome,
@@ -68,6 +69,9 @@ export interface Store {
   revision(tenant: string, app: string, name: string, revision: string): Promise<RevisionState | undefined>;
   /** Newest first, those older than revision number `before`. */
   revisions(tenant: string, app: string, name: string, page: RevisionPage): Promise<RevisionState[]>;
+
+  /** What was set beside colibri.yaml; it changes with the deployment that brings it about, by `createDeployment`. */
+  overrides(tenant: string, app: string): Promise<Overrides>;
 
   /** Which of these claims are held by functions outside of `app`. Another tenant's holder is not named. */
   claimed(tenant: string, app: string, claims: readonly Claim[]): Promise<HeldClaim[]>;
@@ -167,6 +171,7 @@ export const STORE_METHODS = [
   "deleteFunction",
   "revision",
   "revisions",
+  "overrides",
   "claimed",
   "knownDeployment",
   "createDeployment",

@@ -16,7 +16,14 @@ export interface DeploymentHandlerDeps {
 
 type Deploying = Pick<
   Handlers,
-  "checkUpload" | "putUpload" | "createDeployment" | "listDeployments" | "getDeployment" | "followDeployment"
+  | "checkUpload"
+  | "putUpload"
+  | "appendUpload"
+  | "createDeployment"
+  | "previewDeployment"
+  | "listDeployments"
+  | "getDeployment"
+  | "followDeployment"
 >;
 
 export function createDeploymentHandlers({ store, uploads, deployments }: DeploymentHandlerDeps): Deploying {
@@ -29,17 +36,27 @@ export function createDeploymentHandlers({ store, uploads, deployments }: Deploy
   return {
     async checkUpload({ params: { tenant, digest } }) {
       if (await uploads.has(tenant, digest as Digest)) return { body: undefined };
+      const offset = await uploads.unfinished(tenant, digest as Digest);
+      if (offset > 0) return { body: undefined, status: 404, headers: { "upload-offset": String(offset) } };
       throw new PlatformError("not-found", `${digest} has not been uploaded.`);
     },
     async putUpload({ params: { tenant, digest }, body }) {
       const stored = await uploads.put(tenant, digest as Digest, body);
       return { body: undefined, status: stored ? 201 : 204 };
     },
+    async appendUpload({ params: { tenant, digest }, body, headers }) {
+      const [offset, totalBytes] = [headers["upload-offset"], headers["upload-length"]].map(Number);
+      const piece = { offset: offset!, totalBytes: totalBytes!, source: body };
+      const outcome = await uploads.append(tenant, digest as Digest, piece);
+      if (outcome === "stored") return { body: undefined };
+      return { body: undefined, status: 204, headers: { "upload-offset": String(outcome.offset) } };
+    },
     async createDeployment({ params: { tenant }, body, headers }) {
       const key = headers["idempotency-key"] as string | undefined;
       const state = await deployments.create(tenant, body, key);
       return { body: viewDeployment(state), headers: { location: `/v1/tenants/${tenant}/deployments/${state.id}` } };
     },
+    previewDeployment: async ({ params: { tenant }, body }) => ({ body: await deployments.preview(tenant, body) }),
     async listDeployments({ params: { tenant }, query: { app, cursor, limit = PAGE_ITEMS } }) {
       const before = decodeCursor(cursor, isId);
       const read = (limit: number) => store.deployments(tenant, { app, before, limit });

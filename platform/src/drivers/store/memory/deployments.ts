@@ -11,6 +11,7 @@ import {
   type StoreLimits,
 } from "#ports/store/index.ts";
 import type { Synchronous } from "./driver.ts";
+import { changeOverrides } from "./overrides.ts";
 import { below, compare, type DeploymentRow, key, type Tables } from "./schema.ts";
 
 type Methods = Pick<
@@ -32,6 +33,7 @@ export function createDeployments(tables: Tables, limits: StoreLimits): Methods 
       if (known !== undefined) return known;
       const deployment = newDeployment(tenant, wanted);
       tables.deployments.set(key(tenant, wanted.id), { ...deployment, idempotency: wanted.idempotency });
+      if (wanted.overrides !== undefined) changeOverrides(tables, tenant, wanted.app, wanted.overrides);
       forgetEnded(tables, limits, tenant, wanted.app);
       appendEvents(tables, limits, tenant, wanted.id, firstEvents(wanted));
       return { kind: "created", deployment };

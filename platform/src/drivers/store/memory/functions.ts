@@ -2,6 +2,7 @@ import { claimKey } from "#contract/config/triggers.ts";
 import { revisionNumber } from "#domain/function/function.ts";
 import { type AppState, decideDeletion, digestsOf, heldClaim, type NamePage } from "#ports/store/index.ts";
 import type { Synchronous } from "./driver.ts";
+import { forgetFunctionOverrides, overridesOf } from "./overrides.ts";
 import type { Plans } from "./plans.ts";
 import { below, compare, key, type Tables } from "./schema.ts";
 
@@ -16,6 +17,7 @@ type Methods = Pick<
   | "deleteFunction"
   | "revision"
   | "revisions"
+  | "overrides"
   | "claimed"
   | "referencedDigests"
 >;
@@ -34,6 +36,7 @@ export function createFunctions(tables: Tables, plans: Plans): Methods {
     apps: (tenant, page) => paged(below(tables.apps, tenant), (row) => row.app, page).map(withCount),
     deleteApp(tenant, app) {
       if (!tables.apps.delete(key(tenant, app))) return false;
+      tables.overrides.delete(key(tenant, app));
       for (const found of below(tables.functions, tenant, app))
         removeFunction(tables, plans, tenant, app, found.function);
       return true;
@@ -51,6 +54,7 @@ export function createFunctions(tables: Tables, plans: Plans): Methods {
       const before = page.before ?? Number.POSITIVE_INFINITY;
       return found.filter((row) => revisionNumber(row.revision) < before).slice(0, page.limit);
     },
+    overrides: (tenant, app) => overridesOf(tables, tenant, app),
     claimed: (tenant, app, claims) =>
       claims.flatMap((claim) => {
         const row = tables.claims.get(claimKey(claim));
@@ -72,6 +76,7 @@ export function newestFirst(a: { revision: string }, b: { revision: string }): n
 export function removeFunction(tables: Tables, plans: Plans, tenant: string, app: string, name: string): void {
   tables.functions.delete(key(tenant, app, name));
   removeClaims(tables, tenant, app, name);
+  forgetFunctionOverrides(tables, tenant, app, name);
   plans.changed("routes", tenant, app, name, "", "removed");
   for (const { revision } of below(tables.revisions, tenant, app, name)) {
     tables.revisions.delete(key(tenant, app, name, revision));

@@ -1,5 +1,6 @@
 import type { PlanTopic } from "#contract/plan/plan.ts";
 import type { FunctionState, RevisionState } from "#domain/function/function.ts";
+import type { Overrides } from "#domain/function/overrides.ts";
 import type { AppState, ClaimHolder, DeploymentState, Idempotency, StoredEvent } from "#ports/store/index.ts";
 
 /** What the driver keeps, by the keys that the functions below make. */
@@ -16,6 +17,7 @@ export interface Tables {
   readonly deployments: Map<string, DeploymentRow>;
   readonly events: Map<string, StoredEvent[]>;
   readonly changes: Map<string, ChangeRow>;
+  readonly overrides: Map<string, Overrides>;
 }
 
 export interface DeploymentRow extends DeploymentState {
@@ -45,6 +47,7 @@ export function emptyTables(): Tables {
     deployments: new Map(),
     events: new Map(),
     changes: new Map(),
+    overrides: new Map(),
   };
 }
 

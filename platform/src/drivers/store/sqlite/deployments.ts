@@ -15,6 +15,7 @@ import {
   type StoreLimits,
   type StoreMethods,
 } from "#ports/store/index.ts";
+import { changeOverrides } from "./overrides.ts";
 import { courseOf, deploymentOf, eventOf } from "./rows.ts";
 import type { Database, DeploymentRow } from "./schema.ts";
 
@@ -97,6 +98,7 @@ async function create(
   if (known !== undefined) return known;
   const deployment = newDeployment(tenant, wanted);
   await tx.insertInto("deployments").values(newRow(deployment, wanted.idempotency)).execute();
+  if (wanted.overrides !== undefined) await changeOverrides(tx, { tenant, app: wanted.app }, wanted.overrides);
   await forgetEnded(tx, limits, tenant, wanted.app);
   await appendEvents(tx, limits, tenant, wanted.id, firstEvents(wanted));
   return { kind: "created", deployment };

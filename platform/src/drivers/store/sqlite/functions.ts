@@ -12,6 +12,7 @@ import {
   type StoreLimits,
   type StoreMethods,
 } from "#ports/store/index.ts";
+import { forgetAppOverrides, forgetFunctionOverrides, overridesOf } from "./overrides.ts";
 import { planChanged } from "./plans.ts";
 import { deploymentOf, functionOf, holderOf, revisionOf } from "./rows.ts";
 import type { AppRow, Database } from "./schema.ts";
@@ -27,6 +28,7 @@ type Methods = Pick<
   | "deleteFunction"
   | "revision"
   | "revisions"
+  | "overrides"
   | "claimed"
   | "referencedDigests"
 >;
@@ -70,6 +72,7 @@ export function createFunctions(db: Kysely<Database>, limits: StoreLimits): Meth
       );
       return (await wanted.orderBy("number", "desc").limit(page.limit).execute()).map(revisionOf);
     },
+    overrides: (tenant, app) => overridesOf(db, { tenant, app }),
     async claimed(tenant, app, claims) {
       const holders = await holdersOf(db, claims);
       return holders
@@ -98,6 +101,7 @@ export async function removeFunction(tx: Kysely<Database>, limits: StoreLimits, 
     .where((where) => where.and(of))
     .execute();
   await removeClaims(tx, of);
+  await forgetFunctionOverrides(tx, of);
   await planChanged(tx, limits, { ...of, topic: "routes", revision: 0 }, "removed");
   const gone = await tx
     .deleteFrom("revisions")
@@ -138,6 +142,7 @@ async function deleteApp(tx: Kysely<Database>, limits: StoreLimits, tenant: stri
     .returning("app")
     .executeTakeFirst();
   if (gone === undefined) return false;
+  await forgetAppOverrides(tx, { tenant, app });
   const names = await selectFunctions(tx, tenant, app).clearSelect().select("function").execute();
   for (const { function: name } of names) await removeFunction(tx, limits, { tenant, app, function: name });
   return true;

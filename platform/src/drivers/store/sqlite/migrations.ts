@@ -84,6 +84,19 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX plan_changes_removed ON plan_changes (number) WHERE removed = 1;
     `,
   },
+  {
+    version: 2,
+    sql: `
+      -- Variables set beside colibri.yaml, of an app and its functions; one row for all, since all are read together.
+      CREATE TABLE overrides (
+        tenant TEXT NOT NULL, app TEXT NOT NULL, overrides_json TEXT NOT NULL,
+        PRIMARY KEY (tenant, app)
+      ) STRICT, WITHOUT ROWID;
+
+      -- The environment of colibri.yaml; null where the revision runs with just that.
+      ALTER TABLE revisions ADD COLUMN declared_json TEXT;
+    `,
+  },
 ];
 
 /** Brings the database up to date. @throws PlatformError when a newer version of Colibri has written it. */

@@ -131,6 +131,7 @@ async function addRevision(
     bundle_digest: content.bundle.digest,
     bundle_bytes: content.bundle.bytes,
     config_json: JSON.stringify(content.config),
+    declared_json: content.declared === undefined ? null : JSON.stringify(content.declared),
     created_at_ms: atMs,
   };
   await tx.insertInto("revisions").values(row).execute();

@@ -40,6 +40,7 @@ export function revisionOf(row: RevisionRow): RevisionState {
     source: row.source as Digest,
     bundle: { digest: row.bundle_digest as Digest, bytes: row.bundle_bytes },
     config: JSON.parse(row.config_json),
+    ...(row.declared_json === null ? {} : { declared: JSON.parse(row.declared_json) }),
     createdAtMs: row.created_at_ms,
   };
 }

@@ -13,6 +13,7 @@ export interface Database {
   deployments: DeploymentRow;
   deployment_events: EventRow;
   plan_changes: ChangeRow;
+  overrides: { tenant: string; app: string; overrides_json: string };
 }
 
 export interface AppRow {
@@ -42,6 +43,7 @@ export interface RevisionRow {
   bundle_digest: string;
   bundle_bytes: number;
   config_json: string;
+  declared_json: string | null;
   created_at_ms: number;
 }
 

@@ -1,0 +1,92 @@
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { parseAppsFile } from "#contract/config/apps-file.ts";
+import { formatMistakes } from "#contract/config/mistakes.ts";
+import { count } from "#contract/count.ts";
+import type { Context } from "../context.ts";
+import { type AppSource, readApp } from "../deploy/app.ts";
+import { APP_FILE } from "../deploy/app-file.ts";
+import { CliError, usageError } from "../failure.ts";
+
+const APPS_FILE = "colibri.apps.yaml";
+const MAXIMUM_INPUT = 1024 * 1024;
+
+export interface NamedApp extends AppSource {
+  /** As the user would name it. */
+  readonly folder: string;
+}
+
+/** The apps that `-f` names, each once. */
+export async function findApps(context: Context, given: readonly string[]): Promise<NamedApp[]> {
+  const folders = new Set<string>();
+  for (const path of given) for (const folder of await foldersOf(context, path)) folders.add(folder);
+  const apps: NamedApp[] = [];
+  for (const folder of folders) apps.push({ folder, ...(await readApp(context, folder)) });
+  checkDistinct(apps);
+  return apps;
+}
+
+/** Folders that hold a colibri.yaml, relative to the working directory. */
+async function foldersOf(context: Context, path: string): Promise<string[]> {
+  const { cwd } = context;
+  if (path === "-") return listed(cwd, cwd, await inputText(context), "standard input");
+  const found = statSync(resolve(cwd, path), { throwIfNoEntry: false });
+  if (found === undefined) throw new CliError(`There is no file or folder ${path}.`);
+  if (!found.isDirectory()) return fromFile(cwd, path);
+  const [app, apps] = [APP_FILE, APPS_FILE].map((name) => existsSync(resolve(cwd, path, name)));
+  if (app && apps) throw usageError(`${path} has both ${APP_FILE} and ${APPS_FILE}: name the one that is meant.`);
+  return apps ? fromFile(cwd, join(path, APPS_FILE)) : [tidied(cwd, path)];
+}
+
+function fromFile(cwd: string, path: string): string[] {
+  if (basename(path) === APP_FILE) return [tidied(cwd, dirname(path))];
+  const absolute = resolve(cwd, path);
+  return listed(cwd, dirname(absolute), readText(absolute, path), path);
+}
+
+function listed(cwd: string, base: string, text: string, name: string): string[] {
+  const parsed = parseAppsFile(text);
+  if (parsed.kind === "mistakes") {
+    const title = `${count(parsed.mistakes.length, "mistake")} in ${name}:`;
+    throw new CliError(`${title}\n\n${formatMistakes(parsed.mistakes, text, name)}`, { code: "config-invalid" });
+  }
+  return parsed.apps.map((entry) => {
+    const folder = basename(entry) === APP_FILE ? dirname(entry) : entry;
+    return tidied(cwd, resolve(base, folder));
+  });
+}
+
+function tidied(cwd: string, folder: string): string {
+  return relative(cwd, resolve(cwd, folder)) || ".";
+}
+
+function readText(path: string, given: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CliError(`${given} can't be read (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
+  }
+}
+
+async function inputText({ stdin }: Context): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stdin as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > MAXIMUM_INPUT) throw new CliError("Standard input is too long for a list of apps.");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Two folders of one app would each undo what the other did. */
+function checkDistinct(apps: readonly NamedApp[]): void {
+  const folders = new Map<string, string>();
+  for (const { file, folder } of apps) {
+    const { app } = file.config;
+    const other = folders.get(app);
+    if (other !== undefined)
+      throw new CliError(`${other} and ${folder} both hold the app ${app}: give one of them another name.`);
+    folders.set(app, folder);
+  }
+}

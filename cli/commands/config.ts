@@ -1,0 +1,171 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import type { ConfigChange, Deployment } from "#contract/api/resources.ts";
+import { closest } from "#contract/config/suggest.ts";
+import { count } from "#contract/count.ts";
+import { Client } from "../client/client.ts";
+import { orSuggest } from "../client/not-found.ts";
+import { type Environment, parseAssignments, parseEnvFile } from "../config/assignments.ts";
+import { type Setting, settingsOfApp, settingsOfFunction, showTarget } from "../config/settings.ts";
+import { findConnection } from "../connection/connection.ts";
+import type { Context } from "../context.ts";
+import { BuildOutput } from "../deploy/build-output.ts";
+import { followDeployment } from "../deploy/follow.ts";
+import { Progress } from "../deploy/progress.ts";
+import { deploymentFailure, withUrls } from "../deploy/summary.ts";
+import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
+import { type FormatOptions, print } from "../output/format.ts";
+import { createStyle, type Style } from "../output/style.ts";
+import { renderTable } from "../output/table.ts";
+import { retrying } from "../reconnect.ts";
+import { checkTenant, parseTarget, type Target } from "../target.ts";
+
+export interface ConfigOptions extends FormatOptions {
+  readonly tenant: string;
+}
+
+const HIDDEN = "••••";
+const RETRY_MS = 10_000;
+
+export async function listConfig(
+  context: Context,
+  name: string,
+  options: ConfigOptions & { readonly values?: boolean },
+): Promise<ExitCode> {
+  const target = parseTarget(name);
+  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const settings = await orSuggest(client, target, () => settingsOf(client, target));
+  const shown = settings.map(({ value, ...rest }) => ({ ...rest, ...(options.values && { value }) }));
+  const style = createStyle(context.stdout, context.env);
+  const text = (): string => renderSettings(target, settings, style, options.values === true);
+  const names = (): string[] => [...new Set(settings.map((setting) => setting.name))];
+  context.stdout.write(await print({ data: shown, text, names }, options));
+  return EXIT.ok;
+}
+
+async function settingsOf(client: Client, target: Target): Promise<Setting[]> {
+  if (target.function === undefined) return settingsOfApp(await client.config(target.app));
+  const [fn, config] = await Promise.all([client.function({ ...target }), client.config(target.app)]);
+  return settingsOfFunction(fn, config);
+}
+
+function renderSettings(target: Target, settings: readonly Setting[], style: Style, values: boolean): string {
+  if (settings.length === 0) return `Nothing is set for ${showTarget(target)}.\n`;
+  const rows = settings.map(({ name, value, from, function: fn }) => [
+    name,
+    values ? value : HIDDEN,
+    from === "colibri.yaml" ? from : `config of ${from === "app" ? target.app : `${target.app}/${fn}`}`,
+  ]);
+  const note = values ? "" : "\nValues are shown with --values.\n";
+  return renderTable(["NAME", "VALUE", "FROM"], rows, style) + note;
+}
+
+export async function getConfig(
+  context: Context,
+  name: string,
+  key: string,
+  options: ConfigOptions,
+): Promise<ExitCode> {
+  const target = parseTarget(name);
+  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const settings = await orSuggest(client, target, () => settingsOf(client, target));
+  const found = settings.find((setting) => setting.name === key && (target.function || setting.from === "app"));
+  if (found === undefined) throw notSet(target, key, settings);
+  context.stdout.write(await print({ data: found, text: () => `${found.value}\n` }, options));
+  return EXIT.ok;
+}
+
+export async function setConfig(
+  context: Context,
+  name: string,
+  assignments: readonly string[],
+  options: ConfigOptions & { readonly fromFile?: string },
+): Promise<ExitCode> {
+  const target = parseTarget(name);
+  const set = { ...(await fileSettings(context, options.fromFile)), ...parseAssignments(assignments) };
+  if (Object.keys(set).length === 0)
+    throw usageError("Nothing is to be set.", "Write KEY=VALUE, or use --from-file .env.");
+  return change(context, target, { set }, options);
+}
+
+async function fileSettings(context: Context, file: string | undefined): Promise<Environment> {
+  if (file === undefined) return {};
+  if (file === "-")
+    return parseEnvFile(Buffer.concat(await context.stdin.toArray()).toString("utf8"), "standard input");
+  try {
+    return parseEnvFile(readFileSync(resolve(context.cwd, file), "utf8"), file);
+  } catch (error) {
+    if (error instanceof CliError) throw error;
+    throw new CliError(`--from-file ${file} can't be read (${(error as NodeJS.ErrnoException).code}).`, {
+      cause: error,
+    });
+  }
+}
+
+export async function unsetConfig(
+  context: Context,
+  name: string,
+  keys: readonly string[],
+  options: ConfigOptions,
+): Promise<ExitCode> {
+  const target = parseTarget(name);
+  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const settings = await orSuggest(client, target, async () => settingsOfApp(await client.config(target.app)));
+  const own = settings.filter((setting) => setting.function === target.function);
+  for (const key of keys) if (!own.some((setting) => setting.name === key)) throw notSet(target, key, own);
+  return change(context, target, { unset: [...keys] }, options);
+}
+
+function notSet(target: Target, key: string, settings: readonly Setting[]): CliError {
+  const names = settings.map((setting) => setting.name);
+  const meant = closest(key, names);
+  return new CliError(`${key} is not set for ${showTarget(target)}.`, {
+    exit: EXIT.notFound,
+    hints: [
+      ...(meant === undefined || meant === key ? [] : [`Did you mean ${meant}?`]),
+      `\`npx colibri config list ${showTarget(target)}\` shows what is.`,
+    ],
+  });
+}
+
+/** Asks for the change and follows it to its end, as with a deployment. */
+async function change(
+  context: Context,
+  target: Target,
+  wanted: Omit<ConfigChange, "function">,
+  options: ConfigOptions,
+): Promise<ExitCode> {
+  const signal = context.interruption();
+  const client = new Client(findConnection(context), checkTenant(options.tenant), signal);
+  const progress = new Progress(context);
+  const key = randomUUID();
+  const body = { ...wanted, ...(target.function !== undefined && { function: target.function }) };
+  const started = await orSuggest(client, target, () =>
+    retrying(() => client.changeConfig(target.app, body, key), RETRY_MS, signal),
+  );
+  const output = new BuildOutput(progress, false);
+  const ended = withUrls(
+    await followDeployment(client, started, { progress, output }, signal),
+    client.connection.functions.value,
+  );
+  if (ended.state === "failed") throw deploymentFailure(ended);
+  const text = (): string => renderChange(target, wanted, ended, createStyle(context.stdout, context.env));
+  const names = (): string[] => ended.functions.map((fn) => `${ended.app}/${fn.function}`);
+  context.stdout.write(await print({ data: ended, text, names }, options));
+  return EXIT.ok;
+}
+
+function renderChange(
+  target: Target,
+  { set = {}, unset = [] }: Omit<ConfigChange, "function">,
+  { functions }: Deployment,
+  style: Style,
+): string {
+  const number = Object.keys(set).length + unset.length;
+  const done = `${count(number, "setting")} of ${showTarget(target)} ${unset.length > 0 ? "removed" : "set"}`;
+  const changed = functions.filter((fn) => fn.change !== "unchanged");
+  if (changed.length === 0) return `${done}; no function changes by it.\n`;
+  const rows = changed.map((fn) => [fn.function, fn.change ?? "", fn.revision ?? ""]);
+  return `${renderTable(["FUNCTION", "CHANGE", "REVISION"], rows, style)}\n${done}.\n`;
+}

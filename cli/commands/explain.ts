@@ -1,0 +1,59 @@
+import { closest } from "#contract/config/suggest.ts";
+import { ERRORS, type ErrorCode, type ErrorDefinition, type Fault, isErrorCode } from "#contract/errors.ts";
+import type { Context } from "../context.ts";
+import { CliError, EXIT, type ExitCode } from "../failure.ts";
+import { type FormatOptions, print } from "../output/format.ts";
+import { createStyle, type Style } from "../output/style.ts";
+import { renderFacts, renderTable } from "../output/table.ts";
+
+const FAULTS: Readonly<Record<Fault, string>> = {
+  caller: "the caller: the request",
+  user: "the function: its code or configuration",
+  platform: "the platform",
+  capacity: "nobody: too much at once, or too little time",
+};
+
+interface Entry extends ErrorDefinition {
+  readonly code: ErrorCode;
+}
+
+/** Asks no platform: the catalogue is the same everywhere. */
+export async function explain(context: Context, code: string | undefined, options: FormatOptions): Promise<ExitCode> {
+  const style = createStyle(context.stdout, context.env);
+  const entries = code === undefined ? (Object.keys(ERRORS) as ErrorCode[]).map(entryOf) : [entryOf(checkCode(code))];
+  const text = (): string => (code === undefined ? renderAll(entries, style) : renderOne(entries[0]!, style));
+  const data = code === undefined ? entries : entries[0];
+  context.stdout.write(await print({ data, text, names: () => entries.map((entry) => entry.code) }, options));
+  return EXIT.ok;
+}
+
+function entryOf(code: ErrorCode): Entry {
+  return { code, ...ERRORS[code] };
+}
+
+function checkCode(text: string): ErrorCode {
+  const code = text.toLowerCase();
+  if (isErrorCode(code)) return code;
+  const codes = Object.keys(ERRORS);
+  const near = closest(code, codes) ?? codes.find((candidate) => candidate.startsWith(code));
+  throw new CliError(`There is no error code ${text}.`, {
+    exit: EXIT.notFound,
+    hints: [...(near === undefined ? [] : [`Did you mean ${near}?`]), "`npx colibri explain` lists all of them."],
+  });
+}
+
+function renderOne({ code, status, fault, retry, meaning, remedy }: Entry, style: Style): string {
+  const facts = [
+    ["meaning", meaning],
+    ["what to do", remedy],
+    ["whose fault", FAULTS[fault]],
+    ["try again", retry ? "may help: the same request can succeed later" : "does not help by itself"],
+    ["status", String(status)],
+  ] as const;
+  return `${style("bold", code)}\n\n${renderFacts(facts, style)}`;
+}
+
+function renderAll(entries: readonly Entry[], style: Style): string {
+  const rows = entries.map(({ code, status, retry, meaning }) => [code, String(status), retry ? "yes" : "no", meaning]);
+  return renderTable(["CODE", "STATUS", "RETRY", "MEANING"], rows, style);
+}

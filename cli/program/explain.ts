@@ -1,0 +1,18 @@
+import type { Command } from "commander";
+import type { Context } from "../context.ts";
+import { command, type Ended, formatOptions } from "./command.ts";
+
+export function addExplain(program: Command, context: Context, ended: Ended): void {
+  formatOptions(
+    command(
+      program,
+      "explain [error-code]",
+      "Explain an error code: what it means and what to do; without one, list all.",
+      ["explain function-timeout", "explain", "explain queue-timeout --json"],
+    ),
+    "name",
+  ).action(async (code: string | undefined, options) => {
+    const { explain } = await import("../commands/explain.ts");
+    ended(await explain(context, code, options));
+  });
+}

@@ -1,0 +1,44 @@
+import type { DeploymentRequest } from "#contract/api/resources.ts";
+import { type FunctionState, mainRevision, type RevisionState } from "#domain/function/function.ts";
+import { declaredEnvironment, type Overrides } from "#domain/function/overrides.ts";
+import type { DeploymentState, Store } from "#ports/store/index.ts";
+
+/** What a deployment is to bring about as things stand. */
+export interface Wanted {
+  /** Configurations as colibri.yaml has them. */
+  readonly request: DeploymentRequest;
+  readonly overrides: Overrides;
+}
+
+const FUNCTIONS_AT_ONCE = 1_000;
+
+/** A reconfiguration wants the functions there are when it is its turn: those that were deployed before it included. */
+export async function wantedBy(
+  store: Store,
+  { tenant, app, request }: Pick<DeploymentState, "tenant" | "app" | "request">,
+): Promise<Wanted> {
+  const overrides = await store.overrides(tenant, app);
+  const { reconfigure, ...plain } = request;
+  if (reconfigure === undefined) return { request: plain, overrides };
+  const functions: DeploymentRequest["functions"] = {};
+  for (const state of await functionsOf(store, tenant, app)) {
+    if (reconfigure.function !== undefined && reconfigure.function !== state.function) continue;
+    const main = await store.revision(tenant, app, state.function, mainRevision(state.live));
+    if (main !== undefined) functions[state.function] = asDeclared(state, main);
+  }
+  return { request: { app, functions }, overrides };
+}
+
+export async function functionsOf(store: Store, tenant: string, app: string): Promise<FunctionState[]> {
+  const all: FunctionState[] = [];
+  for (let after: string | undefined; ; after = all.at(-1)?.function) {
+    const some = await store.functions(tenant, app, { after, limit: FUNCTIONS_AT_ONCE });
+    all.push(...some);
+    if (some.length < FUNCTIONS_AT_ONCE) return all;
+  }
+}
+
+function asDeclared({ policy }: FunctionState, main: RevisionState): DeploymentRequest["functions"][string] {
+  const config = { ...main.config, environment: { ...declaredEnvironment(main) }, policy };
+  return { config, source: main.source };
+}
