@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -51,22 +52,32 @@ export async function bundleGuests(outFolder: string): Promise<BundledGuests> {
 }
 
 async function bundleNode(outFolder: string): Promise<string> {
-  const { build, version } = await import("esbuild");
-  const digest = await digestOf(NODE_SOURCES, ".ts", version);
+  const digest = await digestOf(NODE_SOURCES, ".ts", esbuildVersion());
   return once(outFolder, "nodejs-guest", digest, ".mjs", async (target) => {
-    await build({
-      entryPoints: [join(ROOT, "guest/node/main.ts")],
-      outfile: target,
-      bundle: true,
-      platform: "node",
-      format: "esm",
-      target: "node24",
-      inject: [join(ROOT, "guest/node/globals.ts")],
-      legalComments: "none",
-      logLevel: "silent",
-      absWorkingDir: ROOT,
-    });
+    const options = [
+      ...[
+        "--bundle",
+        "--platform=node",
+        "--format=esm",
+        "--target=node24",
+        "--legal-comments=none",
+        "--log-level=error",
+      ],
+      `--inject:${join(ROOT, "guest/node/globals.ts")}`,
+      `--outfile=${target}`,
+    ];
+    // The program itself: the process that serves esbuild's API would stay with its caller, and take 20 MiB.
+    await execute(esbuildProgram(), [join(ROOT, "guest/node/main.ts"), ...options], { cwd: ROOT });
   });
+}
+
+function esbuildVersion(): string {
+  return createRequire(import.meta.url)("esbuild/package.json").version;
+}
+
+function esbuildProgram(): string {
+  const { resolve } = createRequire(createRequire(import.meta.url).resolve("esbuild"));
+  return resolve(`@esbuild/${process.platform}-${process.arch}/bin/esbuild`);
 }
 
 async function bundlePython(outFolder: string): Promise<string | undefined> {
