@@ -28,7 +28,7 @@ test("without arguments everything runs, the slow areas last", () => {
     "types",
     "contract",
     "guest",
-    "desk",
+    "clients",
     "platform",
     "simulation",
     "endtoend",
@@ -58,7 +58,7 @@ test("a folder or a file runs under the rules of its area", () => {
 
 test("an area is asked for by its name, or by a folder in it", () => {
   const of = (name: string) => filesOf(planned([name])[0]?.args);
-  assert.deepEqual([of("desk"), of("cli")], [["cli/run.test.ts"], ["cli/run.test.ts"]]);
+  assert.deepEqual([of("clients"), of("cli")], [["cli/run.test.ts"], ["cli/run.test.ts"]]);
 });
 
 test("node's own test options are passed on", () => {

@@ -28,7 +28,7 @@ const AREAS: Area[] = [
   { name: "contract", holds: (path) => path.startsWith("contract/"), limitMs: 60_000, flags: [] },
   { name: "guest", holds: (path) => path.startsWith("guest/"), limitMs: 300_000, flags: ["--test-concurrency=3"] },
   {
-    name: "desk",
+    name: "clients",
     holds: (path) => path.startsWith("cli/") || path.startsWith("sdk/"),
     limitMs: 300_000,
     flags: ["--test-concurrency=3"],
