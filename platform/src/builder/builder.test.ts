@@ -458,7 +458,7 @@ describe("npm", () => {
         const failure = await failureOf(shop.build({ ...HANDLER, ...locked({ x: { version: "1.0.0", resolved } }) }));
         assert.match(
           failure,
-          /^dependencies-failed: package-lock.json takes "node_modules\/x" from .* outside of the function's folder/,
+          /^dependencies-failed: package-lock.json \("packages" → "node_modules\/x" → "resolved"\) takes the package x from .* outside of the function's folder/,
         );
       }
     }));

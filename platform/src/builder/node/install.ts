@@ -10,6 +10,7 @@ import { installForeign, removeYarnLeftovers } from "./foreign-install.ts";
 import { checkForeignLock } from "./foreign-lock.ts";
 import { runInstallScripts } from "./install-scripts.ts";
 import { type LockedManifest, readManifest } from "./lock-file.ts";
+import { withoutGit } from "./no-git.ts";
 import { createNpm, type Npm } from "./npm.ts";
 import { readNpmLock } from "./npm-lock.ts";
 import { type FilteredNpmrc, filterNpmrc } from "./npmrc.ts";
@@ -45,9 +46,10 @@ export async function installNodePackages(
   if (key !== undefined && (await cache.take(job.cache, key, folder))) {
     job.onStep(`Took the packages of ${manifest.fileName} from the cache`);
   } else {
-    if (plan.tool === undefined) await installWithNpm(job, npm, manifest, npmrc);
+    const variables = await withoutGit(job.scratch, environment.variables);
+    if (plan.tool === undefined) await installWithNpm(job, npm, manifest, npmrc, variables);
     else {
-      const deps = { job, environment, cache, npm, node: options.node.program };
+      const deps = { job, environment: { ...environment, variables }, cache, npm, node: options.node.program };
       await installForeign(deps, manifest, plan.tool, npmrc);
     }
     if (key !== undefined) await cache.keep(job.cache, key, folder);
@@ -90,12 +92,19 @@ async function cacheKey(job: Job, { tool, files }: Plan, parts: readonly string[
   return `node-${hash.digest("hex")}`;
 }
 
-async function installWithNpm(job: Job, npm: Npm, { fileName }: LockedManifest, npmrc: FilteredNpmrc): Promise<void> {
+async function installWithNpm(
+  job: Job,
+  npm: Npm,
+  { fileName }: LockedManifest,
+  npmrc: FilteredNpmrc,
+  variables: Readonly<Record<string, string>>,
+): Promise<void> {
   job.onStep(`Installing the packages of ${fileName}`);
   const { code, lines } = await npm.run(["ci", "--omit=dev", "--ignore-scripts"], {
     folder: job.source,
     npmrc: npmrc.text,
     secrets: npmrc.secrets,
+    variables,
   });
   if (code !== 0) throw dependenciesFailed(explainFailure("npm", fileName, lines));
 }

@@ -16,6 +16,8 @@ export interface NpmRun {
   readonly npmrc?: string;
   readonly secrets?: readonly string[];
   readonly isQuiet?: boolean;
+  /** In place of those that tools have. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 export type ExitedTool = Extract<ToolOutcome, { kind: "exited" }>;
@@ -39,13 +41,13 @@ export function createNpm(job: Job, environment: ToolEnvironment, command: reado
     `--globalconfig=${join(scratch, "npmrc-global")}`,
   ];
   return {
-    async run(args, { folder, npmrc = "", secrets = [], isQuiet = false }) {
+    async run(args, { folder, npmrc = "", secrets = [], isQuiet = false, variables = environment.variables }) {
       await mkdir(npmCache, { recursive: true });
       await writeFile(userConfig, npmrc, { mode: 0o600 });
       try {
         const outcome = await job.run({
           ...{ name: "npm", command, args: [...args, ...QUIET, ...places], folder, isQuiet },
-          environment: { ...PATIENCE, ...environment.variables, npm_config_logs_max: "0" },
+          environment: { ...PATIENCE, ...variables, npm_config_logs_max: "0" },
           secrets: [...environment.secrets, ...secrets],
         });
         if (outcome.kind === "exited") return outcome;
