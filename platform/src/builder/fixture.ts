@@ -186,11 +186,11 @@ export function locked(packages: Readonly<Record<string, object>>): Files {
 
 const WHEEL = `
 import sys, zipfile
-name, path, code, tag = sys.argv[1:]
+name, path, code, tag, *needed = sys.argv[1:]
 info = name + "-1.0.dist-info"
 with zipfile.ZipFile(path, "w") as wheel:
     wheel.writestr(name + "/__init__.py", code)
-    wheel.writestr(info + "/METADATA", "Metadata-Version: 2.1\\nName: " + name + "\\nVersion: 1.0\\n")
+    wheel.writestr(info + "/METADATA", "Metadata-Version: 2.1\\nName: " + name + "\\nVersion: 1.0\\n" + "".join("Requires-Dist: " + each + "\\n" for each in needed))
     wheel.writestr(info + "/WHEEL", "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: " + tag + "\\n")
     wheel.writestr(info + "/RECORD", "")
 `;
@@ -201,11 +201,12 @@ export async function publishWheel(
   name: string,
   code: string,
   tag = "py3-none-any",
+  needed: readonly string[] = [],
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "colibri-wheel-"));
   try {
     const path = join(folder, `${name}.whl`);
-    await promisify(execFile)("python3", ["-c", WHEEL, name, path, code, tag]);
+    await promisify(execFile)("python3", ["-c", WHEEL, name, path, code, tag, ...needed]);
     return publishFile(registry, name, `${name}-1.0-${tag}.whl`, await readFile(path));
   } finally {
     await rm(folder, { recursive: true });

@@ -159,6 +159,9 @@ describe("Python", () => {
         ["--index-url http://x\n", /requirements.txt:1: the option "--index-url http:\/\/x" is not taken/],
         ["ok==1\n-e .\n", /requirements.txt:2: the option "-e \." is not taken/],
         ["./here.whl\n", /requirements.txt:1: "\.\/here.whl" is not a requirement/],
+        ["x @ git+https://h/x.git\n", /requirements.txt:1: "x @ git\+https:\/\/h\/x.git" is not a requirement/],
+        ["x @ https://h/x.tar.gz\n", /is not a requirement/],
+        ["x @ file:./x.whl\n", /is not a requirement/],
         ["x @ file:///etc/x.whl\n", /is not a requirement/],
         ["git+https://x/y\n", /is not a requirement/],
         ["x.tar.gz\n", /is not a requirement/],
@@ -172,6 +175,38 @@ describe("Python", () => {
         assert.match(failure, message);
       }
       assert.deepEqual(shop.output, []);
+    }));
+
+  test("what a wheel says it needs is not taken from git or built from source, unless it is named", () =>
+    inShop(async (shop) => {
+      const mark = join(shop.folder, "cache", "mark");
+      await publishSource(registry, "sly", mark);
+      const archive = `sly @ ${registry.url}/files/sly-1.0.tar.gz`;
+      const refused: [string, readonly string[], RegExp][] = [
+        [archive, [], /sly ?@ http\S+ is source and would have to be built, which runs its code/],
+        [archive, ["other"], /or name sly in build\.installScripts/],
+        [`sly @ git+${registry.url}/sly.git`, [], /from version control \(git .*packages come from an index/],
+        [`sly @ git+${registry.url}/sly.git`, ["sly"], /from version control \(git /],
+        ["sly @ hg+http://127.0.0.1:1/sly", ["sly"], /from version control \(hg |Cannot find command 'hg'/],
+      ];
+      for (const [needed, installScripts, message] of refused) {
+        await publishWheel(registry, "byurl", "", "py3-none-any", [needed]);
+        registry.asked.length = 0;
+        const files = { ...PYTHON_HANDLER, "requirements.txt": "byurl\n" };
+        const failure = await failureOf(
+          shop.build(files, { ...PYTHON, build: { installScripts: [...installScripts] } }),
+        );
+        assert.match(failure, /^dependencies-failed: /);
+        assert.match(failure, message);
+        assert.equal(await isThere(mark), false, needed);
+        assert.ok(!registry.asked.some((path) => path.startsWith("/sly.git")));
+      }
+      await publishWheel(registry, "byurl", "", "py3-none-any", [archive]);
+      const lock = '[[packages]]\nname = "x"\n[packages.archive]\nurl = "https://h/x.tar.gz"\n';
+      assert.match(
+        await failureOf(shop.build({ ...PYTHON_HANDLER, "pylock.toml": lock }, PYTHON)),
+        /x comes from a archive: packages come from an index/,
+      );
     }));
 
   test("included files and comments are understood", () =>

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { dependenciesFailed } from "../failure.ts";
 import type { InstalledCache } from "../installed-cache.ts";
 import type { Job, ToolOutcome } from "../job.ts";
@@ -18,6 +19,7 @@ export interface PipOptions {
 
 /** In a bundle; the guest puts it on sys.path. */
 const PACKAGES = "_packages";
+const GUARDED_PIP = fileURLToPath(new URL("./guarded_pip.py", import.meta.url));
 const PLAIN = ["--no-input", "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off"];
 
 /** Fills _packages as the function's files say, from wheels only: building a package from source runs its code. */
@@ -75,7 +77,17 @@ async function runPip(
     name: "pip",
     command: python,
     args: [
-      ...["-m", "pip", "install", "--target", target, "--only-binary=:all:", ...fromSource, ...PLAIN],
+      ...[
+        "-B",
+        GUARDED_PIP,
+        config.build.installScripts.join(","),
+        "install",
+        "--target",
+        target,
+        "--only-binary=:all:",
+        ...fromSource,
+        ...PLAIN,
+      ],
       // Compiled files carry times: the same packages would not be the same bundle.
       ...["--no-compile", "--cache-dir", pipCache, "-r", join(folder, "lines"), "-c", join(folder, "constraints")],
       ...(isHashed ? ["--require-hashes"] : []),
