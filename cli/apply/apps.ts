@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { parseAppsFile } from "#contract/config/apps-file.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
@@ -7,6 +7,7 @@ import type { Context } from "../context.ts";
 import { type AppSource, readApp } from "../deploy/app.ts";
 import { APP_FILE } from "../deploy/app-file.ts";
 import { CliError, usageError } from "../failure.ts";
+import { readTextFile } from "../input/text-file.ts";
 
 const APPS_FILE = "colibri.apps.yaml";
 const MAXIMUM_INPUT = 1024 * 1024;
@@ -41,7 +42,7 @@ async function foldersOf(context: Context, path: string): Promise<string[]> {
 function fromFile(cwd: string, path: string): string[] {
   if (basename(path) === APP_FILE) return [tidied(cwd, dirname(path))];
   const absolute = resolve(cwd, path);
-  return listed(cwd, dirname(absolute), readText(absolute, path), path);
+  return listed(cwd, dirname(absolute), readTextFile(absolute, path), path);
 }
 
 function listed(cwd: string, base: string, text: string, name: string): string[] {
@@ -58,14 +59,6 @@ function listed(cwd: string, base: string, text: string, name: string): string[]
 
 function tidied(cwd: string, folder: string): string {
   return relative(cwd, resolve(cwd, folder)) || ".";
-}
-
-function readText(path: string, given: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new CliError(`${given} can't be read (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
-  }
 }
 
 async function inputText({ stdin }: Context): Promise<string> {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
+import { readTextFile } from "../input/text-file.ts";
 
 const APP_FILE = "colibri.yaml";
 export const SCHEMA_FILE = "colibri.schema.json";
@@ -21,7 +22,7 @@ export function schema(context: Context, given: string, options: { readonly prin
       hints: ["Name the folder that holds it, or see the schema with --print."],
     });
   const path = join(folder, APP_FILE);
-  const text = readFileSync(path, "utf8");
+  const text = readTextFile(path);
   writeFileSync(join(folder, SCHEMA_FILE), schemaText());
   if (linkSchema(text) !== text) writeFileSync(path, linkSchema(text));
   const shown = join(given, SCHEMA_FILE);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import { count } from "#contract/count.ts";
@@ -6,6 +6,7 @@ import { findConnection } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
 import { type AppFile, readAppFile } from "../deploy/app-file.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
+import { readTextFile } from "../input/text-file.ts";
 import { createStyle } from "../output/style.ts";
 import { checkTenant, parseFunctionName } from "../target.ts";
 import type { Case } from "../testing/case.ts";
@@ -105,7 +106,7 @@ function readCases(folder: string, given: string, { config }: AppFile): readonly
       `There is no ${CASE_FILE} in ${given === "." ? "this folder" : given}: it says what to call and what to expect.`,
       ...EXAMPLE.split("\n"),
     );
-  const text = readFileSync(path, "utf8");
+  const text = readTextFile(path, shown);
   const exists = (file: string) => statSync(join(folder, file), { throwIfNoEntry: false })?.isFile() === true;
   const parsed = parseCaseFile(text, { functions: Object.keys(config.functions), exists });
   if (parsed.kind === "cases") return parsed.cases;

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { type AppConfig, parseAppConfig } from "#contract/config/app-config.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import { count } from "#contract/count.ts";
 import { CliError } from "../failure.ts";
+import { readTextFile } from "../input/text-file.ts";
 
 export const APP_FILE = "colibri.yaml";
 
@@ -32,7 +33,7 @@ export function readAppFile(cwd: string, given: string): AppFile {
   checkFolder(folder, given);
   const path = join(folder, APP_FILE);
   if (!existsSync(path)) throw missing(cwd, folder, given);
-  const text = readText(path);
+  const text = readTextFile(path);
   const parsed = parseAppConfig(text, { exists: (inside) => existsSync(join(folder, inside)) });
   if (parsed.kind === "config") return parsed;
   const { mistakes } = parsed;
@@ -46,14 +47,6 @@ function checkFolder(folder: string, given: string): void {
   const found = statSync(folder, { throwIfNoEntry: false });
   if (found === undefined) throw new CliError(`There is no folder ${given}.`);
   if (!found.isDirectory()) throw new CliError(`${given} is not a folder: name the folder that holds ${APP_FILE}.`);
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (error) {
-    throw new CliError(`${path} can't be read (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
-  }
 }
 
 function missing(cwd: string, folder: string, given: string): CliError {

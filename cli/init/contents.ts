@@ -1,5 +1,4 @@
 /** What a template's folder holds that is copied, checked before anything is written. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type AppConfig, parseAppConfig } from "#contract/config/app-config.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
@@ -7,6 +6,7 @@ import { ARCHIVE_LIMITS, type ArchiveLimits } from "#platform/builder/archive/li
 import { type FolderEntry, walkFolder } from "#platform/builder/archive/walk.ts";
 import { APP_FILE } from "../deploy/app-file.ts";
 import { CliError } from "../failure.ts";
+import { readTextFile } from "../input/text-file.ts";
 import { TEMPLATE_FILE } from "./catalogue.ts";
 
 const MIB = 1024 ** 2;
@@ -34,7 +34,7 @@ export async function readContents(folder: string, shown: string, limits = TEMPL
     throw new CliError(`${shown} is no template: it has no ${APP_FILE}.`, {
       hints: ["Name the folder that holds it; in a Git repository by //folder after the address."],
     });
-  const configText = readFileSync(join(folder, APP_FILE), "utf8");
+  const configText = readTextFile(join(folder, APP_FILE), APP_FILE);
   const paths = new Set(entries.flatMap(({ path }) => [path, ...foldersAbove(path)]));
   const parsed = parseAppConfig(configText, { exists: (path) => path === "." || paths.has(path) });
   if (parsed.kind === "mistakes")

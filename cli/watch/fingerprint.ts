@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { existsSync, lstatSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { parseAppConfig } from "#contract/config/app-config.ts";
 import { walkFolder } from "#platform/builder/archive/walk.ts";
 import { APP_FILE } from "../deploy/app-file.ts";
+import { readTextFile } from "../input/text-file.ts";
 
 /**
  * Tells whether anything that would be deployed has changed, from sizes and times. Looked at again and again: watching folders for
@@ -24,7 +25,14 @@ export async function fingerprintOf(folder: string): Promise<string | undefined>
 
 /** None while the file has mistakes: then the file itself is what must change. */
 function sourcesIn(folder: string, path: string): ReadonlySet<string> {
-  const parsed = parseAppConfig(readFileSync(path, "utf8"), { exists: (inside) => existsSync(join(folder, inside)) });
+  let text: string;
+  try {
+    text = readTextFile(path);
+  } catch {
+    // A deployment says why it can't be read.
+    return new Set();
+  }
+  const parsed = parseAppConfig(text, { exists: (inside) => existsSync(join(folder, inside)) });
   if (parsed.kind !== "config") return new Set();
   return new Set(Object.values(parsed.config.functions).map(({ source }) => source));
 }

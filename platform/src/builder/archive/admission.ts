@@ -129,6 +129,7 @@ class Admitter implements Admission {
   }
 
   #add(path: string, node: TreeNode): void {
+    if (path === "") refuse(path, "bad-name", 'its name is empty or ".", which only a folder can have');
     if (this.#tree.has(path)) refuse(path, "duplicate", "the archive has an entry of that path already");
     this.#implyFoldersAbove(path);
     this.#set(path, node);

@@ -146,7 +146,8 @@ describe("paths and links that lead outside are refused", () => {
         { name: "a/", type: "directory" },
       ],
     ],
-    ["the folder itself as a file", "duplicate", /already/, [file("./.")]],
+    ["the folder itself as a file", "bad-name", /^"" is refused: its name is empty or "\."/, [file("./.")]],
+    ["a name that is empty", "bad-name", /^"" is refused: its name is empty/, [file("")]],
     ["a name that is not UTF-8", "bad-name", /UTF-8/, [{ ...file("x"), pax: { path: "a\uFFFD" } }]],
   ];
   for (const [name, reason, message, entries] of hostile) {

@@ -25,8 +25,6 @@ export class RequestInvalid extends Error {
 const FASTIFY: Readonly<Record<string, { code: ErrorCode; detail?: string }>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: { code: "media-type-unsupported", detail: "Send the body as application/json." },
   FST_ERR_CTP_BODY_TOO_LARGE: { code: "body-too-large", detail: "The body is larger than this address takes." },
-  FST_ERR_CTP_EMPTY_JSON_BODY: { code: "bad-input", detail: "The body is empty: send a JSON object." },
-  FST_ERR_CTP_INVALID_JSON_BODY: { code: "bad-input" },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
     code: "bad-request",
     detail: "The body's length is not the one that Content-Length says.",

@@ -8,6 +8,7 @@ import { ERRORS, type ErrorCode, PlatformError } from "#contract/errors.ts";
 import { checkAccess, type Tokens } from "../access.ts";
 import type { Call, Handler, Handlers } from "./handler.ts";
 import { createHostCheck } from "./hosts.ts";
+import { parseJsonBody } from "./json-body.ts";
 import { sendLines } from "./ndjson.ts";
 import { PROBLEM_TYPE, problemOf, problemOfError } from "./problem.ts";
 import { compileValidator } from "./validation.ts";
@@ -65,13 +66,23 @@ export function createServer(deps: ServerDeps, options: ServerOptions): Server {
       throw wrongCoding(coding);
     }
   });
-  server.register(async (scope) => registerAll(scope, deps, (row) => row.body !== "stream"));
+  server.register(async (scope) => {
+    takeJson(scope);
+    registerAll(scope, deps, (row) => row.body !== "stream");
+  });
   server.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", (_request, payload, done) => done(null, payload));
     registerAll(scope, deps, (row) => row.body === "stream");
   });
   return server;
+}
+
+/** Fastify's own parser says of each body that it refuses that it is no JSON. */
+export function takeJson(scope: Server): void {
+  scope.addContentTypeParser("application/json", { parseAs: "string" }, async (_request: unknown, body: string) =>
+    parseJsonBody(body),
+  );
 }
 
 function registerAll(scope: Server, deps: ServerDeps, wanted: (row: Route) => boolean): void {

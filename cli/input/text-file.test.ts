@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { findApps } from "../apply/apps.ts";
+import { schema } from "../commands/schema.ts";
+import type { Context } from "../context.ts";
+import { readAppFile } from "../deploy/app-file.ts";
+import { fingerprintOf } from "../watch/fingerprint.ts";
+import { readTextFile } from "./text-file.ts";
+
+test("only regular files of some size are read, and a pipe is not waited for", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "colibri-text-"));
+  try {
+    const at = (name: string) => join(folder, name);
+    writeFileSync(at("text"), "a: ü\n");
+    symlinkSync("text", at("link"));
+    assert.deepEqual([readTextFile(at("text")), readTextFile(at("link"))], ["a: ü\n", "a: ü\n"]);
+    execFileSync("mkfifo", [at("colibri.yaml"), at("colibri.apps.yaml")]);
+    mkdirSync(at("folder"));
+    for (const name of ["colibri.yaml", "folder"])
+      assert.throws(() => readTextFile(at(name), name), {
+        message: `${name} is not a regular file: put one there, or a link to one.`,
+      });
+    assert.throws(() => readTextFile("/dev/zero"), /\/dev\/zero is not a regular file/);
+    assert.throws(() => readTextFile(at("gone"), "gone"), /^CliError: gone can't be read \(ENOENT\)/);
+    truncateSync(at("text"), 2_000_000);
+    assert.throws(() => readTextFile(at("text"), "text"), /text has 2000000 bytes, allowed are 1048576/);
+
+    const context = { cwd: folder } as Context;
+    assert.throws(() => readAppFile(folder, "."), /colibri\.yaml is not a regular file/);
+    assert.throws(() => schema(context, ".", {}), /colibri\.yaml is not a regular file/);
+    await assert.rejects(findApps(context, ["colibri.apps.yaml"]), /colibri\.apps\.yaml is not a regular file/);
+    assert.match((await fingerprintOf(folder)) ?? "", /^[0-9a-f]{64}$/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
