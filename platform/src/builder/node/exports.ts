@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { splitHandler } from "#contract/config/handler.ts";
+import type { PlatformError } from "#contract/errors.ts";
 import { buildFailed } from "../failure.ts";
 import { withEsbuild } from "./esbuild-service.ts";
 
@@ -15,7 +16,6 @@ const UNKNOWN = /^export \* from |^__reExport\(/m;
 
 /** Undefined for what may be CommonJS: what that exports is known once it runs. */
 export async function printModule(root: string, file: string, contents: string): Promise<PrintedModule | undefined> {
-  if (file.endsWith(".cjs")) return undefined;
   const printed = await withEsbuild((esbuild) =>
     esbuild.build({
       stdin: { contents, loader: "js", sourcefile: file },
@@ -25,19 +25,39 @@ export async function printModule(root: string, file: string, contents: string):
   // Its syntax was checked before: what can't be an ES module is none.
   if (printed === undefined) return undefined;
   const { exports = [], imports = [] } = Object.values(printed.metafile.outputs)[0] ?? {};
+  const isWritten = Object.values(printed.metafile.inputs)[0]?.format === "esm";
   const isModule = exports.length > 0 || imports.some(({ kind }) => kind === "import-statement");
-  if (!isModule && !(await isNamedModule(root, file))) return undefined;
+  const declared = await declaredType(root, file);
+  if (declared?.type === "commonjs" && isWritten) throw writtenAsModule(file, declared.by);
+  if (file.endsWith(".cjs") || (!isModule && declared?.type !== "module")) return undefined;
   return { exports, text: printed.outputFiles[0]!.text };
 }
 
-/** Whether Node takes it for an ES module whatever is in it. */
-async function isNamedModule(root: string, file: string): Promise<boolean> {
-  if (!file.endsWith(".js")) return true;
+interface DeclaredType {
+  readonly type: "module" | "commonjs";
+  /** What says so: the file's ending, or a package.json. */
+  readonly by: "ending" | "package.json";
+}
+
+/** What Node takes it for, whatever is in it; undefined where it looks into the file. */
+async function declaredType(root: string, file: string): Promise<DeclaredType | undefined> {
+  if (file.endsWith(".cjs")) return { type: "commonjs", by: "ending" };
+  if (!file.endsWith(".js")) return { type: "module", by: "ending" };
   for (let folder = dirname(file); ; folder = dirname(folder)) {
     const text = await readFile(join(root, folder, "package.json"), "utf8").catch(() => undefined);
-    if (text !== undefined) return typeOf(text) === "module";
-    if (folder === ".") return false;
+    const type = text === undefined ? undefined : typeOf(text);
+    if (type === "module" || type === "commonjs") return { type, by: "package.json" };
+    if (text !== undefined || folder === ".") return undefined;
   }
+}
+
+function writtenAsModule(file: string, by: DeclaredType["by"]): PlatformError {
+  const renamed = `name the file ${file.replace(/\.c?js$/, ".mjs")}`;
+  return by === "ending"
+    ? buildFailed(`${file} is written with import or export, which a .cjs file can't have: ${renamed}.`)
+    : buildFailed(
+        `${file} is written with import or export, but package.json says "type": "commonjs": write "type": "module" there, or ${renamed} and let handler: say so.`,
+      );
 }
 
 function typeOf(manifest: string): unknown {
