@@ -88,7 +88,10 @@ function createStage(folder: string) {
     },
     /** Writes of the copy are real, so time must pass for real too: until `done`. */
     async until(done: () => boolean) {
-      for (let turn = 0; turn < 2_000 && !done(); turn++) await clock.advance(50);
+      for (let turn = 0; turn < 2_000 && !done(); turn++) {
+        await clock.advance(50);
+        if (turn > 50) await sleep(1);
+      }
       assert.ok(done(), "it did not come about");
     },
   };
