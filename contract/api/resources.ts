@@ -1,5 +1,6 @@
 /** Resources of the control API, as JSON Schema: what validates requests also types the clients and documents the API. */
 import Type, { type Static } from "typebox";
+import { MIB, type QuantityPath, quantityKey } from "../config/keys.ts";
 
 const Name = Type.String({
   pattern: "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
@@ -8,6 +9,12 @@ const Name = Type.String({
 const Digest = Type.String({ pattern: "^sha256:[0-9a-f]{64}$", description: "`sha256:` and 64 hexadecimal digits." });
 const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC, milliseconds." });
 const strict = { additionalProperties: false } as const;
+
+/** With the range that colibri.yaml has for it, counted in `unit`. */
+function quantity(path: QuantityPath, unit = 1) {
+  const { minimum, maximum } = quantityKey(path);
+  return Type.Integer({ minimum: minimum / unit, maximum: maximum / unit });
+}
 
 const Overridden = Type.Array(Type.String(), {
   description: "Variables whose values are not those of colibri.yaml but set by `config`, which alone shows them.",
@@ -45,10 +52,10 @@ export const FunctionConfigSchema = Type.Object(
   {
     runtime: Type.String({ description: "Such as nodejs, nodejs24 or python." }),
     handler: Type.String({ description: "`file` or `file#export`." }),
-    memoryMiB: Type.Integer({ minimum: 64, maximum: 65_536 }),
-    timeoutMs: Type.Integer({ minimum: 100, maximum: 86_400_000 }),
-    initTimeoutMs: Type.Integer({ minimum: 100, maximum: 600_000 }),
-    concurrency: Type.Integer({ minimum: 1, maximum: 1_000 }),
+    memoryMiB: quantity("functions.*.memory", MIB),
+    timeoutMs: quantity("functions.*.timeout"),
+    initTimeoutMs: quantity("functions.*.initTimeout"),
+    concurrency: quantity("functions.*.concurrency"),
     execution: Type.Union([Type.Literal("loop"), Type.Literal("threads"), Type.Literal("process")]),
     environment: Type.Record(Type.String(), Type.String()),
     build: Type.Object(
@@ -59,17 +66,17 @@ export const FunctionConfigSchema = Type.Object(
       {
         scaling: Type.Object(
           {
-            min: Type.Integer({ minimum: 0 }),
-            max: Type.Integer({ minimum: 1, maximum: 10_000 }),
-            keepAliveMs: Type.Integer({ minimum: 0 }),
+            min: quantity("functions.*.scaling.min"),
+            max: quantity("functions.*.scaling.max"),
+            keepAliveMs: quantity("functions.*.scaling.keepAlive"),
           },
           strict,
         ),
         queue: Type.Object(
-          { length: Type.Integer({ minimum: 0, maximum: 100_000 }), timeoutMs: Type.Integer({ minimum: 1 }) },
+          { length: quantity("functions.*.queue.length"), timeoutMs: quantity("functions.*.queue.timeout") },
           strict,
         ),
-        limits: Type.Object({ bodyBytes: Type.Integer({ minimum: 0 }) }, strict),
+        limits: Type.Object({ bodyBytes: quantity("functions.*.limits.body") }, strict),
         triggers: Type.Array(TriggerSchema, { maxItems: 100 }),
       },
       strict,

@@ -11,6 +11,7 @@ import {
   splitHandler,
   splitRuntime,
 } from "./handler.ts";
+import { MIB } from "./keys.ts";
 import type { FieldReader } from "./reader.ts";
 import { closest } from "./suggest.ts";
 import { claimKey, parseHttpTrigger, timerProblem } from "./triggers.ts";
@@ -28,7 +29,6 @@ type Policy = FunctionConfig["policy"];
 type Execution = FunctionConfig["execution"];
 type Trigger = Policy["triggers"][number];
 
-const MIB = 1024 ** 2;
 export const MAXIMUM_TRIGGERS = 100;
 export const MAXIMUM_INSTALL_SCRIPTS = 1_000;
 /** Runtimes that later versions bring. */

@@ -13,7 +13,7 @@ export interface Key {
   readonly default?: number;
 }
 
-const MIB = 1024 ** 2;
+export const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 const DAY = 86_400_000;
 const FN = "functions.*";

@@ -132,7 +132,8 @@ export const planRequests = Object.freeze({
 export const planQuestions = Object.freeze({
   /**
    * Which number do you hold? Messages of a link are in order and events take effect as they are read: an answer says that what
-   * was sent before the question is in effect, and carries a number no smaller than the last one sent.
+   * was sent before the question is in effect and, if that can be written, on disk. It carries a number no smaller than the last
+   * one sent.
    */
   barrier: { request: object({}), answer: object({ number: integer() }) },
 });

@@ -23,6 +23,12 @@ async def app(scope, receive, send):
 const saying = (text: string) => node(`export default () => "${text}";`);
 
 let platform: Platform;
+/** Of a gateway that is just starting: it may not listen yet, or say that it is not ready. */
+const firstAnswer = (path: string) =>
+  until("the gateway answers", async () => {
+    const answer = await platform.call(path).catch(() => undefined);
+    return answer?.status === 503 ? undefined : answer;
+  });
 before(async () => {
   platform = await startPlatform();
 });
@@ -105,6 +111,29 @@ describe("when a role has just gone", () => {
       answers.push((await platform.call("killed/fn")).text);
     }
     assert.deepEqual(answers, ["v1", "v2", "v3"]);
+  });
+
+  test("the gateway was killed as a deployment ended, and control can't be asked: the new one answers by what was deployed", async () => {
+    await platform.deploy("kept", { fn: saying("v0") });
+    for (const round of [1, 2, 3]) {
+      const gateway = platform.pidOf("gateway");
+      const control = platform.pidOf("control");
+      await platform.deploy("kept", { fn: saying(`v${round}`), [`new-${round}`]: saying("here") });
+      signal(gateway, "SIGKILL");
+      signal(control, "SIGSTOP");
+      try {
+        for (const [name, answer] of [
+          ["fn", `v${round}`],
+          [`new-${round}`, "here"],
+        ]) {
+          const { status, text } = await firstAnswer(`kept/${name}`);
+          assert.equal(`${status} ${text}`, `200 ${answer}`, `round ${round}`);
+        }
+      } finally {
+        signal(control, "SIGCONT");
+      }
+      await until("control is back", async () => (await platform.api("/v1/health")).status === 200);
+    }
   });
 
   test("the gateway hangs: a deployment does not wait for ever, and says who has not confirmed", async () => {

@@ -5,6 +5,7 @@ import { type ErrorCode, type Failure, PlatformError, toFailure } from "#contrac
 import type { FunctionRef } from "#contract/names.ts";
 import { type BundleRef, splitConfig } from "#domain/function/function.ts";
 import { NO_OVERRIDES, overriddenNames } from "#domain/function/overrides.ts";
+import { plansProblem } from "#domain/function/plan.ts";
 import type { DeploymentState, FunctionProgress, FunctionRelease, NewEvent, Store } from "#ports/store/index.ts";
 import { type Notices, noticeKey } from "../notices.ts";
 import type { Settlement } from "../plan-server.ts";
@@ -141,6 +142,7 @@ class Execution {
     await this.#enter("releasing");
     const { tenant, id, app } = this.#job;
     const { request } = this.#wanted;
+    for (const decision of decisions) this.#refuseUnreadable(decision);
     const functions = decisions.map((decision) => this.#releaseOf(decision));
     this.#signal.throwIfAborted();
     const release = { deployment: id, app, atMs: this.#deps.clock.now(), prune: request.prune === true, functions };
@@ -194,6 +196,16 @@ class Execution {
     await this.#deps.uploads.touch(tenant, bundle.digest);
     this.#bundles.set(name, bundle);
     await this.#report({ function: name, state: "releasing", bundle });
+  }
+
+  /** Gateways and agents skip a plan that they can't read: released, it would be `done` and never live. */
+  #refuseUnreadable({ name, current, config }: Decision): void {
+    const { tenant, app } = this.#job;
+    const bundle = this.#bundles.get(name) ?? current?.bundle;
+    const problem = bundle && plansProblem({ tenant, app, function: name }, config, bundle);
+    if (problem === undefined) return;
+    const message = `Its plan would be refused: ${problem.replace(/^\./, "")}. Correct its configuration and deploy again.`;
+    throw new FunctionFailed(name, new PlatformError("request-invalid", message));
   }
 
   #releaseOf({ name, change, current, config, declared }: Decision): FunctionRelease {

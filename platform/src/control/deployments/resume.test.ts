@@ -49,6 +49,33 @@ describe("a deployment goes on where control ended", () => {
     return { ...disk, tables, store: () => createMemoryStore({ id: "test", tables }) };
   };
 
+  test("one whose plan would be refused fails and says why: it is not done and never live", async () => {
+    const kept = await medium();
+    const first = await startControl(kept);
+    const source = await first.client.upload("code");
+    await first.control.close();
+    const policy = { ...CONFIG.policy, queue: { length: 1, timeoutMs: 1e300 } };
+    const functions = { wrong: { config: { ...CONFIG, policy }, source }, right: { config: CONFIG, source } };
+    const request = { app: "shop", functions };
+    const id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    // As a version that checked less may have left it.
+    const store = kept.store();
+    await store.open(AbortSignal.timeout(10_000));
+    await store.createDeployment("default", { id, app: "shop", request, warnings: [], createdAtMs: 1 });
+    await store.close();
+    const { control, client } = await startControl(kept);
+    const { state, functions: ended } = await client.ended(id);
+    const found = await client.ask("getFunction", { params: { app: "shop", function: "right" } });
+    await control.close();
+    await kept.remove();
+    assert.equal(state, "failed");
+    const errors = Object.fromEntries(ended.map((one) => [one.function, one.error]));
+    assert.equal(errors["wrong"]?.code, "request-invalid");
+    assert.match(errors["wrong"]!.message, /policy\.queue\.timeoutMs: expected an integer .*got 1e\+300/);
+    assert.match(errors["right"]!.message, /because wrong failed/);
+    assert.equal(found.status, 404);
+  });
+
   async function endAt(at: number, when: "before" | "after"): Promise<boolean> {
     const kept = await medium();
     const stopping = stoppingStore(kept.store(), at, when);

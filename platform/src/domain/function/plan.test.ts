@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { functionKey, revisionKey } from "#contract/names.ts";
 import { planProblem } from "#contract/plan/plan.ts";
 import type { FunctionState, RevisionState } from "./function.ts";
-import { launchSpec, routePlan } from "./plan.ts";
+import { launchSpec, plansProblem, routePlan } from "./plan.ts";
 import { claimsOf } from "./triggers.ts";
 
 const REF = { tenant: "acme", app: "shop", function: "thumbnail" };
@@ -67,4 +67,13 @@ test("claims forget the names of parameters, and count once", () => {
     { method: "*", host: "", path: "/a/{}/{*}" },
     { method: "GET", host: "h.example", path: "/a/{}" },
   ]);
+});
+
+test("what plans would refuse is known before they are made, of the policy and of the revision", () => {
+  const config = { ...REVISION.config, policy: FUNCTION.policy };
+  const problem = (changed: Partial<typeof config>) => plansProblem(REF, { ...config, ...changed }, REVISION.bundle);
+  assert.equal(problem({}), undefined);
+  const queue = { length: 2, timeoutMs: 2 ** 53 };
+  assert.match(problem({ policy: { ...FUNCTION.policy, queue } })!, /^\.policy\.queue\.timeoutMs: expected an integer/);
+  assert.match(problem({ initTimeoutMs: 1e300 })!, /^\.initTimeoutMs: expected an integer/);
 });

@@ -1,6 +1,8 @@
+import type { FunctionConfig } from "#contract/api/resources.ts";
 import { builtHandler } from "#contract/config/handler.ts";
-import type { LaunchSpec, RoutePlan } from "#contract/plan/plan.ts";
-import type { FunctionState, RevisionState } from "./function.ts";
+import { type FunctionRef, functionKey, revisionKey } from "#contract/names.ts";
+import { type LaunchSpec, planProblem, type RoutePlan } from "#contract/plan/plan.ts";
+import { type BundleRef, type FunctionState, type RevisionState, revisionName, splitConfig } from "./function.ts";
 import { familyOf } from "./runtime.ts";
 import { httpTriggers } from "./triggers.ts";
 
@@ -41,4 +43,17 @@ export function launchSpec(state: RevisionState): LaunchSpec {
     environment: config.environment,
     sealedSecrets: [],
   };
+}
+
+/**
+ * Why readers of the plan stream would refuse what this becomes, such as `.policy.queue.length: expected …`. The revision's name
+ * is the store's to give and makes no difference.
+ */
+export function plansProblem(ref: FunctionRef, config: FunctionConfig, bundle: BundleRef): string | undefined {
+  const { revision: own, policy } = splitConfig(config);
+  const revision = { ...ref, revision: revisionName(1), source: bundle.digest, bundle, config: own, createdAtMs: 0 };
+  const live = [{ revision: revision.revision, weight: 100 }];
+  const state = { ...ref, version: 1, live, policy, createdAtMs: 0, updatedAtMs: 0 };
+  const problem = planProblem("routes", functionKey(ref), routePlan(state, [revision]));
+  return problem ?? planProblem("launches", revisionKey(revision), launchSpec(revision));
 }

@@ -6,6 +6,8 @@ import { type PlanCopy, type PlanTopic, planCopy } from "#contract/plan/plan.ts"
 import { parseJson } from "#contract/shape.ts";
 
 const WRITE_EVERY_MS = 200;
+/** After a write that failed: a disk is not full for a moment. */
+const WRITE_AGAIN_MS = 5_000;
 /** Entries turned into text at once: the event loop of a gateway must not stand still for a large copy. */
 const SLICE = 250;
 
@@ -19,8 +21,9 @@ export interface CopyState {
  * The copy of a topic's plans on disk.
  *
  * Owns: `<folder>/<topic>.json` and the file written aside before it takes that name. Does not own: the plans.
- * Invariants: 1. the file is whole at any moment; 2. one write at a time, at most every WRITE_EVERY_MS; 3. what was changed
- * before `close` is on disk after it.
+ * Invariants: 1. the file is whole at any moment; 2. one write at a time, at most every WRITE_EVERY_MS unless somebody waits for
+ * it; 3. what was changed before `written` or `close` was called is on disk after it, or the log says that it is not; 4. what
+ * could not be written is tried again.
  */
 export class PlanCopyFile {
   readonly path: string;
@@ -29,6 +32,8 @@ export class PlanCopyFile {
   readonly #topic: PlanTopic;
   readonly #state: () => CopyState;
   #dirty = false;
+  #isFailing = false;
+  #isClosed = false;
   #timer: Timer | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -62,30 +67,51 @@ export class PlanCopyFile {
 
   changed(): void {
     this.#dirty = true;
-    this.#timer ??= this.#clock.after(WRITE_EVERY_MS, () => {
-      void this.#flush().finally(() => {
+    this.#schedule();
+  }
+
+  /**
+   * Writes at once what was changed so far. Whoever asks while a write is under way shares the one after it. Resolves also when
+   * it could not be written.
+   */
+  written(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#flush());
+    return this.#writing;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
+    await this.written();
+  }
+
+  #schedule(): void {
+    if (this.#isClosed) return;
+    this.#timer ??= this.#clock.after(this.#isFailing ? WRITE_AGAIN_MS : WRITE_EVERY_MS, () => {
+      void this.written().then(() => {
         this.#timer = undefined;
-        if (this.#dirty) this.changed();
+        if (this.#dirty) this.#schedule();
       });
     });
   }
 
-  async close(): Promise<void> {
-    if (this.#timer !== undefined) this.#clock.cancel(this.#timer);
-    await this.#flush();
-  }
-
-  #flush(): Promise<void> {
-    this.#writing = this.#writing.then(async () => {
-      if (!this.#dirty) return;
-      this.#dirty = false;
-      try {
-        await this.#write(this.#state());
-      } catch (error) {
-        this.#log.error("plans could not be written to disk", { path: this.path, error });
-      }
-    });
-    return this.#writing;
+  async #flush(): Promise<void> {
+    if (!this.#dirty) return;
+    this.#dirty = false;
+    try {
+      await this.#write(this.#state());
+    } catch (error) {
+      this.#dirty = true;
+      if (!this.#isFailing)
+        this.#log.error("plans could not be written to disk: started anew, it would begin with older ones", {
+          path: this.path,
+          error,
+        });
+      this.#isFailing = true;
+      return;
+    }
+    if (this.#isFailing) this.#log.info("plans are written to disk again", { path: this.path });
+    this.#isFailing = false;
   }
 
   async #write({ store, number, entries }: CopyState): Promise<void> {

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MessageLink } from "#base/link/message-link.ts";
 import { createSimulatedNetwork } from "#base/link/simulated-network.ts";
 import { createLog } from "#base/log.ts";
@@ -42,6 +43,16 @@ function createStage(folder: string) {
     answer: (_request: Subscribe): void => {},
     emit: ((name, value) => emit(name, value)) as Emit,
     barrier: () => ask(),
+    /** The answer to a barrier, and what is found as it comes. */
+    async confirmed<T>(find: () => T): Promise<{ answer: number; found: T }> {
+      let confirmed: { answer: number; found: T } | undefined;
+      void ask().then(({ number }) => {
+        confirmed = { answer: number, found: find() };
+      });
+      await stage.soon(() => confirmed !== undefined);
+      assert.ok(confirmed, "nothing was confirmed");
+      return confirmed;
+    },
     snapshot: (number: number, entries: PlanChange[], done = true) =>
       stage.emit("snapshot", { store: stage.store, number, entries, done }),
     listen: () =>
@@ -67,9 +78,20 @@ function createStage(folder: string) {
         { network, clock, random, log },
         { address: "control", topic: "routes", folder, role: "gateway", instance: "gateway-1", pid: 7 },
       ),
+    /** Until `done`, before the copy is written by itself: time for real writes, hardly any on the clock. */
+    async soon(done: () => boolean) {
+      for (let turn = 0; turn < 2_000 && !done(); turn++) {
+        await clock.advance(turn % 20 === 0 ? 1 : 0);
+        await sleep(1);
+      }
+      assert.ok(done(), "it did not come about soon");
+    },
     /** Writes of the copy are real, so time must pass for real too: until `done`. */
     async until(done: () => boolean) {
-      for (let turn = 0; turn < 2_000 && !done(); turn++) await clock.advance(50);
+      for (let turn = 0; turn < 2_000 && !done(); turn++) {
+        await clock.advance(50);
+        if (turn > 50) await sleep(1);
+      }
       assert.ok(done(), "it did not come about");
     },
   };
@@ -177,8 +199,48 @@ test("a barrier is answered with what is in effect: all that was sent before it,
   ask();
   stage.snapshot(9, [put("d")]);
   ask();
-  await stage.clock.advance(20);
+  await stage.soon(() => answers.length === 4);
   assert.deepEqual(answers, [5, 7, 7, 9]);
+  await plans.close();
+});
+
+test("a barrier is answered when the copy on disk holds what is in effect, and does not wait for its turn", async (t) => {
+  const folder = temporary(t);
+  const stage = createStage(folder);
+  await stage.listen();
+  const plans = stage.plans();
+  stage.answer = () => stage.snapshot(1, []);
+  void plans.open(signal);
+  await stage.until(() => plans.ready);
+  for (let number = 1; number <= 5; number++) {
+    stage.emit("changes", { from: number, number: number + 1, entries: [put("a", number)] });
+    const { answer, found } = await stage.confirmed(() => copyOf(folder));
+    assert.equal(answer, number + 1);
+    assert.equal(found.number, number + 1);
+    assert.deepEqual(found.entries["acme/shop/a"], routePlanOf("a", number));
+  }
+  await plans.close();
+});
+
+test("a copy that can't be written holds nobody up, is said once, and is written when that is possible again", async (t) => {
+  const folder = join(temporary(t), "copy");
+  writeFileSync(folder, "a file where the folder should be");
+  const stage = createStage(folder);
+  await stage.listen();
+  const plans = stage.plans();
+  stage.answer = () => stage.snapshot(1, [put("a")]);
+  void plans.open(signal);
+  await stage.until(() => plans.ready);
+  for (const number of [1, 2, 3]) {
+    stage.emit("changes", { from: number, number: number + 1, entries: [put("a", number)] });
+    assert.equal((await stage.confirmed(() => {})).answer, number + 1);
+  }
+  const said = (message: RegExp) => stage.lines.filter((line) => message.test(line.message)).map(({ level }) => level);
+  assert.deepEqual(said(/could not be written/), ["error"]);
+  rmSync(folder);
+  // Nothing changes any more, nor does anybody ask.
+  await stage.until(() => said(/written to disk again/).length === 1);
+  assert.equal(copyOf(folder).number, 4);
   await plans.close();
 });
 

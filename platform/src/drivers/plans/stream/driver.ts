@@ -50,7 +50,8 @@ export function createStreamPlans<T extends PlanTopic>(
  * Does not own: what plans mean.
  * Invariants: 1. `#number` of `#store` is what the plans stand for, 0 before anything was read; 2. a snapshot takes effect
  * whole, with its last part; 3. changes are taken only if they start at `#number`, otherwise everything is asked for again;
- * 4. an entry that is not a plan changes nothing: the last good one stays.
+ * 4. an entry that is not a plan changes nothing: the last good one stays; 5. a number is confirmed once the copy on disk holds
+ * it too, unless it can't be written, which is logged.
  */
 class StreamPlans<T extends PlanTopic> implements Plans<PlanOfTopic[T]> {
   readonly #log: Log;
@@ -123,8 +124,7 @@ class StreamPlans<T extends PlanTopic> implements Plans<PlanOfTopic[T]> {
   #dialed(clock: Clock): Dialed {
     const { role, instance, pid, topic } = this.#options;
     const messages = new MessageLink({ clock }, SIDES, {
-      // What came before on this link has been taken by now.
-      serve: { barrier: () => ({ number: this.#number }) },
+      serve: { barrier: () => this.#kept() },
       hear: this.#hear(),
       closed: (error) => this.#log.info("plan stream gone: going on with the plans held", { error }),
     });
@@ -139,6 +139,13 @@ class StreamPlans<T extends PlanTopic> implements Plans<PlanOfTopic[T]> {
         this.#log.info("plan stream up", answer);
       },
     };
+  }
+
+  /** What came before the question has been taken by now; it is confirmed when it would outlive this process. */
+  async #kept(): Promise<{ number: number }> {
+    const number = this.#number;
+    await this.#copy.written();
+    return { number };
   }
 
   /** What a new link says; a snapshot it did not finish goes with it. */
