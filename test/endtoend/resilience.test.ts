@@ -1,6 +1,6 @@
 // Any role may die or hang: functions go on answering, what runs goes on, and nothing is left over.
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Role } from "#platform/main/supervisor.ts";
@@ -203,6 +203,17 @@ test("killed together, supervisor and spawner leave nothing: the agent ends the 
     for (const pid of both) signal(pid, "SIGKILL");
     await until("nothing is left", () => processesOf(other.home).length === 0);
     assert.deepEqual(readdirSync(join(other.home, "agent", "sandboxes")), []);
+  } finally {
+    await other.close();
+  }
+});
+
+test("a platform whose launcher was killed stops by itself", async () => {
+  const other = await startPlatform();
+  try {
+    signal(other.child.pid!, "SIGKILL");
+    await until("nothing is left", () => processesOf(other.home).length === 0);
+    assert.ok(!existsSync(join(other.home, "platform.lock")), "it did not end as it should");
   } finally {
     await other.close();
   }

@@ -64,13 +64,13 @@ export function prepareHome(paths: HomePaths): void {
     tryToWrite(join(paths.home, "run", ".writable"));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    const more = storageError(error)?.message;
-    const why = more === undefined ? code : `${code}; ${more}`;
-    throw new PlatformError(
-      "store-unavailable",
-      `the home ${paths.home} can't be written (${why}): choose another with COLIBRI_HOME`,
-      { cause: error },
-    );
+    // Node names no path where a write fails.
+    const told = (storageError(error) ?? storageError(error, paths.home))?.message;
+    const message =
+      told === undefined
+        ? `the home ${paths.home} can't be written (${code}): choose another with COLIBRI_HOME`
+        : `the home ${paths.home} can't be written: ${told}, or choose another home with COLIBRI_HOME`;
+    throw new PlatformError("store-unavailable", message, { cause: error });
   }
 }
 
