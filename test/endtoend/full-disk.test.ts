@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fill, mountSmallDisk } from "#base/small-disk.fixture.ts";
 import { ROLES } from "#platform/main/supervisor.ts";
-import { finish, node, Place, signal, startPlatform, until } from "./platform.ts";
+import { finish, node, Place, type Platform, signal, startPlatform, until } from "./platform.ts";
 import { roleOf } from "./processes.ts";
 
 /** A home with all that a platform makes of itself at its start takes some 10 MiB. */
@@ -21,6 +21,10 @@ function smallPlace(t: TestContext): Place | undefined {
     return undefined;
   }
   return new Place({ COLIBRI_HOME: disk.folder });
+}
+
+async function controlAnswers(platform: Platform): Promise<boolean> {
+  return (await platform.api("/v1/health").catch(() => undefined))?.status === 200;
 }
 
 test("functions answer after any role was killed, and what needs room says that there is none", async (t) => {
@@ -45,6 +49,7 @@ test("functions answer after any role was killed, and what needs room says that 
     const { status, text } = await platform.call("app/cold");
     assert.deepEqual([status, /no room for the bundle .*its disk is full \(ENOSPC\)/.test(text)], [503, true], text);
     assert.ok(Date.now() - begun < AT_ONCE_MS, "it is told late");
+    await until("control answers", () => controlAnswers(platform));
     const deletion = await platform.colibri("delete", "app");
     assert.notEqual(deletion.code, 0);
     assert.match(deletion.err, /its disk is full/);

@@ -63,10 +63,17 @@ export function createBundleCache(deps: BundleCacheDeps, options: BundleCacheOpt
     const counted = { bytes: 0 };
     const unpacked = await deps.unpack(count(source, counted), folder);
     if (unpacked.kind === "refused") throw unavailable(digest, unpacked.message);
-    await makeReadOnly(folder);
     const known = { archiveBytes: counted.bytes, unpackedBytes: unpacked.bytes };
-    await writeFile(`${factsOf(digest)}.new`, JSON.stringify(known));
-    await rename(`${factsOf(digest)}.new`, factsOf(digest));
+    try {
+      await makeReadOnly(folder);
+      await writeFile(`${factsOf(digest)}.new`, JSON.stringify(known));
+      await rename(`${factsOf(digest)}.new`, factsOf(digest));
+    } catch (error) {
+      // What stays would be in the way of every later fetch.
+      await removeTree(`${factsOf(digest)}.new`);
+      await removeTree(folder);
+      throw error;
+    }
     entries.set(digest, { digest, folder, ...known, holders: 0 });
   }
 
