@@ -3,7 +3,7 @@ import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, utimes, write
 import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
-import { isDiskFull, storageError } from "#base/storage-error.ts";
+import { isDiskFull, storageTrouble } from "#base/storage-trouble.ts";
 import { type Digest, digestHex, isDigest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, parseJson, type TypeOf } from "#contract/shape.ts";
@@ -219,7 +219,7 @@ async function makeWritable(folder: string): Promise<void> {
 /** A full disk is no passing trouble: whoever waits is told at once, as where memory is short. */
 function failureOf(error: unknown, digest: Digest, folder: string): PlatformError {
   if (error instanceof PlatformError) return error;
-  const told = isDiskFull(error) ? storageError(error, folder)?.message : undefined;
+  const told = isDiskFull(error) ? storageTrouble(error, folder) : undefined;
   if (told !== undefined)
     return new PlatformError("no-capacity", `no room for the bundle ${digest}: ${told}`, { cause: error });
   return unavailable(digest, error instanceof Error ? error.message : String(error), error);

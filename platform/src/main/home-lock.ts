@@ -1,8 +1,8 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { isRunning, readStat } from "#base/process-group.ts";
-import { storageError } from "#base/storage-error.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { HomePaths } from "./home.ts";
+import { storageError } from "./storage-error.ts";
 
 /**
  * One platform a home. A lock whose process is gone is taken over. Returns what gives it back.

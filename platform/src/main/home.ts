@@ -14,8 +14,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Random } from "#base/random.ts";
-import { storageError } from "#base/storage-error.ts";
 import { PlatformError } from "#contract/errors.ts";
+import { storageError } from "./storage-error.ts";
 
 /** Every path under COLIBRI_HOME, in one place. */
 export function homePaths(home: string) {

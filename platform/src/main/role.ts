@@ -6,9 +6,9 @@ import { createSystemClock } from "#base/clock.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
-import { storageError } from "#base/storage-error.ts";
 import { homePaths } from "./home.ts";
 import type { Ending, OpenRole, RoleContext } from "./roles/context.ts";
+import { storageError } from "./storage-error.ts";
 import { instanceOf, type RoleMessage, type RoleStart, type RoleStatus, type SupervisorMessage } from "./supervisor.ts";
 
 /** Each role loads only what it needs: memory is counted. */

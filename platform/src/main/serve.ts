@@ -2,7 +2,6 @@ import { rmSync } from "node:fs";
 import { createSystemClock } from "#base/clock.ts";
 import { createLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
-import { storageError } from "#base/storage-error.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { type Addresses, banner } from "./banner.ts";
 import { compileAhead } from "./compile-ahead.ts";
@@ -10,6 +9,7 @@ import { type Config, readConfig } from "./config.ts";
 import { homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 import { PlatformLog } from "./platform-log.ts";
+import { storageError } from "./storage-error.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 
 const PLATFORM_LOG = { maximumBytes: 20 * 1024 * 1024, files: 5 } as const;

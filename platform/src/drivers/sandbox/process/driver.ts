@@ -7,7 +7,7 @@ import type { Log } from "#base/log.ts";
 import type { ProcessName, ProcessStat } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
 import { Reaper } from "#base/reaper.ts";
-import { isDiskFull } from "#base/storage-error.ts";
+import { isDiskFull } from "#base/storage-trouble.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, parse, text } from "#contract/shape.ts";
 import type {

@@ -7,7 +7,7 @@ import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Kysely } from "kysely";
 import { assert } from "#base/assert.ts";
-import { storageError } from "#base/storage-error.ts";
+import { storageTrouble } from "#base/storage-trouble.ts";
 import type { StoreMethods } from "#ports/store/index.ts";
 import { createDeployments } from "./deployments.ts";
 import { createQueries } from "./dialect.ts";
@@ -79,6 +79,6 @@ try {
   serve(database);
   send({ kind: "ready" });
 } catch (error) {
-  send({ kind: "unusable", failure: failureOf(storageError(error) ?? error, `be opened at ${options.path}`) });
+  send({ kind: "unusable", failure: failureOf(storageTrouble(error) ?? error, `be opened at ${options.path}`) });
   port.close();
 }

@@ -3,21 +3,18 @@ import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { PlatformError } from "#contract/errors.ts";
-import { storageError } from "./storage-error.ts";
+import { storageTrouble } from "./storage-trouble.ts";
 
 const SOMEBODY = 65_534;
 
 test("what the disk refuses is told with its path; what is something else is not told here", () => {
-  const of = (error: object, path?: string) => storageError(Object.assign(new Error("x"), error), path)?.message;
+  const of = (error: object, path?: string) => storageTrouble(Object.assign(new Error("x"), error), path);
   assert.match(of({ code: "ENOSPC", path: "/a/b" }) ?? "", /^\/a\/b can't be used: its disk is full/);
   assert.match(of({ code: "EDQUOT" }, "/a/b") ?? "", /^\/a\/b can't be used: the quota/);
   assert.match(of({ code: "EROFS", address: "/a.sock" }) ?? "", /^\/a\.sock can't be used: .*read-only/);
   assert.equal(of({ code: "EACCES", address: "127.0.0.1" }), undefined);
   assert.equal(of({ code: "ENOSPC" }), undefined);
   assert.equal(of({ code: "ENOENT", path: "/a/b" }), undefined);
-  const told = new PlatformError("conflict", "told already");
-  assert.equal(storageError(told, "/a"), told);
 });
 
 test("who may not use a file is told whose it is, or whose the folder is that hides it", (t) => {
@@ -26,7 +23,7 @@ test("who may not use a file is told whose it is, or whose the folder is that hi
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "file");
   writeFileSync(file, "");
-  const message = () => storageError(Object.assign(new Error("x"), { code: "EACCES", path: file }))?.message ?? "";
+  const message = () => storageTrouble(Object.assign(new Error("x"), { code: "EACCES", path: file })) ?? "";
   chownSync(file, SOMEBODY, SOMEBODY);
   assert.match(message(), /file can't be used: it belongs to user 65534 and this is user 0 \(EACCES\)/);
   rmSync(file);

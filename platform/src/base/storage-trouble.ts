@@ -1,20 +1,17 @@
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
-import { PlatformError } from "#contract/errors.ts";
 
 /**
  * What the system says of a file that can't be read or written, told so that somebody can mend it: which file, why, and whose it is.
  * Undefined for whatever else went wrong. Node names no path where it wrote to an open file: `path` is for that.
  */
-export function storageError(error: unknown, path?: string): PlatformError | undefined {
-  if (error instanceof PlatformError) return error;
+export function storageTrouble(error: unknown, path?: string): string | undefined {
   const { code, path: named, address } = (error ?? {}) as { code?: unknown; path?: unknown; address?: unknown };
   // Of a socket that can't be made, Node calls the path an address.
   const where = [path, named, address].find((one) => typeof one === "string" && one.startsWith("/")) as string;
   if (where === undefined) return undefined;
   const why = reason(String(code), where);
-  if (why === undefined) return undefined;
-  return new PlatformError("store-unavailable", `${where} can't be used: ${why}`, { cause: error });
+  return why && `${where} can't be used: ${why}`;
 }
 
 /** Also where a quota is. */
