@@ -55,12 +55,13 @@ export async function until<T>(
 /** A folder with a home and a working directory in it, and programs run there. */
 export class Place {
   readonly folder = mkdtempSync(join(tmpdir(), "colibri-e2e-"));
-  readonly home = join(this.folder, "home");
+  readonly home: string;
   readonly work = join(this.folder, "work");
   readonly #environment: Record<string, string | undefined>;
 
   constructor(environment: Record<string, string> = {}) {
     mkdirSync(this.work);
+    this.home = environment.COLIBRI_HOME ?? join(this.folder, "home");
     this.#environment = {
       ...process.env,
       NO_COLOR: "1",
@@ -237,13 +238,21 @@ export class Platform {
 
   /** Stops it and removes its folder. @throws when it leaves a process behind, and kills that. */
   async close(): Promise<void> {
+    try {
+      await this.stop();
+    } finally {
+      this.place.remove();
+    }
+  }
+
+  /** Its home stays. @throws like close. */
+  async stop(): Promise<void> {
     const timer = setTimeout(() => killAll(this.home), STOP_MS);
     this.child.kill("SIGTERM");
     if (this.child.exitCode === null && this.child.signalCode === null) await this.ended;
     clearTimeout(timer);
     const left = processesOf(this.home);
     killAll(this.home);
-    this.place.remove();
     assert.deepEqual(left, [], "the platform left processes behind");
   }
 }

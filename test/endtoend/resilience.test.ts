@@ -1,13 +1,20 @@
 // Any role may die or hang: functions go on answering, what runs goes on, and nothing is left over.
 import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Role } from "#platform/main/supervisor.ts";
 import type { Answer } from "./http.ts";
 import { node, type Platform, python, signal, startPlatform, until } from "./platform.ts";
-import { guestsOf, roleOf } from "./processes.ts";
+import { guestsOf, processesOf, roleOf } from "./processes.ts";
 
 const BACK_MS = 2_000;
 const WHO = "export default () => process.pid;";
+// Has a process in a group of its own.
+const CHILD = `
+import { spawn } from "node:child_process";
+export default () => spawn("sleep", ["600"], { detached: true }).pid;
+`;
 // Answers when it is told to, by a call of its own.
 const LONG = `
 let finish;
@@ -182,4 +189,32 @@ describe("async", () => {
 test("after all this every sandbox is known: nothing runs that no function has", async () => {
   for (const app of ["app", "later"]) assert.equal((await platform.colibri("delete", app)).code, 0);
   await until("no guest is left", () => guestsOf(platform.home).length === 0);
+});
+
+test("killed together, supervisor and spawner leave nothing: the agent ends the sandboxes itself", async () => {
+  const other = await startPlatform();
+  try {
+    await other.deploy("app", { warm: node(WHO), child: node(CHILD) });
+    for (const name of ["warm", "child"]) assert.equal((await other.call(`app/${name}`)).status, 200);
+    assert.ok(guestsOf(other.home).length >= 3, "nothing is there to be left");
+    // Stopped first: it must not see the other go and start or end anything by itself.
+    const both = [other.pidOf("supervisor"), other.pidOf("spawner")];
+    for (const pid of both) signal(pid, "SIGSTOP");
+    for (const pid of both) signal(pid, "SIGKILL");
+    await until("nothing is left", () => processesOf(other.home).length === 0);
+    assert.deepEqual(readdirSync(join(other.home, "agent", "sandboxes")), []);
+  } finally {
+    await other.close();
+  }
+});
+
+test("a platform whose launcher was killed stops by itself", async () => {
+  const other = await startPlatform();
+  try {
+    signal(other.child.pid!, "SIGKILL");
+    await until("nothing is left", () => processesOf(other.home).length === 0);
+    assert.ok(!existsSync(join(other.home, "platform.lock")), "it did not end as it should");
+  } finally {
+    await other.close();
+  }
 });

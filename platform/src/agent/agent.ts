@@ -53,8 +53,8 @@ export interface AgentOptions {
 export interface Agent {
   /** Resolves when owners are served, with the sandboxes of an earlier agent. */
   open(signal: AbortSignal): Promise<void>;
-  /** Sandboxes stay: the next agent recovers them. */
-  close(): Promise<void>;
+  /** Sandboxes stay, since the next agent recovers them; or end, where there will be none. */
+  close(sandboxes?: "stay" | "end"): Promise<void>;
   /** As owners see them. */
   readonly sandboxes: readonly SandboxView[];
 }
@@ -194,11 +194,12 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
       signal.throwIfAborted();
       listener = await deps.network.listen(options.address, ["agent"], (link) => owners.accept(link));
     },
-    async close() {
+    async close(leaving = "stay") {
       await listener?.close();
       owners.close();
       await Promise.all([...sandboxes.values()].map((sandbox) => sandbox.leave()));
       sandboxes.clear();
+      if (leaving === "end") await deps.driver.endAll();
       await deps.driver.close();
     },
     get sandboxes() {

@@ -148,3 +148,27 @@ test("the next cache takes over what is whole, in order of use, and removes what
   await next.hold("default", a);
   assert.equal(reads, 0);
 });
+
+test("one that was unpacked and could not be written down is not in the way of the next try", async () => {
+  const cache = await make();
+  const digest = await bundle("a");
+  mkdirSync(join(folder, `${digest.slice("sha256:".length)}.json.new`));
+  await assert.rejects(cache.hold("default", digest), { code: "unavailable" });
+  assert.deepEqual(readdirSync(folder), []);
+  assert.ok(existsSync((await cache.hold("default", digest)).folder));
+});
+
+test("where the disk has no room, that is told as such", async () => {
+  const get: typeof blobs.get = (tenant, digest) => blobs.get(tenant, digest);
+  const unpack = async () => {
+    throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  };
+  const cache = createBundleCache(
+    { blobs: { get }, unpack, clock, log: createSilentLog() },
+    { folder, maximumBytes: 1 },
+  );
+  await assert.rejects(cache.hold("default", await bundle("a")), {
+    code: "no-capacity",
+    message: new RegExp(`no room for the bundle sha256:.*: ${folder} can't be used: its disk is full`),
+  });
+});

@@ -3,6 +3,7 @@ import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, utimes, write
 import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
+import { isDiskFull, storageTrouble } from "#base/storage-trouble.ts";
 import { type Digest, digestHex, isDigest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, parseJson, type TypeOf } from "#contract/shape.ts";
@@ -62,10 +63,17 @@ export function createBundleCache(deps: BundleCacheDeps, options: BundleCacheOpt
     const counted = { bytes: 0 };
     const unpacked = await deps.unpack(count(source, counted), folder);
     if (unpacked.kind === "refused") throw unavailable(digest, unpacked.message);
-    await makeReadOnly(folder);
     const known = { archiveBytes: counted.bytes, unpackedBytes: unpacked.bytes };
-    await writeFile(`${factsOf(digest)}.new`, JSON.stringify(known));
-    await rename(`${factsOf(digest)}.new`, factsOf(digest));
+    try {
+      await makeReadOnly(folder);
+      await writeFile(`${factsOf(digest)}.new`, JSON.stringify(known));
+      await rename(`${factsOf(digest)}.new`, factsOf(digest));
+    } catch (error) {
+      // What stays would be in the way of every later fetch.
+      await removeTree(`${factsOf(digest)}.new`);
+      await removeTree(folder);
+      throw error;
+    }
     entries.set(digest, { digest, folder, ...known, holders: 0 });
   }
 
@@ -74,7 +82,7 @@ export function createBundleCache(deps: BundleCacheDeps, options: BundleCacheOpt
     if (under !== undefined) return under;
     const fetched = fetch(tenant, digest)
       .catch((error) => {
-        throw error instanceof PlatformError ? error : unavailable(digest, String(error?.message ?? error), error);
+        throw failureOf(error, digest, options.folder);
       })
       .finally(() => fetching.delete(digest));
     fetching.set(digest, fetched);
@@ -206,6 +214,15 @@ async function makeWritable(folder: string): Promise<void> {
   await chmod(folder, 0o755);
   for (const entry of await readdir(folder, { withFileTypes: true }))
     if (entry.isDirectory()) await makeWritable(join(folder, entry.name));
+}
+
+/** A full disk is no passing trouble: whoever waits is told at once, as where memory is short. */
+function failureOf(error: unknown, digest: Digest, folder: string): PlatformError {
+  if (error instanceof PlatformError) return error;
+  const told = isDiskFull(error) ? storageTrouble(error, folder) : undefined;
+  if (told !== undefined)
+    return new PlatformError("no-capacity", `no room for the bundle ${digest}: ${told}`, { cause: error });
+  return unavailable(digest, error instanceof Error ? error.message : String(error), error);
 }
 
 function unavailable(digest: Digest, why: string, cause?: unknown): PlatformError {

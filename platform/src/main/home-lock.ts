@@ -2,6 +2,7 @@ import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:
 import { isRunning, readStat } from "#base/process-group.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { HomePaths } from "./home.ts";
+import { storageError } from "./storage-error.ts";
 
 /**
  * One platform a home. A lock whose process is gone is taken over. Returns what gives it back.
@@ -28,28 +29,25 @@ export function lockHome(paths: HomePaths): () => void {
  */
 function acquire(path: string, mine: string): string | undefined {
   const aside = `${path}.${process.pid}`;
-  for (;;) {
-    writeFileSync(aside, mine, { mode: 0o600 });
-    if (link(aside, path)) {
-      rmSync(aside);
-      return undefined;
+  try {
+    for (;;) {
+      writeFileSync(aside, mine, { mode: 0o600 });
+      if (link(aside, path)) return undefined;
+      const holder = read(path);
+      if (holder === undefined) continue;
+      if (lives(holder)) return holder;
+      const takeover = `${path}.after-${holder.replace(/[^0-9a-z]+/gi, "-").slice(0, 80)}`;
+      const rival = acquire(takeover, mine);
+      if (rival !== undefined) return rival;
+      const unchanged = read(path) === holder;
+      if (unchanged) renameSync(aside, path);
+      rmSync(takeover);
+      if (unchanged) return undefined;
     }
-    const holder = read(path);
-    if (holder === undefined) continue;
-    if (lives(holder)) {
-      rmSync(aside);
-      return holder;
-    }
-    const takeover = `${path}.after-${holder.replace(/[^0-9a-z]+/gi, "-").slice(0, 80)}`;
-    const rival = acquire(takeover, mine);
-    if (rival !== undefined) {
-      rmSync(aside);
-      return rival;
-    }
-    const unchanged = read(path) === holder;
-    if (unchanged) renameSync(aside, path);
-    rmSync(takeover);
-    if (unchanged) return undefined;
+  } catch (error) {
+    throw storageError(error, path) ?? error;
+  } finally {
+    rmSync(aside, { force: true });
   }
 }
 

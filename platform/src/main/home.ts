@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -7,12 +8,14 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Random } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
+import { storageError } from "./storage-error.ts";
 
 /** Every path under COLIBRI_HOME, in one place. */
 export function homePaths(home: string) {
@@ -58,15 +61,25 @@ export function prepareHome(paths: HomePaths): void {
   try {
     makeFolder(paths.home);
     for (const folder of ["run", "logs", "control", "gateway", "agent"]) makeFolder(join(paths.home, folder));
-    writeFileSync(join(paths.home, "run", ".writable"), "");
-    rmSync(join(paths.home, "run", ".writable"));
+    tryToWrite(join(paths.home, "run", ".writable"));
   } catch (error) {
-    const why = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    throw new PlatformError(
-      "store-unavailable",
-      `the home ${paths.home} can't be written (${why}): choose another with COLIBRI_HOME`,
-      { cause: error },
-    );
+    const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+    // Node names no path where a write fails.
+    const told = (storageError(error) ?? storageError(error, paths.home))?.message;
+    const message =
+      told === undefined
+        ? `the home ${paths.home} can't be written (${code}): choose another with COLIBRI_HOME`
+        : `the home ${paths.home} can't be written: ${told}, or choose another home with COLIBRI_HOME`;
+    throw new PlatformError("store-unavailable", message, { cause: error });
+  }
+}
+
+/** Something, not nothing: an empty file has room on a full disk. */
+function tryToWrite(path: string): void {
+  try {
+    writeFileSync(path, "colibri\n");
+  } finally {
+    rmSync(path, { force: true });
   }
 }
 
@@ -103,6 +116,14 @@ export function readOrCreateToken(paths: HomePaths, random: Random): string {
   return token;
 }
 
+/** What was tightened, to be told: whoever can read the token can do everything. */
+export function shutToken(paths: HomePaths): string | undefined {
+  const mode = statSync(paths.token).mode & 0o777;
+  if ((mode & 0o077) === 0) return undefined;
+  chmodSync(paths.token, 0o600);
+  return `${paths.token} could be used by others on this machine (mode ${mode.toString(8)}): it is its owner's alone now (600). Make another if somebody may have read it`;
+}
+
 /** Higher at every start of the owner, so that what an earlier run ordered is fenced. */
 export function nextEpoch(paths: HomePaths): number {
   const text = readIfThere(paths.gateway.epoch)?.trim() ?? "0";
@@ -112,20 +133,56 @@ export function nextEpoch(paths: HomePaths): number {
       "store-unavailable",
       `${paths.gateway.epoch} holds ${JSON.stringify(text.slice(0, 40))}, not the number of the gateway's last start: stop the platform, remove ${paths.home}/agent/sandboxes and the file`,
     );
-  const last = Number(text);
-  writeDurably(paths.gateway.epoch, `${last + 1}\n`);
-  return last + 1;
+  const next = Number(text) + 1;
+  const line = `${String(next).padStart(EPOCH_DIGITS, "0")}\n`;
+  if (existsSync(paths.gateway.epoch)) overwrite(paths.gateway.epoch, line);
+  else writeDurably(paths.gateway.epoch, line);
+  return next;
+}
+
+const EPOCH_DIGITS = 15;
+
+/**
+ * In place, since a full disk has no room for a second file and the gateway must start all the same. Safe for a few bytes at the
+ * start of a file, as long every time: they lie in one sector, which a disk writes wholly or not at all.
+ */
+function overwrite(path: string, line: string): void {
+  let file: number | undefined;
+  try {
+    file = openSync(path, "r+");
+    writeWhole(file, line, 0);
+    fsyncSync(file);
+  } catch (error) {
+    throw storageError(error, path) ?? error;
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+/** A disk that gets full takes the beginning and says so only when asked for more. */
+function writeWhole(file: number, text: string, position: number): void {
+  const bytes = Buffer.from(text);
+  for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done, position + done);
 }
 
 /** Write aside, fsync, rename: after a crash the file is the old one or the new one. */
 export function writeDurably(path: string, text: string): void {
   const aside = `${path}.${process.pid}`;
-  const file = openSync(aside, "w", 0o600);
+  let file: number | undefined;
   try {
-    writeSync(file, text);
+    file = openSync(aside, "w", 0o600);
+    writeWhole(file, text, 0);
     fsyncSync(file);
+    renameSync(aside, path);
+  } catch (error) {
+    rmSync(aside, { force: true });
+    throw storageError(error, path) ?? error;
   } finally {
-    closeSync(file);
+    if (file !== undefined) closeSync(file);
   }
-  renameSync(aside, path);
+}
+
+/** Unless that is what it says already, which needs no room. */
+export function ensureWritten(path: string, text: string): void {
+  if (readIfThere(path) !== text) writeDurably(path, text);
 }

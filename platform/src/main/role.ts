@@ -6,9 +6,9 @@ import { createSystemClock } from "#base/clock.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
-import { PlatformError } from "#contract/errors.ts";
 import { homePaths } from "./home.ts";
-import type { OpenRole, RoleContext } from "./roles/context.ts";
+import type { Ending, OpenRole, RoleContext } from "./roles/context.ts";
+import { storageError } from "./storage-error.ts";
 import { instanceOf, type RoleMessage, type RoleStart, type RoleStatus, type SupervisorMessage } from "./supervisor.ts";
 
 /** Each role loads only what it needs: memory is counted. */
@@ -47,10 +47,10 @@ async function run({ role, config }: RoleStart): Promise<void> {
     roles: () => statuses,
     signal: stopped.signal,
   };
-  const ending = Promise.withResolvers<string>();
+  const ending = Promise.withResolvers<Ending>();
   // Not once: a second one would end it before what it must end itself, as the spawner its children.
-  process.on("SIGTERM", () => ending.resolve("SIGTERM"));
-  process.once("disconnect", () => ending.resolve("the supervisor is gone"));
+  process.on("SIGTERM", () => ending.resolve("told"));
+  process.once("disconnect", () => ending.resolve("orphaned"));
   process.on("SIGINT", () => {});
   // Also while it opens: what it waits for may never come.
   void ending.promise.then(() => stopped.abort());
@@ -61,14 +61,16 @@ async function run({ role, config }: RoleStart): Promise<void> {
     const opened = await open(context);
     tell({ kind: "ready", facts: opened.facts });
     log.info("ready", { ...opened.facts, pid: process.pid });
-    log.info("stopping", { why: await ending.promise });
+    const why = await ending.promise;
+    log.info("stopping", { why });
     // Where the supervisor is gone, nobody else ends a role that can't close.
     setTimeout(() => process.exit(1), CLOSE_MS).unref();
-    await opened.close();
+    await opened.close(why);
     process.exit(0);
   } catch (error) {
     if (stopped.signal.aborted && error === stopped.signal.reason) process.exit(0);
-    if (error instanceof PlatformError) tell({ kind: "refused", message: error.message });
+    const told = storageError(error);
+    if (told !== undefined) tell({ kind: "refused", message: told.message });
     log.error("the role failed", { error });
     // The message must leave before the process does.
     setTimeout(() => process.exit(1), 50);

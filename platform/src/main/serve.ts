@@ -6,9 +6,10 @@ import { PlatformError } from "#contract/errors.ts";
 import { type Addresses, banner } from "./banner.ts";
 import { compileAhead } from "./compile-ahead.ts";
 import { type Config, readConfig } from "./config.ts";
-import { homePaths, prepareHome, readOrCreateToken, writeDurably } from "./home.ts";
+import { homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 import { PlatformLog } from "./platform-log.ts";
+import { storageError } from "./storage-error.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 
 const PLATFORM_LOG = { maximumBytes: 20 * 1024 * 1024, files: 5 } as const;
@@ -38,8 +39,9 @@ export async function serve(given: string | undefined): Promise<number> {
     const config = readConfig(process.env, process.cwd());
     return await new Platform(config, chosenRoles(given)).run();
   } catch (error) {
-    if (!(error instanceof PlatformError)) throw error;
-    console.error(`colibri: ${error.message}`);
+    const told = storageError(error);
+    if (told === undefined) throw error;
+    console.error(`colibri: ${told.message}`);
     return 1;
   }
 }
@@ -51,6 +53,8 @@ class Platform {
   readonly #roles: readonly Role[];
   readonly #ended = Promise.withResolvers<number>();
   readonly #facts = new Map<Role, Readonly<Record<string, unknown>>>();
+  /** Why a role can't start again, as it was last told. */
+  readonly #told = new Map<Role, string>();
   #shown = false;
 
   constructor(config: Config, roles: readonly Role[]) {
@@ -80,10 +84,12 @@ class Platform {
     );
     try {
       readOrCreateToken(this.#paths, random);
+      const shut = shutToken(this.#paths);
+      if (shut !== undefined) console.error(`colibri: ${shut}`);
       const options = { config: () => this.#configNow(), program: new URL("./role.ts", import.meta.url) };
       const supervisor = new Supervisor({ clock, random, log }, options, {
-        ready: (role, facts) => this.#ready(role, facts),
-        refused: (_role, message) => this.#refused(message),
+        ready: (role, facts) => this.#refusesFailure(role, () => this.#ready(role, facts)),
+        refused: (role, message) => this.#refused(role, message),
         ended: (role, how) => this.#tellEnded(role, how),
         output: (_role, lines) => platformLog.write(lines),
       });
@@ -111,10 +117,13 @@ class Platform {
         this.#ended.resolve(0);
       } else if (now - first > SAME_SIGNAL_MS) supervisor.kill();
     };
+    // The launcher was killed, which nobody does to have the platform go on.
+    process.once("disconnect", stop);
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
   }
 
   #ready(role: Role, facts: Readonly<Record<string, unknown>>): void {
+    this.#told.delete(role);
     this.#facts.set(role, facts);
     if (this.#shown || !this.#roles.every((name) => this.#facts.has(name))) return;
     this.#shown = true;
@@ -151,9 +160,28 @@ class Platform {
   }
 
   /** Before everything is up, a refusal ends the start; later the role is tried again. */
-  #refused(message: string): void {
-    if (this.#shown) return;
+  #refused(role: Role, message: string): void {
+    if (this.#shown) return this.#tellOnce(role, message);
     console.error(`colibri: ${message}`);
     this.#ended.resolve(1);
+  }
+
+  /** Not at every attempt. */
+  #tellOnce(role: Role, message: string): void {
+    if (this.#told.get(role) === message) return;
+    this.#told.set(role, message);
+    console.error(`colibri: ${role}: ${message}`);
+  }
+
+  /** Only what the disk refuses: the rest is a bug. */
+  #refusesFailure(role: Role, action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      const told = storageError(error);
+      if (told === undefined) throw error;
+      this.#shown = false;
+      this.#refused(role, told.message);
+    }
   }
 }

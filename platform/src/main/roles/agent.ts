@@ -23,7 +23,7 @@ import {
   createTelemetry,
   SANDBOX_TECHNOLOGIES,
 } from "../drivers.ts";
-import { writeDurably } from "../home.ts";
+import { ensureWritten } from "../home.ts";
 import { reportMeters } from "../meters.ts";
 import type { OpenRole } from "./context.ts";
 
@@ -35,7 +35,7 @@ const CACHED_BUNDLE_BYTES = 10 * 1024 * MIB;
 export const open: OpenRole = async (context) => {
   const { clock, random, network, log, paths, instance, config, signal } = context;
   // Node asks the nearest package.json what a .js file is: a bundle without one must not find that of whoever owns the home.
-  writeDurably(join(paths.agent.home, "package.json"), "{}\n");
+  ensureWritten(join(paths.agent.home, "package.json"), "{}\n");
   const guests = await bundleGuests(paths.agent.guests);
   const runtimes = await findRuntimes({
     guests: { nodejs: guests.nodejs, python: guests.python },
@@ -86,8 +86,9 @@ export const open: OpenRole = async (context) => {
       isolation: `${technology}: ${SANDBOX_TECHNOLOGIES[technology].summary}`,
       runtimes: runtimes.list().map(({ name, version }) => `${name} ${version}`),
     },
-    async close() {
-      await agent.close();
+    async close(why) {
+      // The spawner would end them, but may be gone as well.
+      await agent.close(why === "orphaned" ? "end" : "stay");
       await launches.close();
       await telemetry.close();
       await blobs.close();

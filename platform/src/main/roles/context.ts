@@ -23,10 +23,13 @@ export interface RoleContext {
   readonly signal: AbortSignal;
 }
 
+/** Why a role ends: it was told to, or its supervisor is gone, and with it whoever would start any role again. */
+export type Ending = "told" | "orphaned";
+
 export interface OpenedRole {
   /** Told to the supervisor: ports, for example. */
   readonly facts: Readonly<Record<string, unknown>>;
-  close(): Promise<void>;
+  close(why: Ending): Promise<void>;
 }
 
 export type OpenRole = (context: RoleContext) => Promise<OpenedRole>;

@@ -260,6 +260,19 @@ function testOutliving(stage: Stage): void {
     await nothingLeft();
   });
 
+  define("all that was started or recovered here ends at once, and nothing is left of it", async () => {
+    const handle = await stage.fixture.startAndDie(spec());
+    const next = await opened(stage.fixture.again());
+    const recovered = (await stage.fixture.settle(next.recover(handle)))!;
+    await next.reap([handle]);
+    const started = await stage.fixture.settle(next.start(spec()));
+    await stage.fixture.settle(next.endAll());
+    for (const sandbox of [recovered, started])
+      assert.ok(await settledWithin(stage.fixture, sandbox.gone), "it does not tell its end");
+    await stage.fixture.settle(next.endAll());
+    await nothingLeft();
+  });
+
   define("close works twice, and after a failed open", async () => {
     await stage.driver.close();
     await stage.driver.close();

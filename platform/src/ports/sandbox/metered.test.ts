@@ -9,6 +9,7 @@ test("starts are counted by outcome, those that went well are timed; everything 
   const clock = new SimulatedClock();
   const metrics = createMetrics();
   const sandbox = { id: "a" } as Sandbox;
+  let ended = 0;
   const driver: SandboxDriver = {
     technology: "test",
     capabilities: {
@@ -22,6 +23,7 @@ test("starts are counted by outcome, those that went well are timed; everything 
     close: async () => {},
     recover: async () => sandbox,
     reap: async (keep) => keep.length,
+    endAll: async () => void ended++,
     async start({ id }) {
       await clock.advance(40);
       if (id === "bad") throw new Error("no");
@@ -39,6 +41,8 @@ test("starts are counted by outcome, those that went well are timed; everything 
   assert.deepEqual(await metered.probe(), { works: true, detail: "yes" });
   assert.equal(await metered.recover({} as Sandbox["handle"]), sandbox);
   assert.equal(await metered.reap([{} as Sandbox["handle"]]), 1);
+  await metered.endAll();
+  assert.equal(ended, 1);
   const lines = metrics.render().split("\n");
   for (const line of [
     'colibri_sandbox_starts_total{runtime="nodejs",outcome="ok"} 2',

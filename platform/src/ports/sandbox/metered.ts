@@ -25,6 +25,7 @@ export function meterSandboxDriver(
     close: () => driver.close(),
     recover: (handle) => driver.recover(handle),
     reap: (keep) => driver.reap(keep),
+    endAll: () => driver.endAll(),
     async start(spec) {
       const runtime = spec.runtime.name;
       const begunMs = clock.monotonic();

@@ -34,6 +34,11 @@ export interface SandboxDriver {
    * been recovered and before anything is started.
    */
   reap(keep: readonly SandboxHandle[]): Promise<number>;
+  /**
+   * Ends every sandbox that was started or recovered here, and removes what is left of it; nothing is started meanwhile. Needs
+   * no other part of the platform: it is for when these are gone, and nobody will recover anything.
+   */
+  endAll(): Promise<void>;
 }
 
 export interface SandboxCapabilities {

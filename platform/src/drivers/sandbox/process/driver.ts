@@ -7,6 +7,7 @@ import type { Log } from "#base/log.ts";
 import type { ProcessName, ProcessStat } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
 import { Reaper } from "#base/reaper.ts";
+import { isDiskFull } from "#base/storage-trouble.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, parse, text } from "#contract/shape.ts";
 import type {
@@ -175,6 +176,9 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
     start,
     recover,
     reap,
+    async endAll() {
+      await Promise.all([...active.values()].map((sandbox) => sandbox.end()));
+    },
   };
 }
 
@@ -193,5 +197,7 @@ function commandOf(spec: SandboxSpec, folder: string) {
 }
 
 function startFailed(spec: SandboxSpec, why: string, cause?: unknown): PlatformError {
-  return new PlatformError("start-failed", `the ${spec.runtime.name} guest could not be started: ${why}`, { cause });
+  // A full disk is no passing trouble: whoever waits is told at once.
+  const code = isDiskFull(cause) ? "no-capacity" : "start-failed";
+  return new PlatformError(code, `the ${spec.runtime.name} guest could not be started: ${why}`, { cause });
 }

@@ -104,6 +104,14 @@ export class ProcessSandbox implements Sandbox, Watched {
     await this.#signal("SIGKILL");
   }
 
+  /** Without the spawner, which may be gone for good. */
+  async end(): Promise<void> {
+    this.#killedFor ??= "host";
+    if (isRunning(this.#name.pid, this.#name.startTime)) this.#kin = descendantsOf(this.#name.pid);
+    void this.#exited({ code: null, signal: null });
+    await this.gone;
+  }
+
   onOutput(listener: (stream: OutputStream, text: string) => void): void {
     this.#listener = listener;
     const unheard = this.#unheard;

@@ -54,6 +54,7 @@ const CAPABILITIES: SandboxCapabilities = Object.freeze({
 export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
   const { clock, random } = host.deps;
   let pids = 1_000;
+  const mine = new Set<string>();
   let closed = false;
 
   function guestFor(spec: SandboxSpec): SimulatedGuest {
@@ -63,6 +64,11 @@ export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
     host.guests.set(spec.id, guest);
     void guest.gone.then(() => host.guests.delete(spec.id));
     return guest;
+  }
+
+  function follow(id: string, guest: SimulatedGuest): void {
+    mine.add(id);
+    void guest.gone.then(() => mine.delete(id));
   }
 
   async function remove(id: string): Promise<void> {
@@ -89,6 +95,7 @@ export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
           `the ${spec.runtime.name} guest could not be started: simulated failure`,
         );
       const guest = guestFor(spec);
+      follow(spec.id, guest);
       await guest.open();
       const { id, memoryMiB, runtime } = spec;
       const handle = { version: 1, technology: "simulated", id, runtime: runtime.name, memoryMiB, state: {} } as const;
@@ -96,13 +103,18 @@ export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
     },
     async recover(handle) {
       const guest = host.guests.get(handle.id);
-      return guest === undefined ? undefined : sandboxOf(handle, guest);
+      if (guest === undefined) return undefined;
+      follow(handle.id, guest);
+      return sandboxOf(handle, guest);
     },
     async reap(keep) {
       const kept = new Set(keep.map((handle) => handle.id));
       const rest = [...host.guests.keys()].filter((id) => !kept.has(id));
       for (const id of rest) await remove(id);
       return rest.length;
+    },
+    async endAll() {
+      for (const id of mine) await remove(id);
     },
   };
 }

@@ -3,6 +3,13 @@ import { Kysely, SqliteDialect } from "kysely";
 import type { Database } from "./schema.ts";
 
 const CACHED_STATEMENTS = 256;
+const ROLLBACK = "rollback";
+const NOTHING = {
+  reader: false,
+  all: () => [],
+  run: () => ({ changes: 0, lastInsertRowid: 0 }),
+  iterate: () => [][Symbol.iterator](),
+};
 
 /** Kysely over an open `node:sqlite` database. Queries run one at a time on its one connection; closing is the caller's. */
 export function createQueries(database: DatabaseSync): Kysely<Database> {
@@ -15,6 +22,8 @@ function adapt(database: DatabaseSync) {
   return {
     close: () => cache.clear(),
     prepare(sql: string) {
+      // A disk that is full ends a transaction by itself: to end it again would fail, and hide why.
+      if (sql === ROLLBACK && !database.isTransaction) return NOTHING;
       const known = cache.get(sql);
       if (known !== undefined) return known;
       const statement = adaptStatement(database.prepare(sql));

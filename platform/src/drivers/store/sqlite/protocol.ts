@@ -20,6 +20,14 @@ export type FromWorker =
   | { readonly kind: "answer"; readonly call: number; readonly value: unknown }
   | { readonly kind: "failed"; readonly call: number; readonly failure: StoreFailure };
 
+/** SQLITE_FULL */
+const FULL = 13;
+const DISK_FULL = "its disk is full; make room there, nothing was changed";
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && "errcode" in error && error.errcode === FULL;
+}
+
 /** Errors lose their class on the way between threads. */
 export interface StoreFailure {
   readonly code: ErrorCode;
@@ -28,7 +36,7 @@ export interface StoreFailure {
 
 export function failureOf(error: unknown, doing: string): StoreFailure {
   if (error instanceof PlatformError) return { code: error.code, message: error.message };
-  const why = error instanceof Error ? error.message : String(error);
+  const why = isFull(error) ? DISK_FULL : error instanceof Error ? error.message : String(error);
   return { code: "store-unavailable", message: `The store could not ${doing}: ${why}` };
 }
 

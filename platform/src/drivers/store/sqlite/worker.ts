@@ -2,10 +2,12 @@
  * The thread in which control.db is used, so that its file operations never hold up control.
  * Owns the only connection. Each call runs its queries one after another; a transaction keeps the connection to itself.
  */
+import { accessSync, constants, existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
 import type { Kysely } from "kysely";
 import { assert } from "#base/assert.ts";
+import { storageTrouble } from "#base/storage-trouble.ts";
 import type { StoreMethods } from "#ports/store/index.ts";
 import { createDeployments } from "./deployments.ts";
 import { createQueries } from "./dialect.ts";
@@ -22,6 +24,8 @@ const port = parentPort;
 const send = (message: FromWorker) => port.postMessage(message);
 
 function openDatabase(path: string): DatabaseSync {
+  // SQLite would say no more than that it can't write.
+  if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
   const database = new DatabaseSync(path);
   // FULL: what was answered is on disk, also when the machine loses power.
   database.exec(
@@ -75,6 +79,6 @@ try {
   serve(database);
   send({ kind: "ready" });
 } catch (error) {
-  send({ kind: "unusable", failure: failureOf(error, `be opened at ${options.path}`) });
+  send({ kind: "unusable", failure: failureOf(storageTrouble(error) ?? error, `be opened at ${options.path}`) });
   port.close();
 }
