@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -114,6 +117,29 @@ describe("contexts", () => {
     }
     assert.throws(() => statSync(file));
   });
+
+  for (const [what, status, body, message] of [
+    ["an array", 200, "[1]", /is no control of Colibri; nothing was kept/],
+    ["null", 200, "null", /is no control of Colibri; nothing was kept/],
+    ["a version that is none", 200, '{"version":{}}', /is no control of Colibri/],
+    ["a refusal of its own", 403, '{"code":"no","title":"no","status":403,"detail":"go away"}', /go away/],
+  ] as const)
+    test(`login keeps nothing where something else answers: ${what}`, async (t) => {
+      const { run, file } = place(t);
+      const server = createServer((_request, response) => {
+        response.writeHead(status, { "content-type": "application/json" }).end(body);
+      });
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      t.after(() => server.close());
+      const { code, err } = await run(
+        ["login", `http://127.0.0.1:${(server.address() as AddressInfo).port}`],
+        {},
+        "x\n",
+      );
+      assert.notEqual(code, 0);
+      assert.match(err, message);
+      assert.throws(() => statSync(file));
+    });
 
   test("login over an open network says so", async (t) => {
     const { run } = place(t);

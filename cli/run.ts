@@ -12,7 +12,8 @@ export async function run(process: NodeJS.Process, context: Context): Promise<vo
   for (const stream of [process.stdout, process.stderr])
     stream.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code === "EPIPE") process.exit(READER_LEFT);
-      throw error;
+      if (stream === process.stdout) context.stderr.write(`error: the output can't be written: ${error.message}\n`);
+      process.exit(EXIT.failure);
     });
   const code = await execute(process.argv.slice(2), context);
   await flushed(process.stdout);

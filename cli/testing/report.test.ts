@@ -21,6 +21,11 @@ const RESULTS: readonly CaseResult[] = [
 ];
 const plain = (_colour: string, text: string) => text;
 
+test("a name does not drive the terminal, and stays on its line", () => {
+  const result = { ...RESULTS[0]!, case: of("hello", "c\u001b[31m\n::error::x\u0007") };
+  assert.equal(renderResult(result, [], plain), "  ✓ c ::error::x?  12ms\n");
+});
+
 test("people read names, times, what is wrong and what was logged", () => {
   const [passed, failed, skipped] = RESULTS.map((result) => renderResult(result, ["one\ntwo\n"], plain));
   assert.equal(passed, "  ✓ works  12ms\n");

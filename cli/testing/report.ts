@@ -1,3 +1,4 @@
+import { printable } from "../output/printable.ts";
 import type { Style } from "../output/style.ts";
 import { showSpan } from "../output/units.ts";
 import type { CaseOutcome, CaseResult } from "./runner.ts";
@@ -14,8 +15,8 @@ export function renderFunction(name: string, style: Style): string {
 export function renderResult(result: CaseResult, log: readonly string[], style: Style): string {
   const { case: one, outcome, tookMs, problems } = result;
   const [colour, mark] = MARKS[outcome];
-  const time = outcome === "skipped" ? `skipped: ${one.skip}` : showSpan(tookMs);
-  const lines = [`  ${style(colour, mark)} ${one.name}  ${style("dim", time)}`];
+  const time = outcome === "skipped" ? `skipped: ${oneLine(one.skip ?? "")}` : showSpan(tookMs);
+  const lines = [`  ${style(colour, mark)} ${oneLine(one.name)}  ${style("dim", time)}`];
   for (const problem of problems) lines.push(...indented(problem, 6).map((line) => style("red", line)));
   if (outcome === "failed" && log.length > 0) {
     lines.push(style("dim", "      log:"));
@@ -27,6 +28,11 @@ export function renderResult(result: CaseResult, log: readonly string[], style: 
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** A name must not pass for lines of a report, or of what reads it. */
+function oneLine(text: string): string {
+  return printable(text).replace(/\s+/g, " ");
 }
 
 export function renderSummary(results: readonly CaseResult[], tookMs: number, style: Style): string {
