@@ -35,7 +35,8 @@ export function readAppFile(cwd: string, given: string): AppFile {
   if (!existsSync(path)) throw missing(cwd, folder, given);
   const text = readTextFile(path);
   const parsed = parseAppConfig(text, { exists: (inside) => existsSync(join(folder, inside)) });
-  if (parsed.kind === "config") return parsed;
+  if (parsed.kind === "config")
+    return { config: parsed.config, warnings: parsed.warnings.map((warning) => warning.text) };
   const { mistakes } = parsed;
   const shown = join(given, APP_FILE);
   throw new CliError(`${count(mistakes.length, "mistake")} in ${shown}:\n\n${formatMistakes(mistakes, text, shown)}`, {

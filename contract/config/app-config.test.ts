@@ -72,7 +72,10 @@ describe("colibri.yaml", () => {
   test("timers are kept with a warning", () => {
     const parsed = parseAppConfig(FULL, { exists: everything });
     assert.deepEqual(parsed.kind === "config" && parsed.warnings, [
-      "functions.thumb.triggers: timers are kept but not fired by this version",
+      {
+        code: "timers-not-fired",
+        text: "functions.thumb.triggers: timers are kept but not fired by this version",
+      },
     ]);
   });
 

@@ -22,8 +22,14 @@ export interface ParseOptions {
   readonly exists: (path: string) => boolean;
 }
 
+/** What is read, but not as its writer may expect. */
+export interface ConfigWarning {
+  readonly code: "timers-not-fired";
+  readonly text: string;
+}
+
 export type ParsedConfig =
-  | { readonly kind: "config"; readonly config: AppConfig; readonly warnings: readonly string[] }
+  | { readonly kind: "config"; readonly config: AppConfig; readonly warnings: readonly ConfigWarning[] }
   | { readonly kind: "mistakes"; readonly mistakes: readonly Mistake[] };
 
 export const MAXIMUM_FUNCTIONS = 500;
@@ -31,14 +37,14 @@ export const MAXIMUM_FUNCTIONS = 500;
 /** All mistakes at once, in the order of the text. */
 export function parseAppConfig(text: string, options: ParseOptions): ParsedConfig {
   const document = new YamlDocument(text);
-  const warnings: string[] = [];
+  const warnings: ConfigWarning[] = [];
   if (document.isBroken) return { kind: "mistakes", mistakes: document.mistakes() };
   const config = readApp(document, options, warnings);
   if (document.isBroken) return { kind: "mistakes", mistakes: document.mistakes() };
   return { kind: "config", config, warnings };
 }
 
-function readApp(document: YamlDocument, options: ParseOptions, warnings: string[]): AppConfig {
+function readApp(document: YamlDocument, options: ParseOptions, warnings: ConfigWarning[]): AppConfig {
   const reader = new FieldReader(document);
   const root = document.root;
   if (!reader.expect(root, "map", "a mapping with the keys app and functions")) return { app: "", functions: {} };
@@ -87,8 +93,11 @@ function nameProblem(name: string): string {
   return `${JSON.stringify(name.slice(0, 80))} is not a name: it must be ${NAME_RULE}${suggestion}`;
 }
 
-function warningsOf(functions: readonly (readonly [string, AppFunction])[]): string[] {
+function warningsOf(functions: readonly (readonly [string, AppFunction])[]): ConfigWarning[] {
   return functions
     .filter(([, { config }]) => config.policy.triggers.some((trigger) => "timer" in trigger))
-    .map(([name]) => `functions.${name}.triggers: timers are kept but not fired by this version`);
+    .map(([name]) => ({
+      code: "timers-not-fired",
+      text: `functions.${name}.triggers: timers are kept but not fired by this version`,
+    }));
 }

@@ -38,6 +38,7 @@ export interface ColdStartEvents {
   held(revision: RevisionDispatch, sandbox: HeldSandbox): void;
   /** A sandbox has slots to give. */
   ready(revision: RevisionDispatch, sandbox: HeldSandbox): void;
+  failed(revision: RevisionDispatch, failure: Failure): void;
   /** A start failed in a way that those who wait must hear of. */
   refuse(revision: RevisionDispatch, failure: Failure): void;
   openStream(sandbox: HeldSandbox): DataStream;
@@ -253,6 +254,7 @@ export class ColdStarts {
       reason: failure.message,
       pauseMs: Math.round(pauseMs),
     });
+    this.#events.failed(revision, failure);
     // Somebody else's sandbox may still serve those who wait; and what is not the user's fault may pass.
     const hopeless = ERRORS[failure.code].fault === "user" || failure.code === "no-capacity";
     revision.refusal = hopeless ? failure : undefined;

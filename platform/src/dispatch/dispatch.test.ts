@@ -4,6 +4,7 @@ import { INITIAL_WINDOW, MAXIMUM_CHUNK } from "#contract/guest/link.ts";
 import { FLAG_FIN } from "#contract/link/frame.ts";
 import { type Answered, call, RawCaller } from "../gateway/caller.fixture.ts";
 import { AGENT, type Invoked, onStage, planOf, type Stage, until } from "../gateway/stage.fixture.ts";
+import type { StartEvents } from "./dispatcher.ts";
 
 const EXCLUSIVE = { concurrency: 1 } as const;
 
@@ -366,11 +367,17 @@ test("a load that fails: its message reaches all who wait, and those who come at
   });
 });
 
-test("an init that fails: its message reaches the caller, and it is tried again in the same sandbox", async () => {
-  await onStage({ behaviour: { initFails: 1 } }, async (stage) => {
+test("an init that fails: its message reaches the caller, and it is tried again in the same sandbox; who asks is told of both", async () => {
+  const told: string[] = [];
+  const starts: StartEvents = {
+    started: ({ function: name, revision }) => told.push(`${name} ${revision} started`),
+    startFailed: ({ function: name, revision }, { code }) => told.push(`${name} ${revision} ${code}`),
+  };
+  await onStage({ behaviour: { initFails: 1 }, starts }, async (stage) => {
     const [status, code, message] = said(await ask(stage));
     assert.deepEqual([status, code], [500, "init-failed"]);
     assert.match(String(message), /simulated failure of init/);
+    assert.deepEqual(told, ["f r1 init-failed"]);
     const [sandbox] = stage.sandboxes;
     // The guest has its behaviour since LOAD.
     Object.assign(stage.behaviour, { initFails: 0 });
@@ -387,6 +394,7 @@ test("an init that fails: its message reaches the caller, and it is tried again 
       answer = ask(stage);
     }
     assert.equal((await answer).body, "initialised");
+    assert.equal(told.filter((line) => line === "f r1 started").length, 1);
     assert.deepEqual(stage.sandboxes, [sandbox]);
   });
 });

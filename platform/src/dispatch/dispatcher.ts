@@ -5,7 +5,7 @@ import type { Random } from "#base/random.ts";
 import type { AgentEvents, GoneCause, SandboxView } from "#contract/agent/link.ts";
 import type { ErrorCode, Failure } from "#contract/errors.ts";
 import type { MisroutedReason } from "#contract/guest/link.ts";
-import type { FunctionRef } from "#contract/names.ts";
+import type { FunctionRef, RevisionRef } from "#contract/names.ts";
 import { functionKey } from "#contract/names.ts";
 import type { RoutePlan } from "#contract/plan/plan.ts";
 import { chooseRevision } from "#domain/placement/split.ts";
@@ -33,6 +33,13 @@ export interface DispatcherDeps {
   readonly log: Log;
   /** Hop 5: called once for each invocation, when its caller has the answer. */
   readonly settle: (invocation: Invocation) => void;
+  /** How each start ended, for whoever shows it. */
+  readonly starts?: StartEvents;
+}
+
+export interface StartEvents {
+  started(ref: RevisionRef): void;
+  startFailed(ref: RevisionRef, failure: Failure): void;
 }
 
 export interface DispatcherOptions {
@@ -91,6 +98,7 @@ export class Dispatcher {
     this.#starts = new ColdStarts(deps, this.#agent, options, {
       held: (revision, sandbox) => this.#held.set(sandbox.id, { revision, sandbox }),
       ready: (revision, sandbox) => this.#ready(revision, sandbox),
+      failed: (revision, failure) => deps.starts?.startFailed(revision.ref, failure),
       refuse: (revision, failure) => this.#acquire.refuseAll(revision, failure),
       openStream: (sandbox) => this.#forward.openStream(sandbox),
     });
@@ -282,6 +290,7 @@ export class Dispatcher {
   }
 
   #ready(revision: RevisionDispatch, sandbox: HeldSandbox): void {
+    this.#deps.starts?.started(revision.ref);
     if (revision.retired) {
       this.#remove(revision, sandbox, "the function was deleted while it started");
       return;

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { INITIAL_WINDOW, MAXIMUM_CHUNK } from "#contract/guest/link.ts";
 import { FLAG_FIN } from "#contract/link/frame.ts";
 import { call, exchangeRaw, RawCaller } from "./caller.fixture.ts";
-import { onStage, type Stage, until } from "./stage.fixture.ts";
+import { onStage, type Stage, type StageOptions, until } from "./stage.fixture.ts";
 
 const FUNCTION = "/fn/app/f";
 const request = (method = "GET") => `${method} ${FUNCTION} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
@@ -300,5 +300,45 @@ test("health is answered without an invocation, in any state of the function", a
   await onStage({}, async (stage) => {
     assert.match(await exchangeRaw(stage.port, "GET /healthz HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 200 [\s\S]*ok\n$/);
     assert.deepEqual(stage.records(), []);
+  });
+});
+
+test("who follows requests knows each one's invocation, its cold start, and why it failed", async () => {
+  const seen: (string | undefined)[][] = [];
+  const follow: StageOptions["follow"] = (_request, response, followed) =>
+    response.once("close", () => {
+      const { id, invocation, failure } = followed;
+      const start = invocation === undefined ? "none" : invocation.coldMs > 0 ? "cold" : "warm";
+      seen.push([
+        id === "" ? "" : `${invocation?.id === id}`,
+        start,
+        invocation?.outcome,
+        failure?.code,
+        failure?.message,
+      ]);
+    });
+  await onStage({ follow }, async (stage) => {
+    const over = (count: number) => until(`${count} are told of`, () => seen.length === count);
+    const first = call(stage.url + FUNCTION);
+    (await stage.invoked()).answer(200, [], "1");
+    await first;
+    await over(1);
+    const second = call(stage.url + FUNCTION);
+    (await stage.invoked()).fail("function-error", "as asked");
+    await second;
+    await over(2);
+    const third = assert.rejects(call(stage.url + FUNCTION));
+    (await stage.invoked()).begin(200).data("1").fail("function-error", "too late");
+    await third;
+    await over(3);
+    await call(`${stage.url}/fn/app/absent`);
+    await over(4);
+    assert.equal(seen[3]?.[3], "function-not-found");
+    assert.deepEqual(seen.slice(0, 3), [
+      ["true", "cold", "ok", undefined, undefined],
+      ["true", "warm", "function-error", "function-error", "as asked"],
+      ["true", "warm", "function-error", "function-error", "too late"],
+    ]);
+    assert.deepEqual(seen[3]?.slice(1, 3), ["none", undefined]);
   });
 });

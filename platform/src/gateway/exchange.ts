@@ -24,20 +24,30 @@ export interface ExchangeDeps {
   readonly async: AsyncClient;
 }
 
+/** What is known of a request while it is answered, and when it has been. */
+export interface Followed {
+  /** Of the invocation; "" until the edge has made one. */
+  readonly id: string;
+  /** Undefined until dispatch has it, and where it never gets there. */
+  readonly invocation: Invocation | undefined;
+  /** What the caller was told instead of an answer, or would have been if none had begun. */
+  readonly failure: Failure | undefined;
+}
+
 /**
  * One HTTP request and its response, as the answer of an invocation.
  *
  * Owns: the response. Invariants: 1. the response is ended or destroyed exactly once; 2. what the function says can't break
  * out of its own answer: lengths it declares are held, and what it breaks off is broken off for the caller too.
  */
-export class Exchange implements Answer, BodyOwner {
+export class Exchange implements Answer, BodyOwner, Followed {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   /** The caller waits for word before it sends the body. */
   readonly #continues: boolean;
   readonly #deps: ExchangeDeps;
-  /** Of the invocation; "" until the edge has made one. */
   id = "";
+  failure: Failure | undefined;
   #invocation: Invocation | undefined;
   /** Bytes that a streamed answer may still have, where the function declared how many. */
   #left: number | undefined;
@@ -49,6 +59,10 @@ export class Exchange implements Answer, BodyOwner {
     this.#response = response;
     this.#continues = continues;
     this.#deps = deps;
+  }
+
+  get invocation(): Invocation | undefined {
+    return this.#invocation;
   }
 
   /** Called when dispatch has taken the invocation, perhaps answered already. */
@@ -141,6 +155,7 @@ export class Exchange implements Answer, BodyOwner {
   }
 
   failed(failure: Failure): void {
+    this.failure = failure;
     if (this.#response.headersSent) this.#cutOff();
     else this.refuse(failure.code, failure.message);
   }
@@ -149,6 +164,7 @@ export class Exchange implements Answer, BodyOwner {
   refuse(code: ErrorCode, message: string, more: readonly string[] = []): void {
     const response = this.#response;
     if (response.destroyed || response.headersSent) return;
+    this.failure = { code, message };
     const { status, retry, fault } = ERRORS[code];
     const body = problemText(code, message, this.id);
     const headers = problemHeaders(code, message, body);

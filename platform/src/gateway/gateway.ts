@@ -9,7 +9,7 @@ import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { AsyncClient } from "./async-client.ts";
 import type { Dispatch } from "./dispatch.ts";
 import { Edge } from "./edge.ts";
-import { createInvoke } from "./invoke.ts";
+import { createInvoke, type InvokeDeps } from "./invoke.ts";
 import type { Meters } from "./meters.ts";
 import { Routes } from "./routes.ts";
 import { createEdgeServer, listen, SERVER_LIMITS, type ServerLimits } from "./server.ts";
@@ -26,6 +26,7 @@ export interface GatewayDeps {
   readonly meters: Meters;
   /** Sees every request before the edge does; true: it answers this one itself. For local work; without it, it costs nothing. */
   readonly aside?: (request: IncomingMessage, response: ServerResponse) => boolean;
+  readonly follow?: NonNullable<InvokeDeps["follow"]>;
   readonly dispatch: Dispatch & {
     open(): void;
     close(): Promise<void>;

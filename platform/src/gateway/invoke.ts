@@ -1,7 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Edge } from "./edge.ts";
-import { Exchange, type ExchangeDeps } from "./exchange.ts";
+import { Exchange, type ExchangeDeps, type Followed } from "./exchange.ts";
 import type { Settle } from "./settle.ts";
+
+export interface InvokeDeps extends ExchangeDeps {
+  /** Sees every request with what will be known of it. For local work; without it, it costs nothing. */
+  readonly follow?: (request: IncomingMessage, response: ServerResponse, followed: Followed) => void;
+}
 
 /**
  * The hot path, hop by hop. Each hop is one file, to be read top to bottom:
@@ -17,12 +22,14 @@ import type { Settle } from "./settle.ts";
 export function createInvoke(
   edge: Edge,
   settle: Settle,
-  deps: ExchangeDeps,
+  deps: InvokeDeps,
 ): (request: IncomingMessage, response: ServerResponse, continues?: boolean) => void {
+  const { follow } = deps;
   return function invoke(request, response, continues = false) {
     const exchange = new Exchange(request, response, continues, deps);
+    if (follow !== undefined) follow(request, response, exchange);
     edge.enter(request, exchange, (start, revision) => {
-      settle.inFlight++;
+      settle.begin();
       exchange.begin(deps.dispatch.submit(start, revision, exchange));
     });
   };

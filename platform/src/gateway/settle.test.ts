@@ -146,7 +146,7 @@ function settleAlone() {
     const start = { id, headText: "", body: null, bodyBytes: 0, trigger: "url", startedMs: 1, startedAt: 0 };
     const invocation = new Invocation(start, revision, SILENT);
     invocation.status = 200;
-    settle.inFlight++;
+    settle.begin();
     settle.settle(invocation);
   };
   const batches = () =>

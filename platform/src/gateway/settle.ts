@@ -28,7 +28,7 @@ export class Settle {
   readonly #meters: Meters;
   readonly #batches = new Map<RevisionDispatch, Batch>();
   #timer: Timer | undefined;
-  inFlight = 0;
+  #inFlight = 0;
 
   constructor(deps: { clock: Clock; telemetry: Telemetry; meters: Meters }) {
     this.#clock = deps.clock;
@@ -36,8 +36,17 @@ export class Settle {
     this.#meters = deps.meters;
   }
 
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** One more is under way: said before it is handed to dispatch, whose word that it is over comes to `settle`. */
+  begin(): void {
+    this.#inFlight++;
+  }
+
   settle(invocation: Invocation): void {
-    this.inFlight--;
+    this.#inFlight--;
     const waitMs = (invocation.forwardedAt === 0 ? invocation.endedAt : invocation.forwardedAt) - invocation.startedAt;
     const runMs = invocation.forwardedAt === 0 ? 0 : invocation.endedAt - invocation.forwardedAt;
     this.#meters.count(invocation, waitMs, runMs);

@@ -22,9 +22,10 @@ import type { SimulatedGuest } from "#drivers/sandbox/simulated/guest.ts";
 import { createMemoryTelemetry, type MemoryTelemetry } from "#drivers/telemetry/memory/driver.ts";
 import { type Agent, type AgentDeps, createAgent, createMemoryHandles, createRuntimes } from "../agent/index.ts";
 import { createAsyncRole } from "../async/async.ts";
-import { Dispatcher } from "../dispatch/dispatcher.ts";
+import { Dispatcher, type StartEvents } from "../dispatch/dispatcher.ts";
 import { AsyncClient } from "./async-client.ts";
 import { Gateway } from "./gateway.ts";
+import type { InvokeDeps } from "./invoke.ts";
 import { Meters } from "./meters.ts";
 import { SERVER_LIMITS, type ServerLimits } from "./server.ts";
 import { Settle } from "./settle.ts";
@@ -49,6 +50,8 @@ export interface StageOptions {
   /** Chance that a sandbox does not start. */
   readonly startFails?: number;
   readonly withAsync?: boolean;
+  readonly follow?: NonNullable<InvokeDeps["follow"]>;
+  readonly starts?: StartEvents;
 }
 
 export interface PlanChanges {
@@ -265,7 +268,10 @@ export class Stage {
     });
     this.settle = new Settle({ clock, telemetry: this.telemetry, meters: this.meters });
     this.dispatch = new Dispatcher(
-      { ...deps, settle: (invocation) => this.settle.settle(invocation) },
+      {
+        ...{ ...deps, settle: (invocation) => this.settle.settle(invocation) },
+        ...(options.starts !== undefined && { starts: options.starts }),
+      },
       { owner: "gateway-1", epoch: 1, agentAddress: AGENT, concurrentStarts: 4 },
     );
     const ids = createIds(clock, random);
@@ -282,6 +288,7 @@ export class Stage {
         meters,
         dispatch,
         async: new AsyncClient(deps, { address: "async", instance: "gateway-1" }),
+        ...(options.follow !== undefined && { follow: options.follow }),
       },
       {
         bind: "127.0.0.1",

@@ -33,7 +33,7 @@ import { createInspection, type InspectOptions, UNHURRIED_MS } from "./dev/inspe
 import { DevRevisions } from "./dev/revisions.ts";
 import { createDevRuntimes, type DevRuntimes, oneAtATime } from "./dev/runtimes.ts";
 import { withSpares } from "./dev/spares.ts";
-import { createToldTelemetry, hearStarts, type StartsHeard } from "./dev/telemetry.ts";
+import { createToldTelemetry } from "./dev/telemetry.ts";
 import { type DevTimer, type Fired, timersOf } from "./dev/timers.ts";
 import type { HomePaths } from "./home.ts";
 
@@ -115,10 +115,7 @@ async function openDev(
   parts: (() => Promise<void> | void)[],
   signal: AbortSignal,
 ): Promise<OpenDev> {
-  const base = createBase(options, {
-    ready: (fn, revision) => app.ready(fn, revision),
-    failed: (fn, revision, code, reason) => app.failed(fn, revision, code, reason),
-  });
+  const base = createBase(options);
   const root = devRoot();
   const home = makeDevHome(root);
   parts.push(() => home.close());
@@ -154,7 +151,7 @@ async function openDev(
   const readyMs = inspection === undefined ? undefined : UNHURRIED_MS;
   const front = createFront(
     base,
-    { routes: plans.routes, telemetry, tell, app: () => app.config },
+    { routes: plans.routes, telemetry, tell, app: () => app.config, starts: app },
     { ...options, paths, readyMs },
   );
   // Guests first: nobody waits for what they still run.
@@ -166,10 +163,10 @@ async function openDev(
   return { url, app, inspectPorts: inspection?.ports ?? new Map(), fire: (timer) => front.fire(timer) };
 }
 
-function createBase(options: DevOptions, heard: StartsHeard): DevBase {
+function createBase(options: DevOptions): DevBase {
   const [clock, random, network] = [createSystemClock(), createSystemRandom(), createSocketNetwork()];
   const log = createLog({ clock, write: options.writeLog }, { level: options.logLevel });
-  return { clock, random, network, ids: createIds(clock, random), log: hearStarts(log, heard) };
+  return { clock, random, network, ids: createIds(clock, random), log };
 }
 
 function createDevAgent(

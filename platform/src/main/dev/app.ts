@@ -4,6 +4,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { Clock, Timer } from "#base/clock.ts";
 import { type AppConfig, type AppFunction, parseAppConfig } from "#contract/config/app-config.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
+import type { Failure } from "#contract/errors.ts";
+import type { RevisionRef } from "#contract/names.ts";
+import type { StartEvents } from "#platform/dispatch/dispatcher.ts";
 import { DevSource, type DevSourceDeps } from "./code.ts";
 import type { Tell } from "./event.ts";
 import { type DevRevisions, refOf } from "./revisions.ts";
@@ -12,8 +15,6 @@ import { type FolderWatcher, watchFile, watchFolder } from "./watcher.ts";
 const APP_FILE = "colibri.yaml";
 /** Of one save come several events, and of "save all" several files. */
 const SETTLE_MS = 20;
-/** The text is told of once a change of functions needs more than one word. */
-const UNTOLD_WARNING = /timers are kept but not fired/;
 
 export interface DevAppDeps extends Omit<DevSourceDeps, "warn"> {
   readonly clock: Clock;
@@ -48,7 +49,7 @@ interface RunFunction {
  * Invariants: 1. of one function one preparation runs at a time, and the last change always has one after it; 2. a configuration
  * with mistakes changes nothing; 3. after `close` nothing more is put.
  */
-export class DevApp {
+export class DevApp implements StartEvents {
   readonly #deps: DevAppDeps;
   readonly #options: DevAppOptions;
   readonly #functions = new Map<string, RunFunction>();
@@ -91,7 +92,7 @@ export class DevApp {
   }
 
   /** Dispatch has a sandbox of the revision. */
-  ready(name: string, revision: string): void {
+  started({ function: name, revision }: RevisionRef): void {
     const run = this.#functions.get(name);
     if (run === undefined || this.#closing.signal.aborted) return;
     this.#deps.revisions.settled(refOf(run.app, name), revision);
@@ -101,7 +102,7 @@ export class DevApp {
     this.#deps.tell({ kind: "ready", function: name, revision, tookMs: this.#deps.clock.monotonic() - begun });
   }
 
-  failed(name: string, revision: string, code: string, message: string): void {
+  startFailed({ function: name, revision }: RevisionRef, { code, message }: Failure): void {
     const run = this.#functions.get(name);
     if (run === undefined || this.#closing.signal.aborted) return;
     if (this.#deps.revisions.current(refOf(run.app, name)) !== revision) return;
@@ -129,8 +130,10 @@ export class DevApp {
     if (parsed.kind === "mistakes") return this.#breakConfig(formatMistakes(parsed.mistakes, text, APP_FILE));
     if (this.#broken) this.#deps.tell({ kind: "config-mended" });
     this.#broken = false;
+    // Here they are fired, by hand.
     for (const warning of parsed.warnings)
-      if (!UNTOLD_WARNING.test(warning)) this.#deps.tell({ kind: "warning", function: undefined, text: warning });
+      if (warning.code !== "timers-not-fired")
+        this.#deps.tell({ kind: "warning", function: undefined, text: warning.text });
     this.#apply(parsed.config);
   }
 

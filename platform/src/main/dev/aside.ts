@@ -3,8 +3,6 @@ import type { AppConfig } from "#contract/config/app-config.ts";
 import { ERRORS, PlatformError, toFailure } from "#contract/errors.ts";
 import { functionPath } from "#contract/names.ts";
 import { problemHeaders, problemText } from "#platform/gateway/problem.ts";
-import type { Tell } from "./event.ts";
-import { followRequest } from "./request-log.ts";
 import { refOf } from "./revisions.ts";
 import { type DevTimer, type Fired, timersOf } from "./timers.ts";
 
@@ -18,20 +16,16 @@ const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/i;
 export interface AsideDeps {
   readonly app: () => AppConfig;
   readonly fire: (timer: DevTimer) => Promise<Fired>;
-  readonly tell: Tell;
 }
 
 /**
  * What is answered beside functions, for the command line in another terminal:
- * `GET /v1/dev` what is run; `POST /v1/dev/fire/<app>/<function>[?timer=<n>]` fires a timer. All other requests are told of and passed.
+ * `GET /v1/dev` what is run; `POST /v1/dev/fire/<app>/<function>[?timer=<n>]` fires a timer.
  */
 export function createAside(deps: AsideDeps, options: { readonly folder: string }) {
   return function aside(request: IncomingMessage, response: ServerResponse): boolean {
     const target = request.url ?? "";
-    if (!OURS.test(target)) {
-      followRequest(request, response, (told) => deps.tell({ kind: "request", ...told }));
-      return false;
-    }
+    if (!OURS.test(target)) return false;
     request.resume();
     answer(request, new URL(target, "http://localhost")).then(
       (value) => response.writeHead(200, { "content-type": "application/json" }).end(`${JSON.stringify(value)}\n`),

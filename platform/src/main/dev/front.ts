@@ -6,7 +6,7 @@ import { createMetrics } from "#base/metrics.ts";
 import type { Random } from "#base/random.ts";
 import type { AppConfig } from "#contract/config/app-config.ts";
 import { createAsyncRole } from "#platform/async/async.ts";
-import { Dispatcher } from "#platform/dispatch/dispatcher.ts";
+import { Dispatcher, type StartEvents } from "#platform/dispatch/dispatcher.ts";
 import { AsyncClient } from "#platform/gateway/async-client.ts";
 import { Gateway } from "#platform/gateway/gateway.ts";
 import { Meters } from "#platform/gateway/meters.ts";
@@ -16,6 +16,7 @@ import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { HomePaths } from "../home.ts";
 import { createAside } from "./aside.ts";
 import type { Tell } from "./event.ts";
+import { followRequest } from "./request-log.ts";
 import { createTimers, type DevTimer, type Fired } from "./timers.ts";
 
 /** What every part is given. */
@@ -31,6 +32,7 @@ export interface FrontDeps {
   readonly routes: RoutePlans;
   readonly telemetry: Telemetry;
   readonly tell: Tell;
+  readonly starts: StartEvents;
   readonly app: () => AppConfig;
 }
 
@@ -66,7 +68,7 @@ export function createFront(base: DevBase, deps: FrontDeps, options: FrontOption
   });
   const settle = new Settle({ clock, telemetry, meters });
   const dispatch = new Dispatcher(
-    { ...base, settle: (invocation) => settle.settle(invocation) },
+    { ...base, starts: deps.starts, settle: (invocation) => settle.settle(invocation) },
     {
       ...{ owner: INSTANCE, epoch: 1, agentAddress: paths.sockets.agent, concurrentStarts: CONCURRENT_STARTS },
       ...(readyMs !== undefined && { readyMs }),
@@ -91,9 +93,13 @@ export function createFront(base: DevBase, deps: FrontDeps, options: FrontOption
     });
     return fired;
   };
-  const aside = createAside({ app: deps.app, fire: fireHere, tell }, { folder });
+  const aside = createAside({ app: deps.app, fire: fireHere }, { folder });
   const gateway = new Gateway(
-    { ...base, plans: deps.routes, telemetry, async, settle, meters, dispatch, aside },
+    {
+      ...{ ...base, plans: deps.routes, telemetry, async, settle, meters, dispatch, aside },
+      follow: (request, response, followed) =>
+        followRequest(request, response, followed, (told) => tell({ kind: "request", ...told })),
+    },
     { bind: BIND, port },
   );
   return {

@@ -1,35 +1,35 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Followed } from "#platform/gateway/exchange.ts";
 import type { DevRequest } from "./event.ts";
 
 const SHOWN_TARGET = 200;
+const SHOWN_MESSAGE = 512;
 
 /** Tells of a request when its answer is complete, or its caller gone. */
 export function followRequest(
   request: IncomingMessage,
   response: ServerResponse,
+  followed: Followed,
   tell: (told: DevRequest) => void,
 ): void {
   const begun = performance.now();
-  const headers = new Map<string, string>();
-  const writeHead = response.writeHead.bind(response);
-  // The gateway hands its headers over in one list, which Node writes without keeping it.
-  response.writeHead = (status: number, ...rest: unknown[]) => {
-    const list = rest.at(-1) as readonly string[];
-    for (let index = 0; index + 1 < list.length; index += 2) headers.set(list[index]!.toLowerCase(), list[index + 1]!);
-    return writeHead(status, [...list]);
-  };
-  const target = (request.url ?? "").slice(0, SHOWN_TARGET);
   response.once("close", () => {
-    const code = headers.get("colibri-error-code");
-    const cold = /cold;dur=([\d.]+)/.exec(headers.get("server-timing") ?? "")?.[1];
     tell({
       method: request.method ?? "",
-      target,
+      target: (request.url ?? "").slice(0, SHOWN_TARGET),
       status: response.headersSent ? response.statusCode : undefined,
       tookMs: performance.now() - begun,
-      coldMs: Number(cold ?? 0),
-      invocation: headers.get("colibri-invocation-id"),
-      error: code === undefined ? undefined : { code, message: headers.get("colibri-error-message") ?? "" },
+      coldMs: followed.invocation?.coldMs ?? 0,
+      invocation: followed.id === "" ? undefined : followed.id,
+      error: errorOf(followed),
     });
   });
+}
+
+/** Of a caller that left nothing more is to be said. */
+function errorOf({ failure, invocation }: Followed): DevRequest["error"] {
+  if (failure !== undefined)
+    return { code: failure.code, message: failure.message.replace(/\s+/g, " ").slice(0, SHOWN_MESSAGE) };
+  if (invocation?.outcome !== "answer-invalid") return undefined;
+  return { code: invocation.outcome, message: "the answer was broken off: it is not as long as it declared" };
 }

@@ -77,7 +77,7 @@ export function createTimers(deps: { clock: Clock; ids: Ids; dispatch: Dispatch;
           answer: Buffer.concat(bytes).toString("utf8"),
         });
       });
-      settle.inFlight++;
+      settle.begin();
       const invocation = dispatch.submit(start, revision, answer.answer);
       answer.taken = (count) => dispatch.taken(invocation, count);
     });
