@@ -1,4 +1,3 @@
-import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { functionPath } from "#contract/names.ts";
 import type { Dev } from "#platform/main/dev.ts";
@@ -10,6 +9,7 @@ import { KEYS_LINE, listenForKeys } from "../dev/keys.ts";
 import { choosePort } from "../dev/port.ts";
 import { Screen } from "../dev/screen.ts";
 import { EXIT, type ExitCode, usageError } from "../failure.ts";
+import { openInBrowser } from "../open/browser.ts";
 
 export interface DevCommandOptions {
   readonly port?: string;
@@ -57,7 +57,7 @@ async function run(context: Context, screen: Screen, dev: Dev, waits: boolean): 
       restart: () => dev.restart(),
       timers: () => dev.timers,
       fire: (timer) => dev.fire(timer),
-      open: () => openUrl(url, dev),
+      open: () => void openFirst(context, screen, url, dev),
       banner,
       quit: () => quit.resolve(EXIT.ok),
     });
@@ -69,11 +69,8 @@ async function run(context: Context, screen: Screen, dev: Dev, waits: boolean): 
   }
 }
 
-function openUrl(url: string, { config }: Dev): void {
+async function openFirst(context: Context, screen: Screen, url: string, { config }: Dev): Promise<void> {
   const name = Object.keys(config.functions)[0] ?? "";
-  const path = functionPath({ tenant: "default", app: config.app, function: name });
-  const child = spawn("xdg-open", [url + path], { stdio: "ignore", detached: true });
-  // Where there is no desktop, the address is on the screen.
-  child.on("error", () => {});
-  child.unref();
+  const address = url + functionPath({ tenant: "default", app: config.app, function: name });
+  if (!(await openInBrowser(context.env, address))) screen.line(`There is no browser to open it in: ${address}`);
 }
