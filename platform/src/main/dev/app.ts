@@ -71,7 +71,11 @@ export class DevApp implements StartEvents {
 
   /** Resolves when every function has its first revision, or is known to be broken. */
   async open(config: AppConfig): Promise<void> {
-    if (this.#options.watch) this.#watcher = watchFile(join(this.#options.folder, APP_FILE), () => this.#configLater());
+    if (this.#options.watch)
+      this.#watcher = watchFile(join(this.#options.folder, APP_FILE), {
+        changed: () => this.#configLater(),
+        failed: (error) => this.#unwatched(undefined, error),
+      });
     this.#apply(config);
     await Promise.all([...this.#functions.values()].map(({ work }) => work));
   }
@@ -177,14 +181,14 @@ export class DevApp implements StartEvents {
   #watch(name: string, run: RunFunction, folder: string): void {
     run.watcher = watchFolder(folder, {
       changed: () => this.#changedLater(name),
-      failed: (error) => {
-        const remedy =
-          error.code === "ENOSPC" || error.code === "EMFILE"
-            ? "the system watches no more files: raise fs.inotify.max_user_watches, or leave folders out with .colibriignore"
-            : error.message;
-        this.#deps.tell({ kind: "warning", function: name, text: `not all changes are noticed: ${remedy}` });
-      },
+      failed: (error) => this.#unwatched(name, error),
     });
+  }
+
+  /** Of a function's folder, or of the configuration. */
+  #unwatched(name: string | undefined, error: NodeJS.ErrnoException): void {
+    const what = name === undefined ? `changes of ${APP_FILE} are not noticed` : "not all changes are noticed";
+    this.#deps.tell({ kind: "warning", function: name, text: `${what}: ${remedyOf(error)}` });
   }
 
   #changedLater(name: string): void {
@@ -227,4 +231,12 @@ export class DevApp implements StartEvents {
     await run.work.catch(() => {});
     await run.code.close();
   }
+}
+
+function remedyOf({ code, message }: NodeJS.ErrnoException): string {
+  if (code === "EMFILE")
+    return "the system gives no more watchers: raise fs.inotify.max_user_instances, or end other programs that watch files";
+  if (code === "ENOSPC")
+    return "the system watches no more files: raise fs.inotify.max_user_watches, or leave folders out with .colibriignore";
+  return message;
 }

@@ -87,9 +87,12 @@ test("a file is heard of when it is written, and when an editor puts another in 
   const { root, write } = watched(t, { "colibri.yaml": "1", "other.yaml": "1" });
   let times = 0;
   let resolve = () => {};
-  const watcher = watchFile(join(root, "colibri.yaml"), () => {
-    times++;
-    resolve();
+  const watcher = watchFile(join(root, "colibri.yaml"), {
+    changed: () => {
+      times++;
+      resolve();
+    },
+    failed: (error) => assert.fail(error),
   });
   t.after(() => watcher.close());
   const again = () =>
@@ -106,4 +109,16 @@ test("a file is heard of when it is written, and when an editor puts another in 
   renameSync(join(root, "aside"), join(root, "colibri.yaml"));
   await heard;
   assert.ok(times >= 2);
+});
+
+test("a file that can't be watched is told of, not thrown", (t) => {
+  const { root } = watched(t, {});
+  const failed: (string | undefined)[] = [];
+  const events = {
+    changed: () => assert.fail("nothing has changed"),
+    failed: ({ code }: NodeJS.ErrnoException) => failed.push(code),
+  };
+  const watcher = watchFile(join(root, "absent", "colibri.yaml"), events);
+  assert.deepEqual(failed, ["ENOENT"]);
+  watcher.close();
 });

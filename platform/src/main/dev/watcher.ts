@@ -1,5 +1,5 @@
 import { existsSync, type FSWatcher, readdirSync, readFileSync, statSync, watch } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { createIgnoreRules, DEFAULT_IGNORES, IGNORE_FILE, type IgnoreRules } from "#platform/builder/archive/ignore.ts";
 
 export interface FolderWatcher {
@@ -108,12 +108,21 @@ export function watchFolder(root: string, events: FolderWatcherEvents): FolderWa
 }
 
 /** One file, also when it is replaced by another of its name, as editors do. */
-export function watchFile(path: string, changed: () => void): FolderWatcher {
-  const name = path.slice(dirname(path).length + 1);
-  const watcher = watch(dirname(path), { persistent: false }, (_kind, heard) => {
-    if (heard === name) changed();
+export function watchFile(path: string, events: FolderWatcherEvents): FolderWatcher {
+  const name = basename(path);
+  let watcher: FSWatcher;
+  try {
+    watcher = watch(dirname(path), { persistent: false }, (_kind, heard) => {
+      if (heard === name) events.changed(name);
+    });
+  } catch (error) {
+    events.failed(error as NodeJS.ErrnoException);
+    return { close() {} };
+  }
+  watcher.on("error", (error) => {
+    watcher.close();
+    events.failed(error);
   });
-  watcher.on("error", () => {});
   return { close: () => watcher.close() };
 }
 
