@@ -138,7 +138,7 @@ async function openDev(
     {
       launches: plans.launches,
       telemetry,
-      bundles: revisions.bundles,
+      revisions,
       runtimes,
     },
   );
@@ -172,13 +172,23 @@ function createBase(options: DevOptions): DevBase {
 function createDevAgent(
   base: DevBase,
   { paths: { agent, sockets }, spares }: { readonly paths: HomePaths; readonly spares: boolean },
-  deps: Pick<AgentDeps, "launches" | "telemetry" | "bundles"> & { readonly runtimes: DevRuntimes },
+  deps: Pick<AgentDeps, "launches" | "telemetry"> & {
+    readonly runtimes: DevRuntimes;
+    readonly revisions: DevRevisions;
+  },
 ): Agent {
   const processes = createProcessDriver(base, { folder: join(agent.home, "sandboxes"), spawner: sockets.spawner });
-  const isWanted = ({ runtime }: SandboxSpec) => spares && !deps.runtimes.isExclusive(runtime);
-  const driver = oneAtATime(withSpares(processes, { clock: base.clock, isWanted }), deps.runtimes);
+  const { runtimes, revisions, launches, telemetry } = deps;
+  const isLive = ({ runtime, memoryMiB }: SandboxSpec) =>
+    [...revisions.live()].some((live) => live.memoryMiB === memoryMiB && runtimes.get(live.runtime) === runtime);
+  const isWanted = (spec: SandboxSpec) => spares && runtimes.exclusiveOf(spec.runtime) === undefined && isLive(spec);
+  const spared = withSpares(processes, { clock: base.clock, isWanted });
+  revisions.onChange(() => spared.trim());
   return createAgent(
-    { ...base, ...deps, driver, handles: createMemoryHandles() },
+    {
+      ...{ ...base, launches, telemetry, runtimes, bundles: revisions.bundles },
+      ...{ driver: oneAtATime(spared, runtimes), handles: createMemoryHandles() },
+    },
     { ...{ name: OWNER, host: OWNER, labels: {} }, address: sockets.agent, capacityMiB: CAPACITY_MIB },
   );
 }

@@ -38,6 +38,7 @@ export class DevRevisions {
   readonly #options: RevisionOptions;
   readonly #numbers = new Map<string, number>();
   readonly #code = new Map<Digest, DevCode>();
+  #changed = () => {};
 
   constructor(
     plans: { readonly routes: MemoryPlans<RoutePlan>; readonly launches: MemoryPlans<LaunchSpec> },
@@ -47,6 +48,20 @@ export class DevRevisions {
     this.#launches = plans.launches;
     this.#options = options;
     this.bundles = { hold: (_tenant, digest) => this.#hold(digest), digests: () => [...this.#code.keys()] };
+  }
+
+  /** Called after `live` has changed. One listener. */
+  onChange(listener: () => void): void {
+    this.#changed = listener;
+  }
+
+  /** How the revisions that callers get are launched. */
+  *live(): Iterable<LaunchSpec> {
+    for (const [, plan] of this.#routes.entries())
+      for (const { revision } of plan.live) {
+        const launch = this.#launches.get(revisionKey({ ...plan, revision }));
+        if (launch !== undefined) yield launch;
+      }
   }
 
   /** From now on callers get this one. Returns its name. */
@@ -64,6 +79,7 @@ export class DevRevisions {
     const owner = { ...ref, version: number, live, policy, createdAtMs: 0, updatedAtMs: 0 };
     this.#routes.put(functionKey(ref), routePlan(owner, [state]));
     this.#forget(ref, number - 2);
+    this.#changed();
     return revision;
   }
 
@@ -77,6 +93,7 @@ export class DevRevisions {
 
   remove(ref: FunctionRef): void {
     this.#routes.remove(functionKey(ref));
+    this.#changed();
   }
 
   /** The one that callers get. */

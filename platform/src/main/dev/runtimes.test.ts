@@ -19,12 +19,14 @@ function createDriver() {
   const living: string[] = [];
   const sandboxes = new Map<string, Sandbox>();
   const said: string[] = [];
+  const killed: string[] = [];
   async function start({ id, runtime, memoryMiB }: SandboxSpec): Promise<Sandbox> {
     living.push(id);
     said.push(`start ${id}`);
     const gone = Promise.withResolvers<SandboxExit>();
     // Killing is an order: the end comes later.
     const kill = async () => {
+      killed.push(id);
       if (!living.includes(id)) return;
       living.splice(living.indexOf(id), 1);
       setImmediate(() => {
@@ -39,7 +41,7 @@ function createDriver() {
     return sandbox;
   }
   const driver = { technology: "test", start, open: async () => {}, close: async () => {} } as unknown as SandboxDriver;
-  return { driver, living, said, sandboxes };
+  return { driver, living, said, killed, sandboxes };
 }
 
 test("a function's own launch has a name of its own, the same as long as it is the same", () => {
@@ -53,22 +55,34 @@ test("a function's own launch has a name of its own, the same as long as it is t
   assert.deepEqual(launch.environment, { PYTHONPATH: "/x" });
   assert.equal(runtimes.name("python", "a", { without: ["-E"], environment: { PYTHONPATH: "/x" } }), name);
   assert.equal(runtimes.get(name), launch);
-  assert.equal(runtimes.isExclusive(launch), false);
+  assert.equal(runtimes.exclusiveOf(launch), undefined);
   const inspected = runtimes.get(
     runtimes.name("python", "c", { program: "/venv/bin/python", flags: ["-Xa"], wrapper: "debug.py", exclusive: true }),
   )!;
   assert.deepEqual(inspected.command, ["/venv/bin/python", "-E", "-s", "-Xa", "debug.py", "guest.pyz"]);
-  assert.equal(runtimes.isExclusive(inspected), true);
+  assert.equal(runtimes.exclusiveOf(inspected), "c");
+  const renewed = runtimes.get(runtimes.name("python", "c", { program: "/other/bin/python", exclusive: true }))!;
+  assert.deepEqual([runtimes.exclusiveOf(renewed), runtimes.exclusiveOf(inspected)], ["c", "c"]);
 });
 
-test("of an exclusive launch the last sandbox is gone before the next is started, also when both are asked for at once", async () => {
-  const { driver, said, living } = createDriver();
-  const exclusive = oneAtATime(driver, { isExclusive: ({ name }) => name === "nodejs" });
+test("of an exclusive function the last sandbox is gone before the next is started, also with another launch or when both are asked for at once", async () => {
+  const { driver, said, living, killed, sandboxes } = createDriver();
+  const exclusive = oneAtATime(driver, { exclusiveOf: ({ name }) => (name === "nodejs" ? "f" : undefined) });
   const spec = (id: string, runtime = NODE) => ({ id, runtime, memoryMiB: 64 });
-  await Promise.all([exclusive.start(spec("1")), exclusive.start(spec("2")), exclusive.start(spec("3"))]);
+  await Promise.all([
+    exclusive.start(spec("1")),
+    exclusive.start(spec("2", { ...NODE, environment: { A: "1" } })),
+    exclusive.start(spec("3")),
+  ]);
   assert.deepEqual(said, ["start 1", "end 1", "start 2", "end 2", "start 3"]);
   await Promise.all([exclusive.start(spec("4", PYTHON)), exclusive.start(spec("5", PYTHON))]);
   assert.deepEqual(living, ["3", "4", "5"]);
+  await sandboxes.get("3")!.kill("stopped");
+  await sandboxes.get("3")!.gone;
+  await new Promise((resolve) => setImmediate(resolve));
+  killed.length = 0;
+  await exclusive.start(spec("6"));
+  assert.deepEqual(killed, [], "one that is gone is not kept");
 });
 
 test("after a start a spare is made, which the next start of the same runtime and size takes; one that ended is none", async () => {
@@ -97,4 +111,25 @@ test("after a start a spare is made, which the next start of the same runtime an
   const before = said.length;
   await clock.advance(1_000);
   assert.equal(said.length, before);
+});
+
+test("a spare that is not wanted any more is ended, also one that is being started", async () => {
+  const { driver, living } = createDriver();
+  const clock = new SimulatedClock();
+  let wanted = 64;
+  const spared = withSpares(driver, { clock, isWanted: ({ memoryMiB }) => memoryMiB === wanted });
+  const spec = (id: string) => ({ id, runtime: NODE, memoryMiB: wanted });
+  await spared.start(spec("1"));
+  await clock.advance(1_000);
+  spared.trim();
+  assert.deepEqual(living, ["1", "spare-1"]);
+  wanted = 128;
+  spared.trim();
+  assert.deepEqual(living, ["1"]);
+  await spared.start(spec("2"));
+  const starting = clock.advance(200);
+  wanted = 256;
+  await starting;
+  await clock.advance(1_000);
+  assert.deepEqual(living, ["1", "2"]);
 });

@@ -19,14 +19,15 @@ export interface LaunchChange {
 export interface DevRuntimes extends Runtimes {
   /** The name to launch under: the family's own if nothing is changed. */
   name(family: string, fn: string, change: LaunchChange): string;
-  /** Whether guests of this launch must not live at the same time. */
-  isExclusive(launch: RuntimeLaunch): boolean;
+  /** The function of which no two guests may live at the same time, however else they are launched; undefined for others. */
+  exclusiveOf(launch: RuntimeLaunch): string | undefined;
 }
 
 /** The runtimes of this machine, and beside them those that one function has for itself. */
 export function createDevRuntimes(found: Runtimes): DevRuntimes {
   const own = new Map<string, RuntimeLaunch>();
-  const exclusive = new Set<RuntimeLaunch>();
+  /** Also of launches that have been replaced: a start of one may still be under way. */
+  const exclusive = new WeakMap<RuntimeLaunch, string>();
   const ordinals = new Map<string, number>();
 
   function ordinal(fn: string): number {
@@ -37,7 +38,7 @@ export function createDevRuntimes(found: Runtimes): DevRuntimes {
   return {
     get: (name) => own.get(name) ?? found.get(name),
     list: () => found.list(),
-    isExclusive: (launch) => exclusive.has(launch),
+    exclusiveOf: (launch) => exclusive.get(launch),
     name(family, fn, change) {
       const base = found.list().find(({ name }) => name === family);
       if (base === undefined || Object.keys(change).length === 0) return family;
@@ -46,9 +47,8 @@ export function createDevRuntimes(found: Runtimes): DevRuntimes {
       const launch = changed(base, change);
       // The same object for the same launch: what is exclusive is told by it.
       if (before !== undefined && JSON.stringify(before) === JSON.stringify(launch)) return name;
-      if (before !== undefined) exclusive.delete(before);
       own.set(name, launch);
-      if (change.exclusive) exclusive.add(launch);
+      if (change.exclusive) exclusive.set(launch, fn);
       return name;
     },
   };
@@ -63,13 +63,18 @@ function changed(base: FoundRuntime, change: LaunchChange): RuntimeLaunch {
 }
 
 /**
- * Ends the guest before a port is wanted by the next one. What it still runs is lost: whoever debugs has saved and wants the new
- * code.
+ * Ends a function's guest before its port is wanted by the next one. What it still runs is lost: whoever debugs has saved and wants
+ * the new code.
+ *
+ * Owns: by function, the last sandbox until it is gone.
  */
-export function oneAtATime(driver: SandboxDriver, runtimes: Pick<DevRuntimes, "isExclusive">): SandboxDriver {
+export function oneAtATime(driver: SandboxDriver, runtimes: Pick<DevRuntimes, "exclusiveOf">): SandboxDriver {
   const last = new Map<string, Promise<Sandbox | undefined>>();
 
-  async function startAfter(previous: Promise<Sandbox | undefined>, start: () => Promise<Sandbox>): Promise<Sandbox> {
+  async function startAfter(
+    previous: Promise<Sandbox | undefined> | undefined,
+    start: () => Promise<Sandbox>,
+  ): Promise<Sandbox> {
     const sandbox = await previous;
     await sandbox?.kill("stopped");
     await sandbox?.gone;
@@ -79,13 +84,16 @@ export function oneAtATime(driver: SandboxDriver, runtimes: Pick<DevRuntimes, "i
   return {
     ...driver,
     start(spec) {
-      if (!runtimes.isExclusive(spec.runtime)) return driver.start(spec);
-      const key = JSON.stringify(spec.runtime);
-      const started = startAfter(last.get(key) ?? Promise.resolve(undefined), () => driver.start(spec));
-      last.set(
-        key,
-        started.catch(() => undefined),
-      );
+      const fn = runtimes.exclusiveOf(spec.runtime);
+      if (fn === undefined) return driver.start(spec);
+      const started = startAfter(last.get(fn), () => driver.start(spec));
+      const living = started.catch(() => undefined);
+      last.set(fn, living);
+      void living
+        .then((sandbox) => sandbox?.gone)
+        .then(() => {
+          if (last.get(fn) === living) last.delete(fn);
+        });
       return started;
     },
   };
