@@ -1,5 +1,6 @@
 import { existsSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import type { AppConfig } from "#contract/config/app-config.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import { count } from "#contract/count.ts";
 import { findConnection } from "../connection/connection.ts";
@@ -13,7 +14,7 @@ import type { Case } from "../testing/case.ts";
 import { parseCaseFile } from "../testing/case-file.ts";
 import { LocalFunctions } from "../testing/local.ts";
 import { describeResults, renderFunction, renderJunit, renderResult, renderSummary } from "../testing/report.ts";
-import { type CaseResult, runCase } from "../testing/runner.ts";
+import { type AnswerLimits, type CaseResult, runCase } from "../testing/runner.ts";
 
 export interface TestOptions {
   readonly function?: string;
@@ -27,6 +28,10 @@ export interface TestOptions {
 }
 
 export const CASE_FILE = "colibri.test.yaml";
+
+const MAXIMUM_ANSWER = 256 * 1024 * 1024;
+/** For the bytes of a request and its answer, beside what the function may take. */
+const WAY_MS = 30_000;
 
 const EXAMPLE = `A first one:
 
@@ -58,6 +63,7 @@ export async function test(context: Context, given: string | undefined, options:
       app: app.config.app,
       folder,
       signal,
+      limits: limitsOf(app.config),
     };
     const results = await runAll(context, cases, settings, local, options.json === true);
     if (options.json) context.stdout.write(`${JSON.stringify(describeResults(results), null, 2)}\n`);
@@ -85,6 +91,17 @@ function chooseTarget(cwd: string, given: string | undefined, options: TestOptio
   if (options.function !== undefined && options.function !== fn)
     throw usageError(`${given} and --function ${options.function} name two functions: leave one out.`);
   return { given: ".", app, function: fn };
+}
+
+/** A platform has answered by then, if only that it took too long. */
+function limitsOf({ functions }: AppConfig): AnswerLimits {
+  return {
+    bytes: MAXIMUM_ANSWER,
+    timeoutMs(fn) {
+      const { timeoutMs, policy } = functions[fn]!.config;
+      return policy.queue.timeoutMs + timeoutMs + WAY_MS;
+    },
+  };
 }
 
 function isRemote(options: TestOptions): boolean {
@@ -142,6 +159,7 @@ async function runAll(
       context.stdout.write(renderFunction(one.function, style));
     results.push(result);
     const log = result.outcome === "failed" ? ((await local?.logOf(result.invocation)) ?? []) : [];
+    local?.forget();
     if (!quiet) context.stdout.write(renderResult(result, log, style));
   }
   if (!quiet) context.stdout.write(renderSummary(results, performance.now() - begun, style));

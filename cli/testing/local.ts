@@ -10,15 +10,14 @@ export interface LocalOptions {
   readonly verbose: boolean;
 }
 
-/** For a log that comes another way than its answer, and may be a moment later. */
-const LOG_MS = 100;
-
-/** The folder's functions on guests of this machine, for as long as the cases run. Owns: what the functions log meanwhile. */
+/** The folder's functions on guests of this machine, for as long as the cases run. Owns: what they log until it is forgotten. */
 export class LocalFunctions {
   readonly #context: Context;
   readonly #options: LocalOptions;
   readonly #progress: Progress;
+  /** By invocation. */
   readonly #logs = new Map<string, string[]>();
+  readonly #answered = new Map<string, PromiseWithResolvers<void>>();
   #dev: Dev | undefined;
 
   constructor(context: Context, options: LocalOptions) {
@@ -48,8 +47,22 @@ export class LocalFunctions {
 
   async logOf(invocation: string | undefined): Promise<readonly string[]> {
     if (invocation === undefined) return [];
-    await new Promise((resolve) => setTimeout(resolve, LOG_MS));
+    await this.#answerOf(invocation).promise;
+    // A guest sends what was logged before the answer, on another link: both are here, and in this turn both are read.
+    await new Promise((resolve) => setImmediate(resolve));
     return this.#logs.get(invocation) ?? [];
+  }
+
+  /** All that was logged so far: the case is over. */
+  forget(): void {
+    this.#logs.clear();
+    this.#answered.clear();
+  }
+
+  #answerOf(invocation: string): PromiseWithResolvers<void> {
+    const known = this.#answered.get(invocation) ?? Promise.withResolvers<void>();
+    this.#answered.set(invocation, known);
+    return known;
   }
 
   #hear(event: DevEvent): void {
@@ -57,6 +70,8 @@ export class LocalFunctions {
       const lines = this.#logs.get(event.entry.invocation) ?? [];
       lines.push(event.entry.text);
       this.#logs.set(event.entry.invocation, lines);
+    } else if (event.kind === "request") {
+      if (event.invocation !== undefined) this.#answerOf(event.invocation).resolve();
     } else if (event.kind === "note" || event.kind === "warning")
       this.#progress.line(event.function === undefined ? event.text : `${event.function}: ${event.text}`);
   }

@@ -5,6 +5,7 @@ import { functionPath } from "#contract/names.ts";
 import { send } from "../client/request.ts";
 import { reasonOf } from "../connection/connection.ts";
 import { typeOfFile } from "../invoke/content-type.ts";
+import { showBytes } from "../output/units.ts";
 import type { Case, CaseBody } from "./case.ts";
 import { type CaseAnswer, checkAnswer } from "./check.ts";
 
@@ -27,13 +28,23 @@ export interface RunnerOptions {
   /** Of the file of cases: what it names lies there. */
   readonly folder: string;
   readonly signal: AbortSignal;
+  readonly limits: AnswerLimits;
+}
+
+/** Of one answer: who calls an address that is no platform must not wait, or collect, for ever. */
+export interface AnswerLimits {
+  readonly bytes: number;
+  /** From the request to the answer's end. */
+  timeoutMs(fn: string): number;
 }
 
 export async function runCase(one: Case, options: RunnerOptions): Promise<CaseResult> {
   if (one.skip !== undefined) return { case: one, outcome: "skipped", tookMs: 0, problems: [], invocation: undefined };
   const begun = performance.now();
+  const timeoutMs = options.limits.timeoutMs(one.function);
+  const late = AbortSignal.timeout(timeoutMs);
   try {
-    const answer = await call(one, options);
+    const answer = await call(one, { ...options, signal: AbortSignal.any([options.signal, late]) });
     const file = one.expect.file === undefined ? undefined : readFileSync(join(options.folder, one.expect.file));
     const problems = checkAnswer(one.expect, answer, file);
     const invocation = answer.headers["colibri-invocation-id"];
@@ -46,7 +57,10 @@ export async function runCase(one: Case, options: RunnerOptions): Promise<CaseRe
     };
   } catch (error) {
     options.signal.throwIfAborted();
-    const problems = [`no answer came: ${reasonOf(error)}`];
+    const reason = late.aborted
+      ? `none that is complete within ${timeoutMs / 1_000} s, in which a platform would have given up`
+      : reasonOf(error);
+    const problems = [`no answer came: ${reason}`];
     return { case: one, outcome: "failed", tookMs: performance.now() - begun, problems, invocation: undefined };
   }
 }
@@ -62,7 +76,7 @@ async function call({ function: fn, request }: Case, options: RunnerOptions): Pr
   };
   const begun = performance.now();
   const answer = await send({ method, url: options.url + path, headers, body: content, signal });
-  const body = Buffer.concat(await answer.toArray());
+  const body = await bytesOf(answer, options.limits.bytes);
   const received = headersOf(answer);
   const cold = Number(/cold;dur=([\d.]+)/.exec(received["server-timing"] ?? "")?.[1] ?? 0);
   return {
@@ -71,6 +85,17 @@ async function call({ function: fn, request }: Case, options: RunnerOptions): Pr
     body,
     tookMs: Math.max(0, performance.now() - begun - cold),
   };
+}
+
+async function bytesOf(answer: IncomingMessage, limit: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > limit) throw new Error(`it has more than the ${showBytes(limit)} that are compared`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 function bodyOf(body: CaseBody, folder: string): { content: Buffer | undefined; type: string } {

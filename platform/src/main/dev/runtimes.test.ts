@@ -117,7 +117,17 @@ test("a spare that is not wanted any more is ended, also one that is being start
   const { driver, living } = createDriver();
   const clock = new SimulatedClock();
   let wanted = 64;
-  const spared = withSpares(driver, { clock, isWanted: ({ memoryMiB }) => memoryMiB === wanted });
+  const begun = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const start = async (spec: SandboxSpec) => {
+    if (spec.memoryMiB === 128 && spec.id !== "2") {
+      begun.resolve();
+      await release.promise;
+    }
+    return driver.start(spec);
+  };
+  const slow = { ...driver, start };
+  const spared = withSpares(slow, { clock, isWanted: ({ memoryMiB }) => memoryMiB === wanted });
   const spec = (id: string) => ({ id, runtime: NODE, memoryMiB: wanted });
   await spared.start(spec("1"));
   await clock.advance(1_000);
@@ -127,9 +137,11 @@ test("a spare that is not wanted any more is ended, also one that is being start
   spared.trim();
   assert.deepEqual(living, ["1"]);
   await spared.start(spec("2"));
-  const starting = clock.advance(200);
+  await clock.advance(1_000);
+  await begun.promise;
   wanted = 256;
-  await starting;
+  spared.trim();
+  release.resolve();
   await clock.advance(1_000);
   assert.deepEqual(living, ["1", "2"]);
 });
