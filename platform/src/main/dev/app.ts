@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, Timer } from "#base/clock.ts";
 import { type AppConfig, type AppFunction, parseAppConfig } from "#contract/config/app-config.ts";
+import { APP_FILE } from "#contract/config/keys.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import { DevSource, type DevSourceDeps } from "./code.ts";
 import type { Tell } from "./event.ts";
 import { type DevRevisions, refOf } from "./revisions.ts";
 import { type FolderWatcher, watchFile, watchFolder } from "./watcher.ts";
 
-const APP_FILE = "colibri.yaml";
 /** Of one save come several events, and of "save all" several files. */
 const SETTLE_MS = 20;
 /** The text is told of once a change of functions needs more than one word. */
