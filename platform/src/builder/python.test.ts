@@ -199,7 +199,7 @@ describe("Python", () => {
         );
         assert.match(failure, /^dependencies-failed: /);
         assert.match(failure, message);
-        assert.equal(await isThere(mark), false, needed);
+        assert.equal(await exists(mark), false, needed);
         assert.ok(!registry.asked.some((path) => path.startsWith("/sly.git")));
       }
       await publishWheel(registry, "byurl", "", "py3-none-any", [archive]);
