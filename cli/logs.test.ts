@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import type { LogLine } from "#contract/api/resources.ts";
+import type { LogLine } from "#sdk/node/client.ts";
 import { FixturePlatform, INVOCATION } from "./fixture/platform.ts";
 import { colibri, envFor, onTerminal, spawnColibri } from "./fixture/run.ts";
 

@@ -128,7 +128,10 @@ test("walls: a guest carries its link and the errors, nothing else of the contra
 
 test("walls: cli and tools do not reach into the platform, domain does no I/O", () => {
   accepts(checkWalls, "cli/a.ts", load("#base/b.ts"));
+  accepts(checkWalls, "cli/a.ts", load("#sdk/node/client.ts") + load("#sdk/node/client/b.ts"));
   refuses(checkWalls, "cli/a.ts", know("#domain/b.ts"), /cli must not import domain/);
+  refuses(checkWalls, "cli/a.ts", load("#sdk/node/testing.ts"), /cli must not import sdk/);
+  refuses(checkWalls, "sdk/node/client/a.ts", load("#contract/b.ts"), /client must not import contract/);
   refuses(checkWalls, "tools/a.ts", know("#platform/main/b.ts"), /tools must not import main/);
   refuses(checkWalls, "platform/src/domain/a.ts", load("node:fs"), /domain does no I\/O/);
   refuses(checkWalls, "platform/src/extras/a.ts", "", /no wall is drawn/);

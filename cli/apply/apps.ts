@@ -1,11 +1,11 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { parseAppsFile } from "#contract/config/apps-file.ts";
+import { APP_FILE } from "#contract/config/keys.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import { count } from "#contract/count.ts";
 import type { Context } from "../context.ts";
 import { type AppSource, readApp } from "../deploy/app.ts";
-import { APP_FILE } from "../deploy/app-file.ts";
 import { CliError, usageError } from "../failure.ts";
 import { readTextFile } from "../input/text-file.ts";
 

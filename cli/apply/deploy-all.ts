@@ -1,4 +1,4 @@
-import type { Deployment } from "#contract/api/resources.ts";
+import type { Deployment } from "#sdk/node/client.ts";
 import type { Client } from "../client/client.ts";
 import type { Context } from "../context.ts";
 import { deployApp } from "../deploy/app.ts";

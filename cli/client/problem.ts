@@ -1,8 +1,6 @@
-import type { IncomingMessage } from "node:http";
-import type { Problem } from "#contract/api/resources.ts";
+import type { ApiError as Refusal } from "#sdk/node/client.ts";
 import type { Connection } from "../connection/connection.ts";
 import { CliError, EXIT, type ExitCode, remedyOf } from "../failure.ts";
-import { textOf } from "./request.ts";
 
 /** What control answered instead of what was asked for. */
 export class ApiError extends CliError {
@@ -14,10 +12,11 @@ export class ApiError extends CliError {
   }
 }
 
-export async function problemOf(answer: IncomingMessage, connection: Connection): Promise<ApiError> {
-  const status = answer.statusCode ?? 0;
-  const problem = parseProblem(await textOf(answer));
+/** The same with what the reader can do about it. */
+export function problemOf({ status, problem }: Refusal, connection: Connection): CliError {
   if (status === 401) return new ApiError(status, tokenMessage(connection), tokenHints(connection), "unauthorized");
+  if (status < 400)
+    return new CliError(`${connection.control.value} did not answer with JSON: is it Colibri's control address?`);
   if (problem === undefined) return new ApiError(status, strange(status, connection), [], undefined);
   const errors = (problem.errors ?? []).map(({ path, message }) => ({ path, shown: keyOf(path), message }));
   const told = errors.reduce(
@@ -52,15 +51,6 @@ function keyOf(path: string): string {
 function exitFor(status: number): ExitCode {
   if (status === 401 || status === 403) return EXIT.notPermitted;
   return status === 404 ? EXIT.notFound : EXIT.failure;
-}
-
-function parseProblem(text: string): Problem | undefined {
-  try {
-    const problem = JSON.parse(text) as Problem | null;
-    return typeof problem?.code === "string" ? problem : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function strange(status: number, { control }: Connection): string {

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { ConfigChange, Deployment } from "#contract/api/resources.ts";
 import { closest } from "#contract/config/suggest.ts";
 import { count } from "#contract/count.ts";
+import type { ConfigChange, Deployment } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { type Environment, parseAssignments, parseEnvFile } from "../config/assignments.ts";

@@ -1,4 +1,4 @@
-import type { Deployment } from "#contract/api/resources.ts";
+import type { Deployment } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { ApiError } from "../client/problem.ts";
 import { findConnection } from "../connection/connection.ts";

@@ -1,9 +1,9 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { APP_FILE } from "#contract/config/keys.ts";
 import type { FolderEntry } from "#platform/builder/archive/walk.ts";
 import type { Context } from "../context.ts";
-import { APP_FILE } from "../deploy/app-file.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { LANGUAGE_NAMES, readCatalogue, type Template } from "../init/catalogue.ts";
 import { type Contents, readContents } from "../init/contents.ts";

@@ -1,4 +1,4 @@
-import type { App, FunctionResource, InvocationRecord, Revision } from "#contract/api/resources.ts";
+import type { App, FunctionResource, Invocation, Revision } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
@@ -134,7 +134,7 @@ function renderRevisions(fn: FunctionResource, revisions: readonly Revision[], s
   return renderTable(["REVISION", "CREATED", "BUNDLE", "DIGEST", "RUNTIME", "MEMORY"], rows, style);
 }
 
-function renderInvocations(invocations: readonly InvocationRecord[], style: Style): string {
+function renderInvocations(invocations: readonly Invocation[], style: Style): string {
   if (invocations.length === 0) return "No invocations yet.\n";
   const rows = invocations.map((entry) => [
     entry.id,

@@ -1,8 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { functionPath } from "#contract/names.ts";
+import { send } from "#sdk/node/client/request.ts";
 import { Client } from "../client/client.ts";
 import { notFound } from "../client/not-found.ts";
-import { send } from "../client/request.ts";
 import { type Connection, findConnection, reasonOf } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";

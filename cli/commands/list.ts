@@ -1,5 +1,5 @@
-import type { App, FunctionResource } from "#contract/api/resources.ts";
 import { DEFAULT_TENANT } from "#contract/names.ts";
+import type { App, FunctionResource } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context } from "../context.ts";

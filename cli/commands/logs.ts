@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import type { LogLine } from "#contract/api/resources.ts";
 import { isId } from "#contract/names.ts";
+import type { LogLine } from "#sdk/node/client.ts";
 import { Client, type LogQuery } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { APP_FILE } from "#contract/config/keys.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { readTextFile } from "../input/text-file.ts";
 
-const APP_FILE = "colibri.yaml";
 export const SCHEMA_FILE = "colibri.schema.json";
 const SCHEMA = new URL("../../contract/config/colibri.schema.json", import.meta.url);
 /** What editors with a YAML language server look for in a comment of their own. */

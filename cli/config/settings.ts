@@ -1,4 +1,4 @@
-import type { Config, FunctionResource } from "#contract/api/resources.ts";
+import type { Config, FunctionResource } from "#sdk/node/client.ts";
 import type { Target } from "../target.ts";
 
 /** A variable of a function or app, and what set it. */

@@ -1,12 +1,11 @@
 import { existsSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { type AppConfig, parseAppConfig } from "#contract/config/app-config.ts";
+import { APP_FILE } from "#contract/config/keys.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import { count } from "#contract/count.ts";
 import { CliError } from "../failure.ts";
 import { readTextFile } from "../input/text-file.ts";
-
-export const APP_FILE = "colibri.yaml";
 
 export interface AppFile {
   readonly config: AppConfig;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { Deployment, DeploymentRequest } from "#contract/api/resources.ts";
+import type { Deployment, DeploymentRequest } from "#sdk/node/client.ts";
 import type { Client } from "../client/client.ts";
 import type { Context } from "../context.ts";
 import { retrying } from "../reconnect.ts";

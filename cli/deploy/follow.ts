@@ -1,4 +1,4 @@
-import type { Deployment, DeploymentEvent } from "#contract/api/resources.ts";
+import type { Deployment, DeploymentEvent } from "#sdk/node/client.ts";
 import type { Client } from "../client/client.ts";
 import { CliError, EXIT } from "../failure.ts";
 import { printable } from "../output/printable.ts";

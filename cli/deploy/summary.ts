@@ -1,5 +1,5 @@
-import type { Deployment } from "#contract/api/resources.ts";
 import { count } from "#contract/count.ts";
+import type { Deployment } from "#sdk/node/client.ts";
 import { CliError, remedyOf } from "../failure.ts";
 import { showFunctionUrl } from "../output/function.ts";
 import { printable } from "../output/printable.ts";

@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { dirname } from "node:path";
-import type { Health, Runtime } from "#contract/api/resources.ts";
 import { count } from "#contract/count.ts";
+import type { Health, Runtime } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { type Connection, findConnection } from "../connection/connection.ts";
 import { lockHolder } from "../connection/home.ts";

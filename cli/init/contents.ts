@@ -1,10 +1,10 @@
 /** What a template's folder holds that is copied, checked before anything is written. */
 import { join } from "node:path";
 import { type AppConfig, parseAppConfig } from "#contract/config/app-config.ts";
+import { APP_FILE } from "#contract/config/keys.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import { ARCHIVE_LIMITS, type ArchiveLimits } from "#platform/builder/archive/limits.ts";
 import { type FolderEntry, walkFolder } from "#platform/builder/archive/walk.ts";
-import { APP_FILE } from "../deploy/app-file.ts";
 import { CliError } from "../failure.ts";
 import { readTextFile } from "../input/text-file.ts";
 import { TEMPLATE_FILE } from "./catalogue.ts";

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import { resolve } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { textOf } from "../client/request.ts";
+import { textOf } from "#sdk/node/client/request.ts";
 import { reasonOf } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, remedyOf } from "../failure.ts";

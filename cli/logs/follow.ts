@@ -1,4 +1,4 @@
-import type { LogLine } from "#contract/api/resources.ts";
+import type { LogLine } from "#sdk/node/client.ts";
 import type { Client, LogQuery } from "../client/client.ts";
 import { mayComeBack, Waits } from "../reconnect.ts";
 import type { FunctionName } from "../target.ts";

@@ -1,4 +1,4 @@
-import type { LogLine } from "#contract/api/resources.ts";
+import type { LogLine } from "#sdk/node/client.ts";
 import { printable } from "../output/printable.ts";
 import type { Colour, Style } from "../output/style.ts";
 

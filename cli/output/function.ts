@@ -1,4 +1,4 @@
-import type { FunctionResource } from "#contract/api/resources.ts";
+import type { FunctionResource } from "#sdk/node/client.ts";
 
 /** `r3`, or `r3 90% r2 10%` for a split. */
 export function showLive(live: FunctionResource["live"]): string {

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { functionPath } from "#contract/names.ts";
-import { send } from "../client/request.ts";
+import { send } from "#sdk/node/client/request.ts";
 import { reasonOf } from "../connection/connection.ts";
 import { typeOfFile } from "../invoke/content-type.ts";
 import { showBytes } from "../output/units.ts";

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import { existsSync, lstatSync } from "node:fs";
 import { join } from "node:path";
 import { parseAppConfig } from "#contract/config/app-config.ts";
+import { APP_FILE } from "#contract/config/keys.ts";
 import { walkFolder } from "#platform/builder/archive/walk.ts";
-import { APP_FILE } from "../deploy/app-file.ts";
 import { readTextFile } from "../input/text-file.ts";
 
 /**

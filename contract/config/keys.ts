@@ -2,6 +2,9 @@
  * Every key of colibri.yaml: what the parser knows, what it suggests and what docs/configuration.md must explain. Sizes are in
  * bytes, durations in milliseconds.
  */
+
+export const APP_FILE = "colibri.yaml";
+
 export type KeyType = "text" | "integer" | "size" | "duration" | "map" | "list";
 
 export interface Key {

@@ -17,6 +17,7 @@ import {
   TOKEN,
 } from "#platform/control/fixture.ts";
 import {
+  type AnswerHead,
   type Api,
   ApiError,
   ConnectionError,
@@ -180,8 +181,8 @@ async function scripted(t: TestContext, ...turns: Turn[]) {
 function answer(status: number, body: object, headers: Record<string, string> = {}): Turn {
   return (response) => void response.writeHead(status, headers).end(JSON.stringify(body));
 }
-const problem = (code: ErrorCode, status: number) =>
-  answer(status, { code, detail: `it is ${code}`, status, title: "", type: "" }, { "retry-after": "0" });
+const problem = (code: ErrorCode, status: number, retryAfter = "0") =>
+  answer(status, { code, detail: `it is ${code}`, status, title: "", type: "" }, { "retry-after": retryAfter });
 const cut: Turn = (response) => void response.destroy();
 
 describe("the client sends again", () => {
@@ -213,6 +214,12 @@ describe("the client sends again", () => {
     assert.equal(seen.length, 4);
   });
 
+  test("not when it is told to come in an hour", async (t) => {
+    const { seen, client } = await scripted(t, problem("unavailable", 503, "3600"));
+    await assert.rejects(client.getApp({ app: "a" }), { code: "unavailable" });
+    assert.equal(seen.length, 1);
+  });
+
   test("not what can't be helped, nor what may be done already, nor a stream", async (t) => {
     const conflict = await scripted(t, problem("conflict", 409));
     await assert.rejects(conflict.client.getApp({ app: "a" }), { code: "conflict" });
@@ -235,6 +242,41 @@ describe("the client sends again", () => {
       ["abc", "abc"],
     );
   });
+});
+
+describe("an upload that was cut off", () => {
+  test("tells where it stands, and goes on with a length where one is given", async (t) => {
+    const { seen, client } = await scripted(
+      t,
+      (response) => void response.writeHead(404, { "upload-offset": "2" }).end(),
+      (response) => void response.writeHead(204, { "upload-offset": "4" }).end(),
+      (response) => void response.writeHead(201).end(),
+    );
+    const heads: unknown[] = [];
+    const onAnswer = ({ status, headers }: AnswerHead) => heads.push([status, headers["upload-offset"]]);
+    assert.equal(await client.checkUpload({ digest: "d" }, { onAnswer }), false);
+    const rest = () => ({ digest: "d", uploadOffset: 2, uploadLength: 5, body: chunks(Buffer.from("cde")) });
+    await client.appendUpload(rest(), { bodyBytes: 3, onAnswer });
+    await client.appendUpload(rest(), { onAnswer });
+    assert.deepEqual(heads, [
+      [404, "2"],
+      [204, "4"],
+      [201, undefined],
+    ]);
+    assert.deepEqual(
+      seen.slice(1).map(({ headers, body }) => [headers["content-length"], headers["transfer-encoding"], body]),
+      [
+        ["3", undefined, "cde"],
+        [undefined, "chunked", "cde"],
+      ],
+    );
+  });
+});
+
+test("no token is sent where an empty one is given", async (t) => {
+  const { seen, url } = await scripted(t);
+  await createClient({ url, token: "" }).getApp({ app: "a" });
+  assert.equal(seen[0]!.headers.authorization, undefined);
 });
 
 describe("the client ends", () => {

@@ -1,5 +1,4 @@
 /** The control API for programs: one typed method for each operation. */
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { RETRIED } from "./client/codes.ts";
@@ -20,6 +19,8 @@ const LOCAL = "http://127.0.0.1:8081";
 const ATTEMPTS = 3;
 const IDLE_MS = 30_000;
 const FIRST_PAUSE_MS = 100;
+/** Who is told to come again later than that is told so at once. */
+const LONGEST_PAUSE_MS = 30_000;
 const PAGE_ITEMS = 1_000;
 
 type Args = Readonly<Record<string, unknown>>;
@@ -76,7 +77,7 @@ class Caller {
 
   async #ask(row: OperationRow, args: Args, call: CallOptions): Promise<unknown> {
     if (row.answer === "exists") return this.#exists(row, args, call);
-    const answer = await this.#send(row, args, { idleMs: this.#options.idleMs ?? IDLE_MS, ...call });
+    const answer = await this.#send(row, args, { ...call, idleMs: this.#idleMs(call) });
     const text = await textOf(answer).catch((error) => this.#lost(error, call));
     if (row.answer === "nothing") return undefined;
     if (row.answer === "text") return text;
@@ -88,28 +89,24 @@ class Caller {
   }
 
   async #exists(row: OperationRow, args: Args, call: CallOptions): Promise<boolean> {
-    try {
-      (await this.#send(row, args, call)).resume();
-      return true;
-    } catch (error) {
-      if (error instanceof ApiError && error.status === 404) return false;
-      throw error;
-    }
+    const answer = await this.#send(row, args, { ...call, idleMs: this.#idleMs(call) });
+    answer.resume();
+    return answer.statusCode !== 404;
   }
 
   async #send(row: OperationRow, args: Args, call: CallOptions): Promise<IncomingMessage> {
     const attempts = call.attempts ?? this.#options.attempts ?? ATTEMPTS;
-    const headers = this.#headers(row, args);
+    const headers = this.#headers(row, args, call);
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#attempt(row, args, headers, call);
       } catch (error) {
         if (attempt >= attempts || !mayRepeat(row, args, headers, error)) throw error;
         // Not all who failed together come again together.
-        const waitMs = FIRST_PAUSE_MS * 2 ** attempt * (0.5 + Math.random() / 2);
-        await pause(error instanceof Refused ? (error.retryAfterMs ?? waitMs) : waitMs, undefined, {
-          signal: this.#signal(call),
-        });
+        const ownMs = FIRST_PAUSE_MS * 2 ** attempt * (0.5 + Math.random() / 2);
+        const waitMs = error instanceof Refused ? (error.retryAfterMs ?? ownMs) : ownMs;
+        if (waitMs > LONGEST_PAUSE_MS) throw error;
+        await pause(waitMs, undefined, { signal: this.#signal(call) });
       }
     }
   }
@@ -126,12 +123,17 @@ class Caller {
     const outgoing = { method: row.method, url, headers, body, signal: this.#signal(call), idleMs };
     const answer = await send(outgoing).catch((error) => this.#lost(error, call));
     const status = answer.statusCode!;
-    if (status >= 400) {
+    // Of what may be there or not, a 404 is the answer.
+    if (status >= 400 && !(row.answer === "exists" && status === 404)) {
       const problem = toProblem(await textOf(answer).catch((error) => this.#lost(error, call)));
       throw new Refused(status, problem, this.#url, answer.headers["retry-after"]);
     }
     onAnswer?.({ status, headers: answer.headers });
     return answer;
+  }
+
+  #idleMs({ idleMs = this.#options.idleMs ?? IDLE_MS }: CallOptions): number {
+    return idleMs;
   }
 
   #signal({ signal }: CallOptions): AbortSignal | undefined {
@@ -145,14 +147,15 @@ class Caller {
     throw new ConnectionError(this.#url, error);
   }
 
-  #headers(row: OperationRow, args: Args): Record<string, string> {
+  #headers(row: OperationRow, args: Args, { bodyBytes }: CallOptions): Record<string, string> {
     const headers: Record<string, string> = { accept: "*/*" };
-    if (this.#token !== undefined) headers.authorization = `Bearer ${this.#token}`;
+    if (this.#token) headers.authorization = `Bearer ${this.#token}`;
     if (row.body !== "none")
       headers["content-type"] = row.body === "json" ? "application/json" : "application/octet-stream";
+    if (bodyBytes !== undefined) headers["content-length"] = String(bodyBytes);
     for (const [key, name] of Object.entries(row.headers))
       if (args[key] !== undefined) headers[name] = String(args[key]);
-    if ("idempotencyKey" in row.headers) headers["idempotency-key"] ??= randomUUID();
+    if ("idempotencyKey" in row.headers) headers["idempotency-key"] ??= crypto.randomUUID();
     return headers;
   }
 

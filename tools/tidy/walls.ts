@@ -56,16 +56,18 @@ const ZONES: Zone[] = [
   { name: "testing", folder: "guest/testing/", may: ["base", "link", "contract"] },
   { name: "bundle", folder: "guest/bundle", may: [] },
   { name: "guest", folder: "guest/", may: [], testsMay: ["base", "link", "contract", "testing", "bundle"] },
-  { name: "cli", folder: "cli/", may: ["base", "contract", "archive", "main", "package.json"] },
+  { name: "cli", folder: "cli/", may: ["base", "contract", "archive", "main", "client", "package.json"] },
+  // Speaks to control for programs and for the command line alike; shipped, and loaded, without all else.
+  { name: "client", folder: "sdk/node/client", may: [], testsMay: ["contract", "control"] },
   // Its test kits run user code by the guests' own code.
   {
     name: "sdk",
     folder: "sdk/",
-    may: ["contract", "guest", "package.json"],
+    may: ["contract", "guest", "client", "package.json"],
     testsMay: ["base", "link", "testing", "bundle", "control"],
   },
   { name: "console", folder: "console/", may: ["contract"] },
-  { name: "tools", folder: "tools/", may: ["contract", "package.json"], testsMay: ["sdk"] },
+  { name: "tools", folder: "tools/", may: ["contract", "package.json"], testsMay: ["sdk", "client"] },
 ];
 
 // A guest is shipped without the platform: of the contracts it carries what its own link is made of.

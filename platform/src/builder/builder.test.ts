@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { tarOf } from "./archive/fixture.ts";
 import { ARCHIVE_LIMITS } from "./archive/limits.ts";
+import { exists } from "./exists.ts";
 import { type Files, gone, inWorkshop, locked, publishNpm, type Workshop } from "./fixture.ts";
-import { blobs, failureOf, HANDLER, inShop, isThere, PATH, registry } from "./shop.fixture.ts";
+import { blobs, failureOf, HANDLER, inShop, PATH, registry } from "./shop.fixture.ts";
 
 describe("bundles", () => {
   test("are the same for the same files, in whatever order they came", () =>
@@ -449,7 +450,7 @@ describe("npm", () => {
         names.filter((name) => !name.startsWith("node_modules/escaping/")),
         [],
       );
-      assert.equal(await isThere(join(shop.folder, "escaped.txt")), false);
+      assert.equal(await exists(join(shop.folder, "escaped.txt")), false);
     }));
 
   test("a registry that hangs is given up", () =>
@@ -547,7 +548,7 @@ describe("the life of a build", () => {
       await writeFile(left, "");
       await inWorkshop(blobs, { environment: { PATH } }, async () => {});
       await shop.builder.open(AbortSignal.timeout(1_000));
-      assert.equal(await isThere(left), false);
+      assert.equal(await exists(left), false);
     }));
 });
 

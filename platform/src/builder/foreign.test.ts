@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { exists } from "./exists.ts";
 import { type Files, publishNpm, type Workshop } from "./fixture.ts";
 import type { PinnedTool } from "./node/pinned-tools.ts";
-import { failureOf, HANDLER, inShop, isThere, registry } from "./shop.fixture.ts";
+import { failureOf, HANDLER, inShop, registry } from "./shop.fixture.ts";
 import { openToolshop, TOOLS, type Toolshop } from "./tools.fixture.ts";
 
 let opened: Promise<Toolshop> | undefined;
@@ -123,7 +124,7 @@ async function runsNoHooks(shop: Workshop, tool: PinnedTool): Promise<void> {
   const files = await lockOf(tool, lockless(tool, { dependencies }));
   const bundle = await shop.open(await shop.build({ ...files, ...hooks, ...manifestOf({ dependencies, scripts }) }));
   assert.ok(bundle.has("node_modules/calm/index.js"));
-  assert.equal(await isThere(mark), false, "it ran");
+  assert.equal(await exists(mark), false, "it ran");
   const isYarn = [...bundle.keys()].filter((name) => name.startsWith(".yarn"));
   if (tool.manager === "yarn") assert.deepEqual(isYarn, []);
 }

@@ -6,10 +6,11 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { createSystemClock } from "#base/clock.ts";
+import { exists } from "./exists.ts";
 import { type Files, locked, publishNpm } from "./fixture.ts";
 import { withoutGit } from "./node/no-git.ts";
 import { runTool } from "./run-tool.ts";
-import { failureOf, HANDLER, inShop, isThere, registry } from "./shop.fixture.ts";
+import { failureOf, HANDLER, inShop, registry } from "./shop.fixture.ts";
 
 /** A git repository at an address of this machine. Its own .npmrc, obeyed by an npm that runs in a clone, would leave the mark. */
 interface Repository {
@@ -56,7 +57,7 @@ const askedForGit = () => registry.asked.some((path) => path.startsWith("/evil.g
 describe("packages from git", () => {
   test("a repository is one: its code would run if npm were let", async () => {
     await promisify(execFile)("git", ["clone", "-q", repository.address.slice(4), join(folder, "clone")]);
-    assert.ok(await isThere(join(folder, "clone/evil.sh")));
+    assert.ok(await exists(join(folder, "clone/evil.sh")));
     registry.asked.length = 0;
   });
 
@@ -103,7 +104,7 @@ describe("packages from git", () => {
       assert.match(await failureOf(shop.build({ ...HANDLER, ...locked(inName) })), /is of no package's name/);
       const below = { "a/node_modules/b": { version: "1.0.0", resolved: address } };
       assert.match(await failureOf(shop.build({ ...HANDLER, ...locked(below) })), /the package b from "git\+http/);
-      assert.deepEqual([shop.output, askedForGit(), await isThere(mark)], [[], false, false]);
+      assert.deepEqual([shop.output, askedForGit(), await exists(mark)], [[], false, false]);
     }));
 
   test("are refused in package.json, overrides included", () =>
@@ -125,7 +126,7 @@ describe("packages from git", () => {
       }
       const unlocked = { "package.json": JSON.stringify({ dependencies: { x: address } }) };
       assert.match(await failureOf(shop.build({ ...HANDLER, ...unlocked })), /there is no package-lock\.json/);
-      assert.deepEqual([shop.output, askedForGit(), await isThere(mark)], [[], false, false]);
+      assert.deepEqual([shop.output, askedForGit(), await exists(mark)], [[], false, false]);
     }));
 
   test("do not come by what a package or another lock file says, nor does its .npmrc count", () =>
@@ -164,13 +165,13 @@ describe("packages from git", () => {
         const built = shop.build({ ...HANDLER, ...files, "package.json": JSON.stringify(manifest) });
         const outcome = await failureOf(built).catch(({ message }: Error) => message);
         assert.match(outcome, expected);
-        assert.deepEqual([askedForGit(), await isThere(mark)], [false, false], outcome);
+        assert.deepEqual([askedForGit(), await exists(mark)], [false, false], outcome);
       }
       // What a package brings and does not ask for is a file like others.
       await shop
         .build({ ...HANDLER, ...locked({ wrapped: { ...wrapped, bundleDependencies: ["x"] } }) })
         .catch(() => {});
-      assert.deepEqual([askedForGit(), await isThere(mark)], [false, false]);
+      assert.deepEqual([askedForGit(), await exists(mark)], [false, false]);
     }));
 
   test("are refused by the program that stands in for git, which no .npmrc replaces", async () => {
@@ -189,6 +190,6 @@ describe("packages from git", () => {
     const outcome = await runTool(tool, { clock, signal, output: (line) => void lines.push(line) });
     assert.ok(outcome.kind === "exited" && outcome.code !== 0);
     assert.match(lines.join("\n"), /Packages are not taken from git: publish it/);
-    assert.deepEqual([askedForGit(), await isThere(mark)], [false, false], address);
+    assert.deepEqual([askedForGit(), await exists(mark)], [false, false], address);
   });
 });

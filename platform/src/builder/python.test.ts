@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { exists } from "./exists.ts";
 import { publishBackend, publishSource, publishWheel } from "./fixture.ts";
-import { failureOf, inShop, isThere, PYTHON, PYTHON_HANDLER, registry } from "./shop.fixture.ts";
+import { failureOf, inShop, PYTHON, PYTHON_HANDLER, registry } from "./shop.fixture.ts";
 
 describe("Python", () => {
   test("a syntax error is found with file and line, and nothing is run", () =>
@@ -87,7 +88,7 @@ describe("Python", () => {
         failure,
         /^dependencies-failed: There is no wheel of sourcey==1.0 .*"build: \{ installScripts: \[sourcey\] \}" allows building it/,
       );
-      assert.equal(await isThere(mark), false, "setup.py ran");
+      assert.equal(await exists(mark), false, "setup.py ran");
       // Its build needs setuptools, which this index does not have: that it was tried is what counts.
       const tried = await failureOf(shop.build(files, { ...PYTHON, build: { installScripts: ["sourcey"] } }));
       assert.ok(registry.asked.includes("/files/sourcey-1.0.tar.gz"));
@@ -198,7 +199,7 @@ describe("Python", () => {
         );
         assert.match(failure, /^dependencies-failed: /);
         assert.match(failure, message);
-        assert.equal(await isThere(mark), false, needed);
+        assert.equal(await exists(mark), false, needed);
         assert.ok(!registry.asked.some((path) => path.startsWith("/sly.git")));
       }
       await publishWheel(registry, "byurl", "", "py3-none-any", [archive]);

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { stat } from "node:fs/promises";
 import { after, before } from "node:test";
 import { PlatformError } from "#contract/errors.ts";
 import { createMemoryBlobs } from "#drivers/blobs/memory/driver.ts";
@@ -44,7 +43,3 @@ export async function failureOf(building: Promise<unknown>): Promise<string> {
 export const HANDLER = { "index.mjs": "export default () => 1;\n" };
 export const PYTHON = { runtime: "python", handler: "handler.py" };
 export const PYTHON_HANDLER = { "handler.py": "def handler(input, context): return 1\n" };
-
-export async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
-}

@@ -1,32 +1,30 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
-import { request as httpsRequest } from "node:https";
-import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Bytes } from "./types.ts";
 
 export interface Outgoing {
   readonly method: string;
   readonly url: string;
-  readonly headers: OutgoingHttpHeaders;
-  readonly body: Bytes | undefined;
-  readonly signal: AbortSignal | undefined;
-  /** Absent: any silence is borne. */
-  readonly idleMs: number | undefined;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: string | Bytes | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Longest time without a byte either way. Absent: any. */
+  readonly idleMs?: number | undefined;
 }
 
 /**
  * Resolves when the answer begins; an answer that comes early (such as 413) is not lost to the upload's failure. Not `fetch`: that ends
  * streams which are silent for five minutes.
  */
-export async function send({ method, url, headers, body, signal, idleMs }: Outgoing): Promise<IncomingMessage> {
+export async function send({ method, url, headers = {}, body, signal, idleMs }: Outgoing): Promise<IncomingMessage> {
   signal?.throwIfAborted();
-  const request = url.startsWith("https:") ? httpsRequest : httpRequest;
+  const request = url.startsWith("https:") ? (await import("node:https")).request : httpRequest;
   const outgoing = request(url, { method, headers, ...(signal && { signal }) });
   if (idleMs !== undefined)
     outgoing.setTimeout(idleMs, () => outgoing.destroy(new Error(`no answer within ${idleMs / 1000} s`)));
   const answered = answerOf(outgoing, signal);
-  if (body === undefined || body instanceof Uint8Array) outgoing.end(body);
-  else pipeline(Readable.from(body), outgoing).catch((error) => outgoing.destroy(error));
+  if (body === undefined || typeof body === "string" || body instanceof Uint8Array) outgoing.end(body);
+  else pipeline(body, outgoing).catch((error) => outgoing.destroy(error));
   return answered;
 }
 

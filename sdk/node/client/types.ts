@@ -4,7 +4,7 @@ export type Bytes = Uint8Array | AsyncIterable<Uint8Array>;
 export interface ClientOptions {
   /** Address of the control API; absent: COLIBRI_URL, else http://127.0.0.1:8081. */
   readonly url?: string | undefined;
-  /** Absent: COLIBRI_TOKEN. */
+  /** Absent: COLIBRI_TOKEN. Empty: none. */
   readonly token?: string | undefined;
   /** Absent: `default`. */
   readonly tenant?: string | undefined;
@@ -20,6 +20,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   readonly attempts?: number | undefined;
   readonly idleMs?: number | undefined;
+  /** Length of a body that is a stream, where it is known beforehand. Absent: it is sent in chunks. */
+  readonly bodyBytes?: number | undefined;
   /** Told when an answer that is no failure begins. */
   readonly onAnswer?: ((answer: AnswerHead) => void) | undefined;
 }

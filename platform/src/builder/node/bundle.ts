@@ -1,7 +1,8 @@
-import { readFile, realpath, stat } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import type { BuildFailure, BuildOptions, BuildResult, Plugin } from "esbuild";
 import { builtHandler, splitHandler } from "#contract/config/handler.ts";
+import { exists } from "../exists.ts";
 import { buildFailed } from "../failure.ts";
 import type { Job } from "../job.ts";
 import { formatMessage, formatMessages, withEsbuild } from "./esbuild-service.ts";
@@ -110,8 +111,4 @@ async function checkExternals(root: string, file: string, { metafile }: BuildRes
     if (!(await isInstalled(root, dirname(join(root, file)), path)))
       throw notInstalled(`${file}, or a file it imports,`, path);
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

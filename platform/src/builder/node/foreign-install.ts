@@ -1,6 +1,7 @@
-import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { exists } from "../exists.ts";
 import { dependenciesFailed } from "../failure.ts";
 import type { InstalledCache } from "../installed-cache.ts";
 import type { Job, ToolOutcome } from "../job.ts";
@@ -164,7 +165,7 @@ async function readYaml(folder: string, fileName: string): Promise<unknown> {
 
 async function moveInstalled(project: string, source: string): Promise<void> {
   const [from, to] = [join(project, "node_modules"), join(source, "node_modules")];
-  if (!(await isThere(from))) await mkdir(from);
+  if (!(await exists(from))) await mkdir(from);
   for (const name of await readdir(from))
     if (TRACES.test(name)) await rm(join(from, name), { recursive: true, force: true });
   await rm(to, { recursive: true, force: true });
@@ -176,13 +177,9 @@ export async function removeYarnLeftovers(job: Job): Promise<void> {
   const removed: string[] = [];
   for (const name of YARN_LEFTOVERS) {
     const path = join(job.source, name);
-    if (!(await isThere(path))) continue;
+    if (!(await exists(path))) continue;
     await rm(path, { recursive: true, force: true });
     removed.push(name);
   }
   if (removed.length > 0) job.onStep(`Left out ${removed.join(", ")}: packages are in node_modules`);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

@@ -1,5 +1,6 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { exists } from "../exists.ts";
 import { dependenciesFailed } from "../failure.ts";
 import type { Job } from "../job.ts";
 import { complaintsOf } from "./explain.ts";
@@ -84,6 +85,6 @@ async function nameWithScripts(folder: string): Promise<string | undefined> {
   if (typeof name !== "string") return undefined;
   if (SCRIPTS.some((script) => Object.hasOwn(scripts ?? {}, script))) return name;
   // npm builds such a package without being told to.
-  const hasGyp = gypfile !== false && (await stat(join(folder, "binding.gyp")).catch(() => undefined)) !== undefined;
+  const hasGyp = gypfile !== false && (await exists(join(folder, "binding.gyp")));
   return hasGyp ? name : undefined;
 }

@@ -1,6 +1,7 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { isObject } from "#contract/shape.ts";
+import { exists, statIfThere } from "../exists.ts";
 import { buildFailed, dependenciesFailed } from "../failure.ts";
 
 export type Manager = "npm" | "pnpm" | "yarn";
@@ -125,13 +126,9 @@ export function parseJson(text: string, fileName: string): Record<string, unknow
 /** Without a byte order mark; undefined where there is no such file. */
 export async function readText(folder: string, fileName: string): Promise<string | undefined> {
   const path = join(folder, fileName);
-  const found = await stat(path).catch(() => undefined);
+  const found = await statIfThere(path);
   if (found === undefined) return undefined;
   if (!found.isFile() || found.size > MAXIMUM_BYTES)
     throw buildFailed(`${fileName} must be a file of at most ${MAXIMUM_BYTES} bytes.`);
   return (await readFile(path, "utf8")).replace(/^\ufeff/, "");
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

@@ -1,8 +1,9 @@
-import { readFile, realpath, stat } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { isBuiltin } from "node:module";
 import { dirname, join, relative, sep } from "node:path";
 import type { OnResolveArgs, Plugin } from "esbuild";
 import type { PlatformError } from "#contract/errors.ts";
+import { exists } from "../exists.ts";
 import { buildFailed } from "../failure.ts";
 import type { Job } from "../job.ts";
 import { withEsbuild } from "./esbuild-service.ts";
@@ -115,8 +116,4 @@ async function packageName(folder: string): Promise<unknown> {
   } catch {
     return undefined;
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

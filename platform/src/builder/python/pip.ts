@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { exists } from "../exists.ts";
 import { dependenciesFailed } from "../failure.ts";
 import type { InstalledCache } from "../installed-cache.ts";
 import type { Job, ToolOutcome } from "../job.ts";
@@ -98,8 +99,4 @@ async function runPip(
   });
   await rm(folder, { recursive: true });
   return outcome;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, Timer } from "#base/clock.ts";
 import { type AppConfig, type AppFunction, parseAppConfig } from "#contract/config/app-config.ts";
+import { APP_FILE } from "#contract/config/keys.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import type { Failure } from "#contract/errors.ts";
 import type { RevisionRef } from "#contract/names.ts";
@@ -12,7 +13,6 @@ import type { Tell } from "./event.ts";
 import { type DevRevisions, refOf } from "./revisions.ts";
 import { type FolderWatcher, watchFile, watchFolder } from "./watcher.ts";
 
-const APP_FILE = "colibri.yaml";
 /** Of one save come several events, and of "save all" several files. */
 const SETTLE_MS = 20;
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readLines } from "./ndjson.ts";
+import { readLines } from "./lines.ts";
 
 async function* inPieces(text: string, size: number): AsyncGenerator<Uint8Array, void, void> {
   const bytes = Buffer.from(text);
@@ -14,5 +14,8 @@ test("lines arrive whole however they are cut, and a cut off end is left out", a
 });
 
 test("a line that is no JSON is named", async () => {
-  await assert.rejects(Array.fromAsync(readLines(inPieces("<html>\n", 100))), /no JSON: <html>/);
+  await assert.rejects(Array.fromAsync(readLines(inPieces("<html>\n", 100))), {
+    name: "SyntaxError",
+    message: /no JSON: <html>/,
+  });
 });
