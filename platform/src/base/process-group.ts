@@ -13,7 +13,7 @@ export interface ProcessStat extends ProcessName {
   readonly group: number;
 }
 
-/** Undefined when there is no such process. */
+/** Undefined when there is no such process. @throws what the system says when it can't be read, such as EMFILE. */
 export function readStat(pid: number): ProcessStat | undefined {
   const fields = readFields(`/proc/${pid}/stat`);
   return fields && { pid, state: fields[0] ?? "", group: Number(fields[2]), startTime: fields[19] ?? "" };
@@ -30,10 +30,14 @@ export interface MainThread {
 /** Linux tells time in hundredths of a second on every machine that Node runs on. */
 const TICK_MS = 10;
 
-/** Undefined when there is no such process. */
+/** Undefined when there is no such process, or nothing can be told of it. */
 export function readMainThread(pid: number): MainThread | undefined {
-  const fields = readFields(`/proc/${pid}/task/${pid}/stat`);
-  return fields && { state: fields[0] ?? "", cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS };
+  try {
+    const fields = readFields(`/proc/${pid}/task/${pid}/stat`);
+    return fields && { state: fields[0] ?? "", cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS };
+  } catch {
+    return undefined;
+  }
 }
 
 function readFields(path: string): string[] | undefined {
@@ -41,15 +45,39 @@ function readFields(path: string): string[] | undefined {
     const stat = readFileSync(path, "latin1");
     // The command's name may hold anything, parentheses too: the fields begin behind the last one.
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
   }
 }
 
-/** Whether this very process still runs: not another one that got its pid, and not a zombie. */
+/** Of what reading in /proc or signalling throws. Anything else, such as no descriptor being left, says nothing of the process. */
+export function isGone(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOENT" || code === "ESRCH";
+}
+
+/**
+ * Whether this very process still runs: not another one that got its pid, and not a zombie. While that can't be read, whoever
+ * has the pid counts as it: to believe in an end that was none would leave a process behind.
+ */
 export function isRunning(pid: number, startTime: string): boolean {
-  const stat = readStat(pid);
-  return stat !== undefined && stat.startTime === startTime && isAlive(stat);
+  try {
+    const stat = readStat(pid);
+    return stat !== undefined && stat.startTime === startTime && isAlive(stat);
+  } catch {
+    return hasPid(pid);
+  }
+}
+
+/** Takes no descriptor. */
+function hasPid(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !isGone(error);
+  }
 }
 
 /** Signals the group; false when nobody is left in it. */
@@ -57,20 +85,33 @@ export function signalGroup(group: number, signal: NodeJS.Signals): boolean {
   try {
     process.kill(-group, signal);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    return !isGone(error);
   }
+}
+
+/** All processes of the machine, without those that are hidden because they are somebody else's. @throws as `readStat` does. */
+export function* readStats(): Generator<ProcessStat> {
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readStat(Number(name));
+      if (stat !== undefined) yield stat;
+    } catch (error) {
+      if (!isHidden(error)) throw error;
+    }
+  }
+}
+
+/** Of what reading in /proc throws. */
+export function isHidden(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "EACCES" || code === "EPERM";
 }
 
 /** Pids that run in the group. */
 export function groupMembers(group: number): number[] {
-  const members: number[] = [];
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = readStat(Number(name));
-    if (stat !== undefined && stat.group === group && isAlive(stat)) members.push(stat.pid);
-  }
-  return members;
+  return [...readStats()].filter((stat) => stat.group === group && isAlive(stat)).map(({ pid }) => pid);
 }
 
 /** Zombies are not: only whoever is their parent can remove them, and they hold nothing. */

@@ -1,7 +1,16 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { type Clock, sleep } from "./clock.ts";
 import type { Log } from "./log.ts";
-import { isAlive, isRunning, type ProcessName, readStat, signalGroup } from "./process-group.ts";
+import {
+  isAlive,
+  isGone,
+  isHidden,
+  isRunning,
+  type ProcessName,
+  readStat,
+  readStats,
+  signalGroup,
+} from "./process-group.ts";
 
 /** What is to run no more. */
 export interface Doomed {
@@ -22,19 +31,25 @@ export interface ReaperOptions {
 
 const PATIENCE_MS = 5_000;
 const LOOK_AGAIN_MS = 5;
+/** While the same ones stay. */
+const LOOK_AGAIN_MAXIMUM_MS = 250;
+
+/** By what is doomed; an error when /proc can't be read now, such as for want of a descriptor. */
+type Found = ReadonlyMap<Doomed, ProcessName[]> | Error;
 
 /**
  * Ends processes with all that they started, as far as that can be told.
  *
  * Owns: what is being ended, and what could not be. Does not own: what else becomes of those processes.
  * Invariants: 1. one look at /proc serves all who wait for one, because it costs some 10 µs a process of the machine; 2. `end`
- * resolves within the patience, and says whether anything is left; 3. what is left is tried again at every later look.
+ * resolves within the patience, and says whether anything is left; 3. what is left is tried again at every later look; 4. that
+ * /proc can't be read does not mean that nothing is left.
  */
 export class Reaper {
   readonly #deps: { readonly clock: Clock; readonly log: Log };
   readonly #patienceMs: number;
   readonly #left = new Set<Doomed>();
-  #next: { readonly doomed: Doomed[]; readonly found: Promise<Map<Doomed, ProcessName[]>> } | undefined;
+  #next: { readonly doomed: Doomed[]; readonly found: Promise<Found> } | undefined;
 
   constructor(deps: { readonly clock: Clock; readonly log: Log }, options: ReaperOptions = {}) {
     this.#deps = deps;
@@ -42,39 +57,65 @@ export class Reaper {
   }
 
   /** Kills until nothing is seen any more. False when it gave up. */
-  async end(doomed: Doomed): Promise<boolean> {
-    const { clock, log } = this.#deps;
-    const { id } = doomed;
+  async end(wanted: Doomed): Promise<boolean> {
+    const { clock } = this.#deps;
+    const doomed = this.#takeOver(wanted);
     const untilMs = clock.monotonic() + this.#patienceMs;
     // Whole groups first, at once: somebody who forks all the time is never seen whole.
     for (const group of doomed.groups) signalGroup(group, "SIGKILL");
-    for (;;) {
-      const found = (await this.#look(doomed)).get(doomed) ?? [];
-      if (found.length === 0) return true;
+    let held: readonly ProcessName[] = [];
+    for (let waitMs = LOOK_AGAIN_MS; ; ) {
+      // The look itself comes a moment after it is asked for.
+      const pauseMs = Math.min(waitMs, untilMs - clock.monotonic()) - LOOK_AGAIN_MS;
+      if (pauseMs > 0) await sleep(clock, pauseMs);
+      const all = await this.#look(doomed);
+      const found = all instanceof Error ? held : (all.get(doomed) ?? []);
+      if (!(all instanceof Error) && found.length === 0) return true;
       if (clock.monotonic() >= untilMs) {
-        const processes = found.map(({ pid }) => `${pid} (state ${readStat(pid)?.state ?? "unknown"})`);
-        const message = "processes can't be killed and are let go: the kernel holds them, later sweeps try again";
-        log.error(message, { id, processes, afterMs: this.#patienceMs });
-        // By name from now on: the number of a group may long belong to others when it is tried again.
-        this.#left.add({ ...doomed, groups: [], kin: found });
+        this.#letGo(doomed, found, all);
         return false;
       }
       kill(doomed, found);
+      // Whoever starts others all the time must not get time for it.
+      const isNew = found.some(({ pid }) => !held.some((one) => one.pid === pid));
+      waitMs = isNew ? LOOK_AGAIN_MS : Math.min(waitMs * 2, LOOK_AGAIN_MAXIMUM_MS);
+      held = found;
     }
   }
 
+  /** What is left of an earlier attempt: a process is found for one of the two alone. */
+  #takeOver(doomed: Doomed): Doomed {
+    const earlier = [...this.#left].filter(({ id }) => id === doomed.id);
+    for (const left of earlier) this.#left.delete(left);
+    return { ...doomed, kin: [...doomed.kin, ...earlier.flatMap(({ kin }) => kin)] };
+  }
+
+  #letGo(doomed: Doomed, found: readonly ProcessName[], all: Found): void {
+    const { id } = doomed;
+    // By name from now on: the number of a group may long belong to others when it is tried again.
+    this.#left.add({ ...doomed, groups: [], kin: found.length === 0 ? doomed.kin : found });
+    if (all instanceof Error) {
+      const message = "it can't be told whether processes still run, and they are let go: later sweeps try again";
+      return this.#deps.log.error(message, { id, error: all, afterMs: this.#patienceMs });
+    }
+    const processes = found.map(({ pid }) => `${pid} (state ${stateOf(pid)})`);
+    const message = "processes can't be killed and are let go: the kernel holds them, later sweeps try again";
+    this.#deps.log.error(message, { id, processes, afterMs: this.#patienceMs });
+  }
+
   /** What of it runs, a moment from now. */
-  #look(doomed: Doomed): Promise<Map<Doomed, ProcessName[]>> {
+  #look(doomed: Doomed): Promise<Found> {
     this.#next ??= { doomed: [], found: this.#lookLater() };
     this.#next.doomed.push(doomed);
     return this.#next.found;
   }
 
-  async #lookLater(): Promise<Map<Doomed, ProcessName[]>> {
+  async #lookLater(): Promise<Found> {
     await sleep(this.#deps.clock, LOOK_AGAIN_MS);
     const { doomed } = this.#next!;
     this.#next = undefined;
-    const found = findAll([...doomed, ...this.#left]);
+    const found = tryFindAll([...doomed, ...this.#left]);
+    if (found instanceof Error) return found;
     for (const left of this.#left) this.#retry(left, found.get(left) ?? []);
     return found;
   }
@@ -97,15 +138,30 @@ function kill(doomed: Doomed, found: readonly ProcessName[]): void {
   }
 }
 
+function stateOf(pid: number): string {
+  try {
+    return readStat(pid)?.state ?? "unknown";
+  } catch {
+    return "unknown";
+  }
+}
+
+function tryFindAll(all: readonly Doomed[]): Found {
+  try {
+    return findAll(all);
+  } catch (error) {
+    return error as Error;
+  }
+}
+
 function findAll(all: readonly Doomed[]): Map<Doomed, ProcessName[]> {
   const found = new Map<Doomed, ProcessName[]>(all.map((doomed) => [doomed, []]));
   const byGroup = new Map(all.flatMap((doomed) => doomed.groups.map((group) => [group, doomed])));
   const byFolder = new Map(all.flatMap((doomed) => (doomed.folder === undefined ? [] : [[doomed.folder, doomed]])));
   const byPid = new Map(all.flatMap((doomed) => doomed.kin.map((kin) => [kin.pid, { doomed, kin }])));
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name);
-    const stat = Number.isInteger(pid) ? readStat(pid) : undefined;
-    if (stat === undefined || !isAlive(stat) || pid === process.pid) continue;
+  for (const stat of readStats()) {
+    const { pid } = stat;
+    if (!isAlive(stat) || pid === process.pid) continue;
     const known = byPid.get(pid);
     const kinOf = known?.kin.startTime === stat.startTime ? known.doomed : undefined;
     const doomed = byGroup.get(stat.group) ?? kinOf ?? doomedByFolder(byFolder, pid);
@@ -130,8 +186,9 @@ export function ownPlaces(pid: number): string[] {
   try {
     const environment = readFileSync(`/proc/${pid}/environ`, "utf8");
     return [...environment.matchAll(/(?:^|\0)(?:HOME|TMPDIR)=([^\0]*)/g)].map((match) => match[1]!);
-  } catch {
-    return [];
+  } catch (error) {
+    if (isGone(error) || isHidden(error)) return [];
+    throw error;
   }
 }
 
@@ -141,13 +198,22 @@ export function descendantsOf(pid: number): ProcessName[] {
   const pids = [pid];
   for (let next = pids.pop(); next !== undefined; next = pids.pop()) {
     for (const child of childrenOf(next)) {
-      const stat = readStat(child);
-      if (stat === undefined) continue;
-      found.push({ pid: child, startTime: stat.startTime });
+      const startTime = startTimeOf(child);
+      if (startTime === undefined) continue;
+      found.push({ pid: child, startTime });
       pids.push(child);
     }
   }
   return found;
+}
+
+function startTimeOf(pid: number): string | undefined {
+  try {
+    return readStat(pid)?.startTime;
+  } catch {
+    // As in `childrenOf`: it does not tell.
+    return undefined;
+  }
 }
 
 function childrenOf(pid: number): number[] {
@@ -157,7 +223,7 @@ function childrenOf(pid: number): number[] {
       return children.split(" ").filter(Boolean).map(Number);
     });
   } catch {
-    // It is gone, or the kernel does not tell.
+    // It is gone, or the system does not tell.
     return [];
   }
 }

@@ -293,6 +293,24 @@ describe("npm", () => {
       { environment: { SECRET_OF_THE_PLATFORM: "s3cr3t" } },
     ));
 
+  test(
+    "what an install script leaves running, in a session of its own too, ends with the build",
+    { timeout: 30_000 },
+    () =>
+      inShop(async (shop) => {
+        const file = join(shop.folder, "cache", "pid");
+        const script = `
+        const child = require("node:child_process").spawn("sleep", ["1000"], { detached: true, stdio: "ignore" });
+        require("node:fs").writeFileSync(${JSON.stringify(file)}, String(child.pid));
+        child.unref();`;
+        const manifest = { scripts: { install: "node install.js" } };
+        const native = await publishNpm(registry, "lingering", { "install.js": script, "index.js": "" }, manifest);
+        const files = { ...HANDLER, ...locked({ lingering: native }) };
+        await shop.build(files, { build: { installScripts: ["lingering"] } });
+        await gone(Number(await readFile(file, "utf8")));
+      }),
+  );
+
   test("a package that is imported and not installed is refused", () =>
     inShop(async (shop) => {
       const cases: [string, Files, string, string][] = [

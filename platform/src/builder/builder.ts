@@ -8,11 +8,12 @@
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "#base/clock.ts";
 import type { Ids } from "#base/ids.ts";
 import type { Log } from "#base/log.ts";
+import { Reaper } from "#base/reaper.ts";
 import { isTypeScript, RUNTIME_FAMILIES, type RuntimeFamily, runtimeFamily } from "#contract/config/handler.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { isName } from "#contract/names.ts";
@@ -94,6 +95,7 @@ class FolderBuilder implements Builder {
   readonly #options: BuilderOptions;
   readonly #limits: BuilderLimits;
   readonly #cache: InstalledCache;
+  readonly #reaper: Reaper;
   readonly #closing = new AbortController();
   readonly #underWay = new Set<Promise<unknown>>();
 
@@ -101,6 +103,7 @@ class FolderBuilder implements Builder {
     this.#deps = deps;
     this.#options = options;
     this.#limits = options.limits ?? BUILDER_LIMITS;
+    this.#reaper = new Reaper(deps);
     this.#cache = createInstalledCache(deps, { maximumBytes: this.#limits.maximumCacheBytes });
   }
 
@@ -140,7 +143,7 @@ class FolderBuilder implements Builder {
   async #buildIn(request: BuildRequest, signal: AbortSignal): Promise<BuiltBundle> {
     signal.throwIfAborted();
     const family = requireFamily(request);
-    const folder = join(this.#options.folder, this.#deps.ids.next());
+    const folder = resolve(this.#options.folder, this.#deps.ids.next());
     const environment = toolEnvironment({ ...this.#options, node: this.#options.node.program }, folder);
     const steps = createSteps(this.#deps.clock, (text) => request.onStep(text));
     const job = this.#jobIn(request, steps, folder, signal);
@@ -174,7 +177,7 @@ class FolderBuilder implements Builder {
       scratch: folder,
       cache: join(this.#options.folder, CACHE, tenant),
       signal,
-      run: (tool) => runTool(tool, { clock, output, signal }),
+      run: (tool) => runTool(tool, { clock, reaper: this.#reaper, folder, output, signal }),
     };
   }
 

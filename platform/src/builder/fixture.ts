@@ -12,6 +12,7 @@ import { extract } from "tar-stream";
 import { createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
 import { createSilentLog } from "#base/log.ts";
+import { isAlive, readStat } from "#base/process-group.ts";
 import { createSystemRandom } from "#base/random.ts";
 import { CONFIG } from "#contract/api/fixture.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
@@ -260,14 +261,11 @@ function publishFile(registry: Registry, name: string, file: string, bytes: Uint
   return hash;
 }
 
-/** Resolves when the process has ended. */
+/** Resolves when the process has ended; whether its parent has heard of it does not matter. */
 export async function gone(pid: number): Promise<void> {
   for (let tries = 0; tries < 300; tries++) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return;
-    }
+    const stat = readStat(pid);
+    if (stat === undefined || !isAlive(stat)) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   throw new Error(`process ${pid} is still there`);

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { createSystemClock } from "#base/clock.ts";
+import { createSilentLog } from "#base/log.ts";
+import { Reaper } from "#base/reaper.ts";
 import { exists } from "./exists.ts";
 import { type Files, locked, publishNpm } from "./fixture.ts";
 import { withoutGit } from "./node/no-git.ts";
@@ -187,7 +189,8 @@ describe("packages from git", () => {
     }
     const tool = { name: "npm", command: ["npm"], args: ["install"], folder: clone, environment };
     const { clock, signal } = { clock: createSystemClock(), signal: AbortSignal.timeout(60_000) };
-    const outcome = await runTool(tool, { clock, signal, output: (line) => void lines.push(line) });
+    const reaper = new Reaper({ clock, log: createSilentLog() });
+    const outcome = await runTool(tool, { clock, reaper, folder, signal, output: (line) => void lines.push(line) });
     assert.ok(outcome.kind === "exited" && outcome.code !== 0);
     assert.match(lines.join("\n"), /Packages are not taken from git: publish it/);
     assert.deepEqual([askedForGit(), await exists(mark)], [false, false], address);

@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
+import { createSilentLog } from "#base/log.ts";
+import { Reaper } from "#base/reaper.ts";
 import { gone } from "./fixture.ts";
 import { runTool } from "./run-tool.ts";
 
 const clock = createSystemClock();
+const reaper = new Reaper({ clock, log: createSilentLog() });
+/** Nobody else's: processes are looked for by it. */
+const folder = join(tmpdir(), `colibri-run-tool-${process.pid}`);
 
 async function shell(script: string, signal = AbortSignal.timeout(20_000), time = clock) {
   const shown: string[] = [];
@@ -14,9 +20,9 @@ async function shell(script: string, signal = AbortSignal.timeout(20_000), time 
     command: ["/bin/sh"],
     args: ["-c", script],
     folder: tmpdir(),
-    environment: { PATH: "/usr/bin:/bin" },
+    environment: { PATH: "/usr/bin:/bin", HOME: join(folder, "home") },
   };
-  const outcome = await runTool(tool, { clock: time, output: (line) => shown.push(line), signal });
+  const outcome = await runTool(tool, { clock: time, reaper, folder, output: (line) => shown.push(line), signal });
   return { outcome, shown };
 }
 
@@ -29,7 +35,7 @@ test("lines of both outputs and the code come back", async () => {
 test("a tool gets no environment but its own", async () => {
   const { shown } = await shell("env | cut -d= -f1 | sort");
   assert.deepEqual(
-    shown.filter((name) => !["PATH", "PWD", "SHLVL", "_", "OLDPWD"].includes(name)),
+    shown.filter((name) => !["PATH", "HOME", "PWD", "SHLVL", "_", "OLDPWD"].includes(name)),
     [],
   );
 });
@@ -47,12 +53,32 @@ test("children that a tool leaves behind are ended with it, not waited for", { t
   await gone(Number(shown[0]));
 });
 
-test("a child that left the group and holds the output open does not hold up the build", {
+test("a child that left the group, hid its environment and holds the output open does not hold up the build", {
   timeout: 15_000,
 }, async () => {
-  const { outcome, shown } = await shell("setsid sleep 60 & echo $!");
+  const { outcome, shown } = await shell("env -i setsid sleep 60 & echo $!");
   process.kill(Number(shown[0]), "SIGKILL");
   assert.equal(outcome.kind, "exited");
+});
+
+test("a child that left the group is ended with its tool, and at abort", { timeout: 15_000 }, async () => {
+  const leave = "setsid sleep 1000 >/dev/null 2>&1 & echo $!";
+  const { shown } = await shell(leave);
+  await gone(Number(shown[0]));
+  const controller = new AbortController();
+  let pid = 0;
+  const heard = Promise.withResolvers<void>();
+  const tool = { name: "sh", command: ["/bin/sh"], args: ["-c", `${leave}; sleep 1000`], folder: tmpdir() };
+  const environment = { PATH: "/usr/bin:/bin", TMPDIR: folder };
+  const output = (line: string) => {
+    pid = Number(line);
+    heard.resolve();
+  };
+  const running = runTool({ ...tool, environment }, { clock, reaper, folder, output, signal: controller.signal });
+  await heard.promise;
+  controller.abort(new Error("enough"));
+  await assert.rejects(running, /enough/);
+  await gone(pid);
 });
 
 test("abort ends the tool at once", async () => {
@@ -64,6 +90,6 @@ test("abort ends the tool at once", async () => {
 
 test("a program that is not there is missing", async () => {
   const tool = { name: "x", command: ["program-that-is-not-there"], args: [], folder: tmpdir(), environment: {} };
-  const deps = { clock, output: () => {}, signal: AbortSignal.timeout(5_000) };
+  const deps = { clock, reaper, folder, output: () => {}, signal: AbortSignal.timeout(5_000) };
   assert.deepEqual(await runTool(tool, deps), { kind: "missing" });
 });

@@ -1,18 +1,24 @@
 /**
- * Owns: the processes that builds start, each with its group, until they are gone. Does not own: what they do to the disk.
+ * Owns: the processes that builds start, with all that they start, until they are gone. Does not own: what they do to the disk.
  *
- * 1. No process of a tool's group outlives the tool: the group is killed at its end and at abort.
+ * 1. No process outlives the tool that started it, as far as the reaper can tell: its group and whoever has HOME or TMPDIR in
+ *    the build's folder end with it, and at abort. So one tool of a build runs at a time.
  * 2. What a tool prints is bounded, line by line and in all, and secrets are blanked before anyone sees it.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 import type { Clock } from "#base/clock.ts";
+import { signalGroup } from "#base/process-group.ts";
+import type { Reaper } from "#base/reaper.ts";
 import type { Tool, ToolOutcome } from "./job.ts";
 import { createRedactor } from "./redact.ts";
 
 export interface RunDeps {
   readonly clock: Clock;
+  readonly reaper: Reaper;
+  /** The build's, absolute: tools have their HOME and TMPDIR in it. */
+  readonly folder: string;
   /** Takes one line that the tool printed. */
   readonly output: (line: string) => void;
   readonly signal: AbortSignal;
@@ -23,7 +29,7 @@ type Child = ChildProcessByStdio<null, Readable, Readable>;
 const MAXIMUM_LINE = 4_096;
 /** Lines that are kept for whoever must explain a failure. */
 const KEPT_LINES = 400;
-/** How long the pipes are read on when the tool is gone and somebody who left its group holds them open. */
+/** How long the pipes are read on when the tool is gone and somebody whom the reaper does not know holds them open. */
 const LINGER_MS = 1_000;
 
 export async function runTool(tool: Tool, deps: RunDeps): Promise<ToolOutcome> {
@@ -36,7 +42,9 @@ export async function runTool(tool: Tool, deps: RunDeps): Promise<ToolOutcome> {
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
-  const kill = () => killGroup(child.pid);
+  const kill = () => {
+    if (child.pid !== undefined) signalGroup(child.pid, "SIGKILL");
+  };
   signal.addEventListener("abort", kill);
   try {
     return await follow(child, tool, deps);
@@ -45,11 +53,11 @@ export async function runTool(tool: Tool, deps: RunDeps): Promise<ToolOutcome> {
     throw error;
   } finally {
     signal.removeEventListener("abort", kill);
-    kill();
   }
 }
 
-async function follow(child: Child, tool: Tool, { clock, output, signal }: RunDeps): Promise<ToolOutcome> {
+async function follow(child: Child, tool: Tool, deps: RunDeps): Promise<ToolOutcome> {
+  const { clock, output, signal, reaper, folder } = deps;
   const redact = createRedactor(tool.secrets ?? []);
   const lines: string[] = [];
   const take = (text: string) => {
@@ -63,7 +71,7 @@ async function follow(child: Child, tool: Tool, { clock, output, signal }: RunDe
   readLines(child.stdout, take);
   readLines(child.stderr, take);
   const [code, killedBy] = (await once(child, "exit")) as [number | null, string | null];
-  killGroup(child.pid);
+  await reaper.end({ id: folder, groups: [child.pid!], folder, kin: [] });
   const timer = clock.after(LINGER_MS, () => {
     child.stdout.destroy();
     child.stderr.destroy();
@@ -89,13 +97,4 @@ function readLines(stream: Readable, take: (line: string) => void): void {
   stream.on("close", () => {
     if (rest !== "") take(rest);
   });
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // Gone already.
-  }
 }

@@ -1,5 +1,17 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -24,7 +36,7 @@ function make(t: TestContext, disk?: { readonly folder: string }) {
 }
 
 /** Asked again after what was seen last counts no more. */
-async function ask({ clock, storage }: ReturnType<typeof make>) {
+async function ask({ clock, storage }: Pick<ReturnType<typeof make>, "clock" | "storage">) {
   await clock.advance(1_000);
   return storage.problems();
 }
@@ -146,4 +158,39 @@ test("however often it is asked, the places are tried once a second", async (t) 
   await made.clock.advance(900);
   assert.deepEqual(await made.storage.problems(), []);
   assert.equal((await ask(made)).length, 1);
+});
+
+test("a try that hangs is told and stays the only one of its place; others find a thread; it ends, and all is well", {
+  timeout: 20_000,
+}, async (t) => {
+  const { root, clock } = make(t);
+  const names = ["a", "b", "c", "d"];
+  const storage = createStorage(
+    { clock },
+    names.map((what) => ({ what, folder: join(root, what) })),
+  );
+  // Nobody reads from them: opening one for writing takes as long as on a dead disk, and a thread too.
+  const pipes = names.map((name) => join(root, name, `.writable-${name}`));
+  for (const name of names) mkdirSync(join(root, name));
+  execFileSync("mkfifo", pipes);
+  let readers: number[] = [];
+  t.after(() => readers.forEach(closeSync));
+  try {
+    for (let asked = 0; asked < 12; asked++) {
+      await clock.advance(1_000);
+      const asking = storage.problems();
+      await clock.advance(2_000);
+      assert.deepEqual(
+        (await asking).map(({ what, problem, since }) => [what, problem, since]),
+        ["no answer within 2000 ms", "it could not be tried: other places give no answer"].flatMap((problem, half) =>
+          names.slice(half * 2, half * 2 + 2).map((what) => [what, problem, "2026-01-31T12:00:03.000Z"]),
+        ),
+      );
+    }
+    assert.ok((await stat(root)).isDirectory());
+  } finally {
+    readers = pipes.map((pipe) => openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK));
+  }
+  while ((await ask({ clock, storage })).length > 0);
+  for (const name of names) assert.deepEqual(readdirSync(join(root, name)), []);
 });

@@ -1,6 +1,7 @@
 import { access, constants, mkdir, open, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Clock, sleep } from "#base/clock.ts";
+import { Semaphore } from "#base/semaphore.ts";
 import type { Health } from "#contract/api/resources.ts";
 
 export type StorageProblem = Health["storage"][number];
@@ -21,26 +22,73 @@ export interface Storage {
   problems(): Promise<StorageProblem[]>;
 }
 
+interface Try {
+  readonly sinceMs: number;
+  isStarted: boolean;
+  /** What stands in the way, or undefined. */
+  readonly result: Promise<unknown>;
+}
+
 /** A block of the file system, so that a full disk is seen: smaller files may find room in what is reserved. */
 const PROBE_BYTES = 4_096;
 const PROBE_MS = 2_000;
+const NO_ANSWER = new Error(`no answer within ${PROBE_MS} ms`);
+const NOT_TRIED = new Error("it could not be tried: other places give no answer");
+const TRIES_AT_ONCE = 2;
 /** However often health is asked for. */
 const PROBE_EVERY_MS = 1_000;
 
 /**
  * Owns: what is known of each place. Does not own: what is kept there.
- * Invariants: 1. what the last write said stands until another write succeeds; 2. the places are tried when somebody asks, one
- * try at a time, because a write that fails may be long ago, or none may have been needed yet.
+ * Invariants: 1. what the last write said stands until another write succeeds; 2. the places are tried when somebody asks,
+ * because a write that fails may be long ago, or none may have been needed yet; 3. a place is tried again only when its last try
+ * has ended, and few are tried at once: on a dead disk a try takes one of the four threads that all files share, and never
+ * gives it back.
  */
 export function createStorage(deps: { readonly clock: Clock }, places: readonly Place[]): Storage {
   const { clock } = deps;
   const since = new Map<string, string>();
   const failed = new Map<string, unknown>();
+  const turns = new Semaphore(TRIES_AT_ONCE);
+  const unfinished = new Map<string, Try>();
   let probed: { readonly atMs: number; readonly found: Promise<Map<string, unknown>> } | undefined;
 
   async function probeAll(): Promise<Map<string, unknown>> {
-    const found = await Promise.all(places.map(async (place) => [place.what, await probe(clock, place)] as const));
+    const found = await Promise.all(places.map(async (place) => [place.what, await probe(place)] as const));
     return new Map(found.filter(([, error]) => error !== undefined));
+  }
+
+  /** What stands in the way of writing there, or undefined. */
+  async function probe(place: Place): Promise<unknown> {
+    const trying = tryOnce(place);
+    const leftMs = trying.sinceMs + PROBE_MS - clock.monotonic();
+    const ended = new AbortController();
+    const late = leftMs <= 0 ? Promise.resolve() : sleep(clock, leftMs, ended.signal);
+    const first = await Promise.race([trying.result, late.then(() => (trying.isStarted ? NO_ANSWER : NOT_TRIED))]);
+    ended.abort();
+    return first;
+  }
+
+  /** The one that is under way, or a new one. */
+  function tryOnce(place: Place): Try {
+    const underWay = unfinished.get(place.what);
+    if (underWay !== undefined) return underWay;
+    const started: Try = { sinceMs: clock.monotonic(), isStarted: false, result: tryInTurn() };
+    unfinished.set(place.what, started);
+    return started;
+
+    async function tryInTurn(): Promise<unknown> {
+      await turns.acquire();
+      started.isStarted = true;
+      try {
+        return await tryWriting(place);
+      } catch (error) {
+        return error;
+      } finally {
+        unfinished.delete(place.what);
+        turns.release();
+      }
+    }
   }
 
   function problemOf({ what, folder }: Place, error: unknown): StorageProblem[] {
@@ -72,19 +120,6 @@ export function createStorage(deps: { readonly clock: Clock }, places: readonly 
       return places.flatMap((place) => problemOf(place, found.get(place.what) ?? failed.get(place.what)));
     },
   };
-}
-
-/** What stands in the way of writing there, or undefined. */
-async function probe(clock: Clock, place: Place): Promise<unknown> {
-  const ended = new AbortController();
-  const late = sleep(clock, PROBE_MS, ended.signal).then(() => new Error(`no answer within ${PROBE_MS} ms`));
-  const tried = tryWriting(place).then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  const result = await Promise.race([tried, late]);
-  ended.abort();
-  return result;
 }
 
 async function tryWriting({ what, folder, files = [] }: Place): Promise<void> {

@@ -265,13 +265,14 @@ test("past the deadline in the middle of an answer: broken off", async () => {
 });
 
 test("one that does not let go: nothing new goes there, after a grace it is killed, and neighbours learn why", async () => {
-  await onStage({ plan: { concurrency: 2, timeoutMs: 2_000 } }, async (stage) => {
+  await onStage({ plan: { concurrency: 2, timeoutMs: 8_000 } }, async (stage) => {
     const stuck = ask(stage);
     const { sandbox } = (await stage.invoked()).accept();
-    // Its own deadline must come after the other's grace.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    // The neighbour's own deadline comes after the other's grace.
+    stage.clock.skip(4_000);
     const neighbour = ask(stage);
     assert.equal((await stage.invoked()).accept().sandbox, sandbox);
+    stage.clock.skip(4_000);
     assert.equal((await stuck).status, 504);
     const other = ask(stage);
     const elsewhere = await stage.invoked();
@@ -281,7 +282,7 @@ test("one that does not let go: nothing new goes there, after a grace it is kill
     assert.ok(stage.sandboxes.includes(sandbox));
     const [status, code, message] = said(await neighbour);
     assert.deepEqual([status, code], [502, "sandbox-lost"]);
-    assert.match(String(message), /ran past its timeout of 2000 ms and did not stop when cancelled/);
+    assert.match(String(message), /ran past its timeout of 8000 ms and did not stop when cancelled/);
     await until("the sandbox is gone", () => !stage.sandboxes.includes(sandbox));
   });
 });

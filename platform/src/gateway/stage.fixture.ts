@@ -104,10 +104,54 @@ export async function until(what: string, is: () => boolean): Promise<void> {
   }
 }
 
-/** Delays that were over before they were set are none. */
-function createForwardClock(): Clock {
-  const clock = createSystemClock();
-  return { ...clock, after: (delayMs, action) => clock.after(Math.max(0, delayMs), action) };
+interface Waiting {
+  readonly dueMs: number;
+  readonly action: () => void;
+  timer: object | undefined;
+}
+
+/** Real time that can be skipped too: for what would be long to wait for, and must not depend on how fast the machine is. */
+export class SkippingClock implements Clock {
+  readonly #real = createSystemClock();
+  readonly #waiting = new Set<Waiting>();
+  #skippedMs = 0;
+
+  now(): number {
+    return this.#real.now() + this.#skippedMs;
+  }
+
+  monotonic(): number {
+    return this.#real.monotonic() + this.#skippedMs;
+  }
+
+  after(delayMs: number, action: () => void): object {
+    const waiting: Waiting = { dueMs: this.monotonic() + delayMs, action, timer: undefined };
+    this.#waiting.add(waiting);
+    this.#set(waiting);
+    return waiting;
+  }
+
+  cancel(timer: object): void {
+    const waiting = timer as Waiting;
+    if (this.#waiting.delete(waiting)) this.#real.cancel(waiting.timer!);
+  }
+
+  /** What is due by then happens soon, in its order. */
+  skip(durationMs: number): void {
+    this.#skippedMs += durationMs;
+    for (const waiting of [...this.#waiting].sort((one, other) => one.dueMs - other.dueMs)) {
+      this.#real.cancel(waiting.timer!);
+      this.#set(waiting);
+    }
+  }
+
+  #set(waiting: Waiting): void {
+    // Delays that were over before they were set are none.
+    waiting.timer = this.#real.after(Math.max(0, waiting.dueMs - this.monotonic()), () => {
+      this.#waiting.delete(waiting);
+      waiting.action();
+    });
+  }
 }
 
 /** What arrives, in order, for those who wait for it. */
@@ -225,7 +269,7 @@ export interface RecordRow {
 }
 
 export class Stage {
-  readonly clock = createForwardClock();
+  readonly clock = new SkippingClock();
   readonly #random = createSeededRandom(1);
   readonly network: SimulatedNetwork;
   readonly host: SimulatedHost;

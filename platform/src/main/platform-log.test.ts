@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { createReadStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
 import { SimulatedClock } from "#base/simulated-clock.ts";
@@ -65,7 +67,7 @@ test("a log that can't be written does not stop the platform; later it says how 
   await clock.advance(1_000);
   // Tried again, to no avail, and not told again.
   log.write("even this\n");
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await log.close();
   rmSync(path, { recursive: true });
   await clock.advance(999);
   log.write("too early to try\n");
@@ -97,4 +99,39 @@ test("a full disk loses lines, not the log", async (t) => {
   log.write("back\n");
   await log.close();
   assert.equal(readFileSync(path, "utf8"), "1 lost\nback\n");
+});
+
+test("a disk that hangs fills no memory: lines are lost, and each is written or told as lost", {
+  timeout: 20_000,
+}, async (t) => {
+  const path = place(t);
+  mkdirSync(dirname(path));
+  // Nobody reads from it yet: opening it takes as long as on a dead disk.
+  execFileSync("mkfifo", [path]);
+  const broken: string[] = [];
+  const deps: PlatformLogDeps = {
+    clock: new SimulatedClock(),
+    onBroken: ({ message }) => broken.push(message),
+    onTriedAgain: (lines) => log.write(`${lines} lost\n`),
+  };
+  const log: PlatformLog = new PlatformLog(path, deps, { maximumBytes: 1e9, files: 3, waitingBytes: 10_000 });
+  let written = 0;
+  const write = () => log.write(`line ${String(written++).padStart(4, "0")}\n`);
+  while (written < 3_000) write();
+  assert.deepEqual(broken, ["the disk does not take it: 10000 bytes wait"]);
+  let text = "";
+  const disk = createReadStream(path, "utf8").on("data", (piece) => (text += piece));
+  const ended = once(disk, "end");
+  while (!text.includes("lost")) {
+    write();
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  write();
+  await log.close();
+  await ended;
+  const lines = text.trimEnd().split("\n");
+  const lost = lines.filter((line) => line.endsWith(" lost")).map((line) => Number.parseInt(line, 10));
+  assert.equal(lost.length, 1);
+  assert.ok(lost[0]! >= 2_000);
+  assert.equal(lines.length - 1 + lost[0]!, written);
 });

@@ -9,6 +9,8 @@ export interface PlatformLogOptions {
   readonly files: number;
   /** Between two attempts, while it can't be written. Default 5 s. */
   readonly retryMs?: number;
+  /** Held in memory while the disk does not take them. Default 8 MiB. */
+  readonly waitingBytes?: number;
 }
 
 export interface PlatformLogDeps {
@@ -20,10 +22,11 @@ export interface PlatformLogDeps {
 }
 
 const RETRY_MS = 5_000;
+const WAITING_BYTES = 8 * 1024 ** 2;
 
 /**
- * The platform's log file: lines of every role, rotated by size. A full disk must not stop the platform: what can't be written is
- * lost, and counted in the first line that can be.
+ * The platform's log file: lines of every role, rotated by size. A disk that is full or hangs must not stop the platform, nor
+ * fill its memory: what can't be written is lost, and counted in the first line that can be.
  */
 export class PlatformLog {
   readonly #path: string;
@@ -32,11 +35,16 @@ export class PlatformLog {
   /** Undefined while it can't be written. */
   #stream: WriteStream | undefined;
   #bytes = 0;
+  /** Given to the disk, which has not taken it; files that were put aside included. */
+  #waitingBytes = 0;
+  /** Too much waited: lines are lost until nothing waits any more. */
+  #isFull = false;
+  /** Lines that nobody was told of. */
   #lost = 0;
   #brokenAt = 0;
   #told = false;
-  /** What is written now tells of lost lines, and is none itself. */
-  #telling = false;
+  /** What is written now tells of so many lost lines, and is none itself. */
+  #telling = 0;
 
   constructor(path: string, deps: PlatformLogDeps, options: PlatformLogOptions) {
     this.#path = path;
@@ -48,10 +56,12 @@ export class PlatformLog {
   /** Whole lines. */
   write(text: string): void {
     if (this.#stream === undefined) this.#tryAgain();
+    if (this.#lost > 0 && this.#stream !== undefined && !this.#isFull) this.#tell();
     if (this.#bytes > this.#options.maximumBytes) this.#rotate();
-    if (this.#stream === undefined) return this.#lose(text);
-    this.#bytes += Buffer.byteLength(text);
-    this.#append(this.#stream, text);
+    const bytes = Buffer.byteLength(text);
+    this.#checkRoom(bytes);
+    if (this.#stream === undefined || this.#isFull) return this.#lose(text);
+    this.#append(this.#stream, text, bytes);
   }
 
   close(): Promise<void> {
@@ -61,17 +71,31 @@ export class PlatformLog {
     });
   }
 
-  #append(stream: WriteStream, text: string): void {
-    const telling = this.#telling;
+  #append(stream: WriteStream, text: string, bytes: number): void {
+    const told = this.#telling;
+    this.#bytes += bytes;
+    this.#waitingBytes += bytes;
     stream.write(text, (error) => {
-      if (error && !telling) this.#lose(text);
-      else if (!error && this.#stream === stream) this.#mended();
+      this.#waitingBytes -= bytes;
+      if (this.#waitingBytes === 0) this.#isFull = false;
+      if (!error) this.#told = this.#told && this.#stream !== stream;
+      else if (told > 0) this.#lost += told;
+      else this.#lose(text);
     });
   }
 
-  #mended(): void {
-    this.#told = false;
+  #checkRoom(bytes: number): void {
+    const maximum = this.#options.waitingBytes ?? WAITING_BYTES;
+    if (this.#isFull || this.#waitingBytes + bytes <= maximum) return;
+    this.#isFull = this.#waitingBytes > 0;
+    if (this.#isFull) this.#tellBroken(new Error(`the disk does not take it: ${this.#waitingBytes} bytes wait`));
+  }
+
+  #tell(): void {
+    this.#telling = this.#lost;
     this.#lost = 0;
+    this.#deps.onTriedAgain(this.#telling);
+    this.#telling = 0;
   }
 
   #open(): void {
@@ -91,23 +115,23 @@ export class PlatformLog {
   #broke(error: Error): void {
     this.#stream = undefined;
     this.#brokenAt = this.#deps.clock.monotonic();
+    this.#tellBroken(error);
+  }
+
+  #tellBroken(error: Error): void {
     if (this.#told) return;
     this.#told = true;
     this.#deps.onBroken(error);
   }
 
   #tryAgain(): void {
-    const { clock, onTriedAgain } = this.#deps;
-    if (clock.monotonic() - this.#brokenAt < (this.#options.retryMs ?? RETRY_MS)) return;
+    if (this.#deps.clock.monotonic() - this.#brokenAt < (this.#options.retryMs ?? RETRY_MS)) return;
     this.#open();
-    if (this.#stream === undefined || this.#lost === 0) return;
-    this.#telling = true;
-    onTriedAgain(this.#lost);
-    this.#telling = false;
   }
 
   #lose(text: string): void {
-    this.#lost += text.split("\n").length - 1;
+    if (this.#telling > 0) this.#lost += this.#telling;
+    else this.#lost += text.split("\n").length - 1;
   }
 
   #rotate(): void {

@@ -52,7 +52,7 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
     process[stream]!.on("error", () => {});
   }
   const pid = process.pid!;
-  const child = { id, pid, startTime: readStat(pid)?.startTime ?? "", cwd: command.cwd };
+  const child = { id, pid, startTime: startTimeOf(pid, program), cwd: command.cwd };
   return new FollowedChild(deps, child, {
     exited: new Promise((resolve) => process.once("exit", (code, signal) => resolve({ code, signal }))),
     async told(exit) {
@@ -60,6 +60,16 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
       listener.exited(exit);
     },
   });
+}
+
+/** Without it the child could not be told from a later one, nor its end from a lack of descriptors. */
+function startTimeOf(pid: number, program: string): string {
+  try {
+    return readStat(pid)?.startTime ?? "";
+  } catch (error) {
+    signalGroup(pid, "SIGKILL");
+    throw new PlatformError("start-failed", `${program}: ${(error as Error).message}`);
+  }
 }
 
 /** What its group wrote last is in the pipes; somebody who can't be killed, or is not known, may hold them open. */

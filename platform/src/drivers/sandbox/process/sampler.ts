@@ -1,6 +1,6 @@
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync } from "node:fs";
 import type { Clock, Timer } from "#base/clock.ts";
-import { groupMembers, readStat } from "#base/process-group.ts";
+import { groupMembers, readStats } from "#base/process-group.ts";
 
 /** One process group that is watched. */
 export interface Watched {
@@ -127,11 +127,8 @@ function openStatm(pid: number): number {
 
 function membersByGroup(leaders: ReadonlySet<number>): Map<number, number[]> {
   const members = new Map<number, number[]>();
-  for (const name of readdirSync("/proc")) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid) || leaders.has(pid)) continue;
-    const group = readStat(pid)?.group ?? 0;
-    if (!leaders.has(group)) continue;
+  for (const { pid, group } of readStats()) {
+    if (leaders.has(pid) || !leaders.has(group)) continue;
     members.set(group, [...(members.get(group) ?? []), pid]);
   }
   return members;
