@@ -1,3 +1,5 @@
+const ALIVE_MS = 60_000;
+
 /** Builds without a platform, as control would: for the command line. */
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
@@ -52,6 +54,8 @@ export async function withLocalBuilder<T>(
   const builder = createBuilder(deps, builderOptions(join(folder, "build"), await findRuntimesHere()));
   await blobs.open(signal);
   await builder.open(signal);
+  // The clock's timers do not keep a process alive, and between two tools there may be nothing else.
+  const alive = setInterval(() => {}, ALIVE_MS);
   try {
     return await use({
       async build({ path, digest, bytes, ...request }) {
@@ -67,6 +71,7 @@ export async function withLocalBuilder<T>(
   } finally {
     await builder.close();
     await blobs.close();
+    clearInterval(alive);
   }
 }
 
