@@ -1,5 +1,3 @@
-const ALIVE_MS = 60_000;
-
 /** Builds without a platform, as control would: for the command line. */
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
@@ -17,6 +15,8 @@ import { listArchive } from "#platform/builder/archive/list.ts";
 import type { FolderEntry } from "#platform/builder/archive/walk.ts";
 import { createBuilder } from "#platform/builder/builder.ts";
 import { builderOptions, findRuntimesHere } from "./builder-options.ts";
+
+const ALIVE_MS = 60_000;
 
 export interface LocalBuilder {
   build(request: LocalBuildRequest): Promise<LocalBundle>;
