@@ -29,6 +29,7 @@ export const PACKAGES: PackageRow[] = [
     why: "bundles and uploads are tar archives",
   },
   { name: "ignore", folders: ["platform/src/builder/", "tools/"], why: "the rules of .gitignore files" },
+  { name: "koffi", folders: ["platform/src/base/"], why: "system calls that Node lacks: mount, unshare, waitpid" },
   { name: "commander", folders: ["cli/"], why: "arguments, help and completion" },
 ];
 
