@@ -3,7 +3,7 @@
  * processes of sandboxes, each in a process group of its own, so that they outlive the agent; it holds their output and
  * reaps them. One agent at a time listens: the one that asked `list` last.
  */
-import { boolean, integer, list, map, matching, nullable, object, oneOf, text } from "../shape.ts";
+import { boolean, integer, list, map, matching, nullable, object, oneOf, optional, text } from "../shape.ts";
 
 /** Becomes the name of a folder elsewhere, so nothing that means something in a path is admitted. */
 const child = matching(
@@ -31,6 +31,7 @@ export const spawnerRequests = Object.freeze({
   /**
    * Standard input is /dev/null; the environment is exactly the one given. Answered when the process runs. `cwd` is the child's
    * own folder, absolute: whoever is started with HOME or TMPDIR in it belongs to the child, and ends with it.
+   * With a `pidFile` the command starts somebody else, writes his pid there and ends: he is the child, and has its output.
    */
   spawn: {
     request: object({
@@ -38,6 +39,7 @@ export const spawnerRequests = Object.freeze({
       command: list(text(4_096), 64),
       cwd: text(4_096),
       environment: map(text(131_072), 100),
+      pidFile: optional(text(4_096)),
     }),
     answer: object({ pid: integer(1), startTime }),
   },

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import type { Clock } from "#base/clock.ts";
+import type { Orphans } from "#base/orphans.ts";
 import { isRunning, type ProcessName, readStat, signalGroup } from "#base/process-group.ts";
 import { descendantsOf, type Reaper } from "#base/reaper.ts";
 import { PlatformError } from "#contract/errors.ts";
@@ -20,11 +22,15 @@ export interface ChildCommand {
   readonly command: readonly string[];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Where the command names the process that it leaves behind: that one is the child. */
+  readonly pidFile?: string | undefined;
 }
 
 export interface ChildDeps {
   readonly clock: Clock;
   readonly reaper: Reaper;
+  /** Made when the first command leaves somebody behind. */
+  readonly orphans: () => Promise<Orphans>;
 }
 
 const PIPES_CLOSE_MS = 200;
@@ -39,6 +45,8 @@ export interface Child extends ProcessName {
 
 /** @throws PlatformError `start-failed`, naming the program. */
 export async function startChild(deps: ChildDeps, id: string, command: ChildCommand, listener: ChildListener) {
+  // Before anybody can be left behind.
+  const orphans = command.pidFile === undefined ? undefined : await deps.orphans();
   const [program = "", ...args] = command.command;
   const options = { cwd: command.cwd, env: { ...command.environment }, detached: true } as const;
   const process = spawn(program, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
@@ -51,15 +59,47 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
     process[stream]!.on("data", (text: string) => listener.output(stream, text));
     process[stream]!.on("error", () => {});
   }
-  const pid = process.pid!;
+  const exited = new Promise<Exit>((resolve) => process.once("exit", (code, signal) => resolve({ code, signal })));
+  const told = async (exit: Exit) => {
+    await closePipes(deps.clock, process);
+    listener.exited(exit);
+  };
+  const pid = orphans === undefined ? process.pid! : await leftBehind(program, process, exited, command.pidFile!);
   const child = { id, pid, startTime: startTimeOf(pid, program), cwd: command.cwd };
-  return new FollowedChild(deps, child, {
-    exited: new Promise((resolve) => process.once("exit", (code, signal) => resolve({ code, signal }))),
-    async told(exit) {
-      await closePipes(deps.clock, process);
-      listener.exited(exit);
-    },
-  });
+  if (orphans === undefined) return new FollowedChild(deps, child, { exited, told });
+  const orphanExit = orphans.ended(pid).then((exit) => exit ?? untilGone(deps.clock, child));
+  return new FollowedChild(deps, child, { exited: orphanExit, told });
+}
+
+/** The pid that the command wrote. @throws PlatformError `start-failed` with what it said, when it failed. */
+async function leftBehind(program: string, command: ChildProcess, exited: Promise<Exit>, pidFile: string) {
+  let said = "";
+  const hear = (text: string) => {
+    said = (said + text).slice(-KEPT_OUTPUT);
+  };
+  command.stderr!.on("data", hear);
+  const { code, signal } = await exited;
+  if (code !== 0) {
+    command.stdout!.destroy();
+    // What it wrote last may still be in the pipe.
+    await new Promise(setImmediate);
+    command.stderr!.destroy();
+    const why = said.trim() || (signal === null ? `exited with code ${code}` : `was killed by ${signal}`);
+    throw new PlatformError("start-failed", `${program}: ${why}`);
+  }
+  command.stderr!.off("data", hear);
+  return Number(readFileSync(pidFile, "utf8"));
+}
+
+/** The end of a process that is nobody's child here, looked for now and then: how it ended is not told. */
+function untilGone(clock: Clock, { pid, startTime }: ProcessName): Promise<Exit> {
+  const { promise, resolve } = Promise.withResolvers<Exit>();
+  const look = () => {
+    if (!isRunning(pid, startTime)) resolve({ code: null, signal: null });
+    else clock.after(ADOPTED_POLL_MS, look);
+  };
+  look();
+  return promise;
 }
 
 /** Without it the child could not be told from a later one, nor its end from a lack of descriptors. */
@@ -85,19 +125,9 @@ async function closePipes(clock: Clock, { stdout, stderr }: ChildProcess): Promi
 
 /** A process that another spawner started; undefined when it is gone. */
 export function adoptChild(deps: ChildDeps, child: OwnedProcess, listener: ChildListener): Child | undefined {
-  const { pid, startTime } = child;
-  if (!isRunning(pid, startTime)) return undefined;
-  const exited = Promise.withResolvers<Exit>();
-  const look = () => {
-    if (!isRunning(pid, startTime)) exited.resolve({ code: null, signal: null });
-    else if (followed.running) deps.clock.after(ADOPTED_POLL_MS, look);
-  };
-  const followed: Child = new FollowedChild(deps, child, {
-    exited: exited.promise,
-    told: async (exit) => listener.exited(exit),
-  });
-  deps.clock.after(ADOPTED_POLL_MS, look);
-  return followed;
+  if (!isRunning(child.pid, child.startTime)) return undefined;
+  const exited = untilGone(deps.clock, child);
+  return new FollowedChild(deps, child, { exited, told: async (exit) => listener.exited(exit) });
 }
 
 interface OwnedProcess extends ProcessName {
@@ -147,8 +177,9 @@ class FollowedChild implements Child {
   async #finish(): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
-    const { id, cwd: folder } = this.#process;
-    const kin = isRunning(this.pid, this.startTime) ? descendantsOf(this.pid) : [];
+    const { id, cwd: folder, pid, startTime } = this.#process;
+    // By name as well: who was left behind need not lead a group.
+    const kin = isRunning(pid, startTime) ? [{ pid, startTime }, ...descendantsOf(pid)] : [];
     const ended = await this.#deps.reaper.end({ id, groups: [this.pid], folder, kin });
     await this.#end.told(ended ? await this.#end.exited : { code: null, signal: "SIGKILL" });
     this.#running = false;

@@ -207,6 +207,33 @@ test("a process of another spawner is adopted, watched and killed; a pid that wa
   assert.deepEqual(exit, { code: null, signal: null });
 });
 
+test("one whom a command leaves behind is the child: its output, its end, and the kill", async () => {
+  const agent = await connect();
+  const pidFile = join(folder, "pid");
+  const leave = (id: string, script: string) => {
+    const command = ["/bin/sh", "-c", `(${script}) & echo $! > ${pidFile}`];
+    return agent.ask("spawn", { id, command, cwd: folder, environment: {}, pidFile }, 5_000);
+  };
+  await leave("exits", "echo hello; exit 3");
+  const told = await agent.until("exits", ({ exit }) => exit !== undefined);
+  assert.deepEqual([told.text, told.exit], ["hello\n", { code: 3, signal: null }]);
+  // In the group of the command, and so in none that it leads.
+  const { pid, startTime } = await leave("killed", "exec sleep 60");
+  assert.ok(isRunning(pid, startTime));
+  await agent.ask("kill", { id: "killed", signal: "SIGKILL" }, 5_000);
+  const { exit } = await agent.until("killed", (one) => one.exit !== undefined);
+  assert.deepEqual(exit, { code: null, signal: "SIGKILL" });
+  assert.ok(!isRunning(pid, startTime));
+});
+
+test("a command that was to leave somebody behind and failed is refused with what it said", async () => {
+  const agent = await connect();
+  const command = ["/bin/sh", "-c", "echo no such rootfs >&2; exit 1"];
+  const spawned = agent.ask("spawn", { id: "a", command, cwd: folder, environment: {}, pidFile: "none" }, 5_000);
+  await assert.rejects(spawned, /\/bin\/sh: no such rootfs/);
+  await agent.shell("a", "true");
+});
+
 test("close kills every group, adopted ones too, and works twice", async () => {
   const orphan = spawn("/bin/sleep", ["60"], { detached: true, stdio: "ignore" });
   const agent = await connect();

@@ -2,6 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Link, Listener, Network } from "#base/link/link.ts";
 import { MessageLink, type Served } from "#base/link/message-link.ts";
 import type { Log } from "#base/log.ts";
+import { Orphans } from "#base/orphans.ts";
 import { Reaper } from "#base/reaper.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { spawnerEvents, spawnerRequests } from "#contract/spawner/link.ts";
@@ -50,7 +51,8 @@ const CLOSE_POLL_MS = 5;
 export function createSpawner(deps: SpawnerDeps, options: SpawnerOptions): Spawner {
   const entries = new Map<string, Entry>();
   const reaper = new Reaper(deps, options.killMs === undefined ? {} : { patienceMs: options.killMs });
-  const childDeps = { clock: deps.clock, reaper };
+  let orphans: Promise<Orphans> | undefined;
+  const childDeps = { clock: deps.clock, reaper, orphans: () => (orphans ??= Orphans.adopt()) };
   let listening: AgentLink | undefined;
   let listener: Listener | undefined;
   let closed = false;
