@@ -31,7 +31,7 @@ interface Figure {
 type Run = (folder: string) => Promise<readonly Figure[]>;
 
 const nowMs = () => performance.now();
-const SPAWNER = fileURLToPath(new URL("../platform/src/drivers/sandbox/process/spawner.fixture.ts", import.meta.url));
+const SPAWNER = fileURLToPath(new URL("../platform/src/drivers/sandbox/spawned/spawner.fixture.ts", import.meta.url));
 
 const DRIVERS: Readonly<Record<string, Readonly<Record<string, Run>>>> = {
   blobs: {

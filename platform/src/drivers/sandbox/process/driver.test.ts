@@ -114,7 +114,7 @@ testSandboxDriver({
 
 /** In a process of its own, so that it can be killed. */
 async function openSpawner(address: string) {
-  const child = spawn(process.execPath, [path("./spawner.fixture.ts"), address], {
+  const child = spawn(process.execPath, [path("../spawned/spawner.fixture.ts"), address], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const exited = once(child, "exit");

@@ -7,7 +7,6 @@ import type { Log } from "#base/log.ts";
 import type { ProcessName, ProcessStat } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
 import { Reaper } from "#base/reaper.ts";
-import { isDiskFull } from "#base/storage-trouble.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, parse, text } from "#contract/shape.ts";
 import type {
@@ -18,11 +17,11 @@ import type {
   SandboxHandle,
   SandboxSpec,
 } from "#ports/sandbox/index.ts";
+import { SpawnerClient } from "../spawned/spawner-client.ts";
+import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { findLeftovers } from "./leftovers.ts";
-import { isListening } from "./listening.ts";
 import { MemorySampler } from "./sampler.ts";
 import { ProcessSandbox } from "./sandbox.ts";
-import { SpawnerClient } from "./spawner-client.ts";
 
 export interface ProcessDriverDeps {
   readonly network: Network;
@@ -49,7 +48,7 @@ const CAPABILITIES: SandboxCapabilities = Object.freeze({
   freeze: true,
   limits: Object.freeze({ memory: "watched", cpu: "none", processes: "none" }),
 });
-const LISTEN_POLL_MS = 2;
+const START_MS = 30_000;
 const REAP_POLL_MS = 5;
 /** More than the spawner takes to give up on what can't be killed. */
 const SPAWNER_TELLS_MS = 10_000;
@@ -91,7 +90,7 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
     const state = { pid: name.pid, startTime: name.startTime };
     const { id, memoryMiB, runtime } = spec;
     const sandbox = follow({ version: 1, technology: "process", id, runtime: runtime.name, memoryMiB, state }, name);
-    await untilListening(spec, sandbox);
+    await untilListening(deps.clock, spec, sandbox, options.startMs ?? START_MS);
     return sandbox;
   }
 
@@ -105,24 +104,6 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
       await remove(spec.id, findLeftovers(resolve(options.folder)).get(spec.id) ?? []);
       throw error;
     }
-  }
-
-  async function untilListening(spec: SandboxSpec, sandbox: ProcessSandbox): Promise<void> {
-    const startMs = options.startMs ?? 30_000;
-    const untilMs = deps.clock.monotonic() + startMs;
-    let exit: string | undefined;
-    void sandbox.gone.then(({ detail }) => {
-      exit = sandbox.lastWords === "" ? detail : `${detail}: ${sandbox.lastWords}`;
-    });
-    while (exit === undefined && !(await isListening(sandbox.address))) {
-      if (deps.clock.monotonic() >= untilMs) {
-        await sandbox.kill("start-failed");
-        await sandbox.gone;
-        throw startFailed(spec, `does not listen after ${startMs} ms`);
-      }
-      await sleep(deps.clock, LISTEN_POLL_MS);
-    }
-    if (exit !== undefined) throw startFailed(spec, exit);
   }
 
   async function recover(handle: SandboxHandle): Promise<Sandbox | undefined> {
@@ -191,13 +172,6 @@ async function probe(): Promise<Probe> {
 /** Nothing of the platform's environment reaches a guest. */
 function commandOf(spec: SandboxSpec, folder: string) {
   const tmp = join(folder, "tmp");
-  const command = spec.runtime.command.map((part) => part.replaceAll("{memoryMiB}", String(spec.memoryMiB)));
   const environment = { PATH, HOME: tmp, TMPDIR: tmp, LANG: "C.UTF-8", ...spec.runtime.environment };
-  return { command, cwd: folder, environment };
-}
-
-function startFailed(spec: SandboxSpec, why: string, cause?: unknown): PlatformError {
-  // A full disk is no passing trouble: whoever waits is told at once.
-  const code = isDiskFull(cause) ? "no-capacity" : "start-failed";
-  return new PlatformError(code, `the ${spec.runtime.name} guest could not be started: ${why}`, { cause });
+  return { command: commandFor(spec), cwd: folder, environment };
 }

@@ -5,8 +5,10 @@ import { descendantsOf, type Reaper } from "#base/reaper.ts";
 import type { GoneCause } from "#contract/agent/link.ts";
 import type { SpawnerSignal } from "#contract/spawner/link.ts";
 import type { Bundle, Sandbox, SandboxExit, SandboxHandle } from "#ports/sandbox/index.ts";
+import { explainEnd } from "../spawned/exit.ts";
+import { GuestOutput } from "../spawned/guest-output.ts";
+import type { OutputStream, ProcessExit, SpawnerClient } from "../spawned/spawner-client.ts";
 import { type MemorySampler, proportionalMiB, type Watched } from "./sampler.ts";
-import type { OutputStream, ProcessExit, SpawnerClient } from "./spawner-client.ts";
 
 export interface ProcessSandboxDeps {
   readonly spawner: SpawnerClient;
@@ -16,12 +18,6 @@ export interface ProcessSandboxDeps {
   readonly left: (sandbox: ProcessSandbox) => void;
 }
 
-/** The end of stderr that is kept to tell why a process ended. */
-const STDERR_TAIL = 4 * 1024;
-/** What V8 says before it aborts; a long trace follows. */
-const HEAP_FULL = "heap out of memory";
-/** Output that waits for a listener. */
-const UNHEARD_OUTPUT = 16 * 1024;
 /** A dead leader whose spawner is away this many samples long will not be told of by anybody. */
 const ENDED_SAMPLES = 8;
 
@@ -37,11 +33,8 @@ export class ProcessSandbox implements Sandbox, Watched {
   readonly #deps: ProcessSandboxDeps;
   readonly #name: ProcessName;
   readonly #settle: (exit: SandboxExit) => void;
+  readonly #output = new GuestOutput();
   #killedFor: GoneCause | undefined;
-  #listener: ((stream: OutputStream, text: string) => void) | undefined;
-  #unheard: { stream: OutputStream; text: string }[] = [];
-  #stderr = "";
-  #heapFull = false;
   #endedSamples = 0;
   #ending = false;
   #kin: readonly ProcessName[] = [];
@@ -63,7 +56,7 @@ export class ProcessSandbox implements Sandbox, Watched {
       this.id,
       { ...this.#name, cwd: this.folder },
       {
-        output: (stream, text) => this.#output(stream, text),
+        output: (stream, text) => this.#output.add(stream, text),
         exited: (exit) => void this.#exited(exit),
       },
     );
@@ -84,7 +77,7 @@ export class ProcessSandbox implements Sandbox, Watched {
   }
   /** The last line that looks like a reason, for messages. */
   get lastWords(): string {
-    return this.#stderr.trimEnd().split("\n").at(-1)?.trim() ?? "";
+    return this.#output.lastWords;
   }
 
   async deliver(bundle: Bundle): Promise<{ kind: "mount"; path: string }> {
@@ -113,10 +106,7 @@ export class ProcessSandbox implements Sandbox, Watched {
   }
 
   onOutput(listener: (stream: OutputStream, text: string) => void): void {
-    this.#listener = listener;
-    const unheard = this.#unheard;
-    this.#unheard = [];
-    for (const { stream, text } of unheard) listener(stream, text);
+    this.#output.listen(listener);
   }
 
   async memoryMiB(): Promise<number | undefined> {
@@ -144,21 +134,6 @@ export class ProcessSandbox implements Sandbox, Watched {
     }
   }
 
-  #output(stream: OutputStream, text: string): void {
-    if (stream === "stderr") {
-      const stderr = this.#stderr + text;
-      this.#heapFull ||= stderr.includes(HEAP_FULL);
-      this.#stderr = stderr.slice(-STDERR_TAIL);
-    }
-    if (this.#listener !== undefined) {
-      this.#listener(stream, text);
-      return;
-    }
-    this.#unheard.push({ stream, text });
-    let length = this.#unheard.reduce((sum, piece) => sum + piece.text.length, 0);
-    while (length > UNHEARD_OUTPUT && this.#unheard.length > 1) length -= this.#unheard.shift()!.text.length;
-  }
-
   async #exited(exit: ProcessExit): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
@@ -167,24 +142,13 @@ export class ProcessSandbox implements Sandbox, Watched {
     if (exit.code === null && exit.signal === null) await this.#endRest();
     await rm(this.folder, { recursive: true, force: true }).catch(() => {});
     this.#deps.left(this);
-    this.#settle(this.#explain(exit));
+    const { limitMiB } = this;
+    this.#settle(explainEnd({ exit, killedFor: this.#killedFor, heapFull: this.#output.heapFull, limitMiB }));
   }
 
   /** What a spawner does otherwise, of one that saw no spawner to its end. */
   async #endRest(): Promise<void> {
     const { id, pid, folder } = this;
     await this.#deps.reaper.end({ id, groups: [pid], folder, kin: this.#kin });
-  }
-
-  #explain({ code, signal }: ProcessExit): SandboxExit {
-    const limit = `out of memory at ${this.limitMiB} MiB`;
-    if (this.#killedFor === "out-of-memory") return { cause: "out-of-memory", detail: limit };
-    if (this.#killedFor !== undefined) return { cause: this.#killedFor, detail: "killed by SIGKILL" };
-    // V8 ends a process whose heap is full by aborting it; where it was told how large that may be, the limit is the same.
-    const aborted = signal === "SIGABRT" || signal === "SIGTRAP" || signal === "SIGILL" || code === 134;
-    if (aborted && this.#heapFull) return { cause: "out-of-memory", detail: limit };
-    if (signal !== null) return { cause: "killed", detail: `was killed by ${signal}` };
-    if (code !== null) return { cause: "exited", detail: `exited with code ${code}` };
-    return { cause: "exited", detail: "ended; how is not known, because the spawner that started it was gone" };
   }
 }
