@@ -37,6 +37,10 @@ test("the first Python of the path is taken by its real place, if it is new enou
   assert.deepEqual(found.get("python"), {
     ...{ name: "python", version: "3.11.7", environment: {} },
     command: ["/real/python3", "-E", "-s", guests.python],
+    files: {
+      shows: { "/real/python3": "/real/python3", [guests.python]: "/opt/colibri/guest.pyz" },
+      hides: [],
+    },
   });
   const old = await findRuntimes({ guests, node, searchPath: `${python("3.8.20")}:${python("3.12.0")}` });
   assert.equal(old.get("python"), undefined);

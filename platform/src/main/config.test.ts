@@ -9,6 +9,7 @@ test("without anything set: loopback, the usual ports, the home in the folder", 
     port: 8080,
     controlPort: 8081,
     sandbox: "auto",
+    ociRuntime: undefined,
     logLevel: "info",
   });
 });

@@ -4,6 +4,7 @@ import { PlatformError } from "#contract/errors.ts";
 
 const SANDBOX_CHOICES = ["auto", "process", "container", "microvm"] as const;
 export type SandboxChoice = (typeof SANDBOX_CHOICES)[number];
+export type SandboxTechnology = "process" | "container";
 
 /** What an operator may set; resolved once, handed to every role as data. */
 export interface Config {
@@ -13,7 +14,10 @@ export interface Config {
   /** Of functions, and of the control API. */
   readonly port: number;
   readonly controlPort: number;
+  /** Resolved by `chooseSandbox` before roles are told. */
   readonly sandbox: SandboxChoice;
+  /** A name or a path; undefined for the best there is. */
+  readonly ociRuntime: string | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -26,6 +30,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     port: port("COLIBRI_PORT", value("COLIBRI_PORT", "8080")),
     controlPort: port("COLIBRI_CONTROL_PORT", value("COLIBRI_CONTROL_PORT", "8081")),
     sandbox: choice("COLIBRI_SANDBOX", value("COLIBRI_SANDBOX", "auto"), SANDBOX_CHOICES),
+    ociRuntime: environment.COLIBRI_OCI_RUNTIME || undefined,
     logLevel: choice("COLIBRI_LOG_LEVEL", value("COLIBRI_LOG_LEVEL", "info"), LOG_LEVELS),
   };
 }

@@ -3,12 +3,14 @@ import { createSystemClock } from "#base/clock.ts";
 import { createLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
+import { enterOwnMounts } from "#drivers/sandbox/container/own-mounts.ts";
 import { type Addresses, banner } from "./banner.ts";
 import { compileAhead } from "./compile-ahead.ts";
 import { type Config, readConfig } from "./config.ts";
 import { homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 import { PlatformLog } from "./platform-log.ts";
+import { chooseSandbox } from "./sandboxes.ts";
 import { storageError } from "./storage-error.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 
@@ -37,7 +39,8 @@ export function chosenRoles(given: string | undefined): Role[] {
 export async function serve(given: string | undefined): Promise<number> {
   try {
     const config = readConfig(process.env, process.cwd());
-    return await new Platform(config, chosenRoles(given)).run();
+    const sandbox = await chooseSandbox(config, process.env.PATH ?? "");
+    return await new Platform({ ...config, sandbox }, chosenRoles(given)).run();
   } catch (error) {
     const told = storageError(error);
     if (told === undefined) throw error;
@@ -94,6 +97,7 @@ class Platform {
         output: (_role, lines) => platformLog.write(lines),
       });
       this.#listenForSignals(supervisor);
+      if (this.#config.sandbox === "container" && this.#roles.includes("agent")) await enterOwnMounts();
       await compileAhead(this.#paths, process.version);
       for (const role of this.#roles) supervisor.start(role);
       const code = await this.#ended.promise;

@@ -84,7 +84,7 @@ async function leftBehind(program: string, command: ChildProcess, exited: Promis
     // What it wrote last may still be in the pipe.
     await new Promise(setImmediate);
     command.stderr!.destroy();
-    const why = said.trim() || (signal === null ? `exited with code ${code}` : `was killed by ${signal}`);
+    const why = said.trim().split("\n").at(-1) || (signal === null ? `exited with code ${code}` : `was killed by ${signal}`);
     throw new PlatformError("start-failed", `${program}: ${why}`);
   }
   command.stderr!.off("data", hear);

@@ -15,16 +15,10 @@ import {
 } from "#platform/agent/index.ts";
 import { unpackArchive } from "#platform/builder/archive/unpack.ts";
 import { meterSandboxDriver } from "#ports/sandbox/index.ts";
-import {
-  chooseSandbox,
-  createBlobs,
-  createPlans,
-  createSandboxDriver,
-  createTelemetry,
-  SANDBOX_TECHNOLOGIES,
-} from "../drivers.ts";
+import { createBlobs, createPlans, createTelemetry } from "../drivers.ts";
 import { ensureWritten } from "../home.ts";
 import { reportMeters } from "../meters.ts";
+import { createSandboxDriver, describeIsolation } from "../sandboxes.ts";
 import type { OpenRole } from "./context.ts";
 
 const MIB = 1024 * 1024;
@@ -57,7 +51,7 @@ export const open: OpenRole = async (context) => {
       random,
       ids: createIds(clock, random),
       log,
-      driver: meterSandboxDriver(createSandboxDriver(context), { clock, metrics }),
+      driver: meterSandboxDriver(await createSandboxDriver(context), { clock, metrics }),
       launches,
       telemetry,
       bundles,
@@ -80,10 +74,10 @@ export const open: OpenRole = async (context) => {
   meterProcess({ clock, metrics });
   meterHost(metrics, agent, bundles);
   reportMeters({ clock, telemetry, metrics });
-  const technology = chooseSandbox(config.sandbox);
+  const technology = config.sandbox === "container" ? "container" : "process";
   return {
     facts: {
-      isolation: `${technology}: ${SANDBOX_TECHNOLOGIES[technology].summary}`,
+      isolation: await describeIsolation(technology, config.ociRuntime, process.env.PATH ?? ""),
       runtimes: runtimes.list().map(({ name, version }) => `${name} ${version}`),
     },
     async close(why) {

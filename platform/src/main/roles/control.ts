@@ -16,7 +16,8 @@ import { createStorage, type Place } from "#platform/control/storage.ts";
 import { meterStore } from "#ports/store/index.ts";
 import packageJson from "../../../../package.json" with { type: "json" };
 import { builderOptions, findRuntimesHere } from "../builder-options.ts";
-import { chooseSandbox, createBlobs, SANDBOX_TECHNOLOGIES } from "../drivers.ts";
+import { createBlobs } from "../drivers.ts";
+import { ISOLATION } from "../sandboxes.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
 
 const MIB = 1024 * 1024;
@@ -40,7 +41,7 @@ export const open: OpenRole = async (context) => {
   const runtimes = await findRuntimesHere();
   const { logs, records, metrics, reports, storage } = createObservation(context, crash);
   const builder = createBuilder({ blobs, clock, ids, log }, builderOptions(paths.build, runtimes));
-  const technology = chooseSandbox(config.sandbox);
+  const technology = config.sandbox === "container" ? "container" : "process";
   const token = { hash: hashToken(readFileSync(paths.token, "utf8").trim()), principal: ADMIN };
   const control = createControl(
     {
@@ -60,7 +61,7 @@ export const open: OpenRole = async (context) => {
     {
       ...{ bind: config.bind, port: config.controlPort, version: packageJson.version },
       uploadsFolder: paths.uploads,
-      sandbox: { technology, isolation: SANDBOX_TECHNOLOGIES[technology].isolation },
+      sandbox: { technology, isolation: ISOLATION[technology] },
     },
   );
   const plans = createPlanServer({ network, clock, log, feed: control.feed }, { address: paths.sockets.plan });

@@ -72,6 +72,13 @@ export interface RuntimeLaunch {
   /** Absolute path and arguments; `{memoryMiB}` in an argument is replaced. The guest listens on `guest.sock` in its folder. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  /** For drivers that show sandboxes no more of the host than that; absolute. */
+  readonly files?: {
+    /** Files and folders it needs to run, by their path on the host, with the one they have in a sandbox. */
+    readonly shows: Readonly<Record<string, string>>;
+    /** Folders in there that are the host's own, and no part of the runtime. */
+    readonly hides: readonly string[];
+  };
 }
 
 export interface SandboxHandle {

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { type Clock, sleep } from "#base/clock.ts";
+import type { Clock } from "#base/clock.ts";
 import type { Network } from "#base/link/link.ts";
 import type { Log } from "#base/log.ts";
 import type { ProcessName, ProcessStat } from "#base/process-group.ts";
@@ -17,7 +17,7 @@ import type {
   SandboxHandle,
   SandboxSpec,
 } from "#ports/sandbox/index.ts";
-import { SpawnerClient } from "../spawned/spawner-client.ts";
+import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { findLeftovers } from "./leftovers.ts";
 import { MemorySampler } from "./sampler.ts";
@@ -49,9 +49,6 @@ const CAPABILITIES: SandboxCapabilities = Object.freeze({
   limits: Object.freeze({ memory: "watched", cpu: "none", processes: "none" }),
 });
 const START_MS = 30_000;
-const REAP_POLL_MS = 5;
-/** More than the spawner takes to give up on what can't be killed. */
-const SPAWNER_TELLS_MS = 10_000;
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const processState = object({ pid: integer(2), startTime: text(32) });
 
@@ -129,17 +126,14 @@ export function createProcessDriver(deps: ProcessDriverDeps, options: ProcessDri
   }
 
   async function remove(id: string, kin: readonly ProcessStat[]): Promise<void> {
-    const has = () => spawner.connected && spawner.children.has(id);
-    if (has()) await spawner.signal(id, "SIGKILL");
+    if (spawner.connected && spawner.children.has(id)) await spawner.signal(id, "SIGKILL");
     const groups = [...new Set(kin.map(({ group }) => group))];
-    const untilMs = deps.clock.monotonic() + SPAWNER_TELLS_MS;
     const ended = await reaper.end({ id, groups, folder: folderOf(id), kin });
     // Until it is told as exited the spawner has it, and would name it to whoever recovers.
-    while (has() && deps.clock.monotonic() < untilMs) await sleep(deps.clock, REAP_POLL_MS);
-    if (has()) deps.log.warn("the spawner does not tell that a process ended", { sandbox: id });
+    const told = await spawner.untilTold(id, SPAWNER_TELLS_MS);
     spawner.forget(id);
     // What could not be ended keeps its folder, by which the next agent finds it.
-    if (ended && !has()) await rm(folderOf(id), { recursive: true, force: true });
+    if (ended && told) await rm(folderOf(id), { recursive: true, force: true });
   }
 
   return {

@@ -25,6 +25,8 @@ export interface ProcessCommand {
   readonly command: readonly string[];
   readonly cwd: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Where a command that ends names the process that it leaves behind. */
+  readonly pidFile?: string;
 }
 
 /** What was told of a process before anybody here listened. */
@@ -42,9 +44,12 @@ type SpawnerLink = MessageLink<
 >;
 
 const ANSWER_MS = 10_000;
+/** More than the spawner takes to give up on what can't be killed. */
+export const SPAWNER_TELLS_MS = 10_000;
 /** How long a request waits for a spawner that is being restarted. */
 const RECONNECT_MS = 5_000;
 const RECONNECT_POLL_MS = 10;
+const TOLD_POLL_MS = 5;
 
 /**
  * The driver's end of the spawner link, through the spawner's restarts.
@@ -139,6 +144,16 @@ export class SpawnerClient {
   async signal(id: string, signal: SpawnerSignal): Promise<void> {
     if (this.#link === undefined) throw new PlatformError("unavailable", "the spawner is away");
     await this.#link.ask("kill", { id, signal }, ANSWER_MS);
+  }
+
+  /** What has ended is named by the spawner until it has told so. False when it does not within the time. */
+  async untilTold(id: string, patienceMs: number): Promise<boolean> {
+    const { clock } = this.#deps;
+    const untilMs = clock.monotonic() + patienceMs;
+    const has = () => this.connected && this.#children.has(id);
+    while (has() && clock.monotonic() < untilMs) await sleep(clock, TOLD_POLL_MS);
+    if (has()) this.#deps.log.warn("the spawner does not tell that a process ended", { sandbox: id });
+    return !has();
   }
 
   async adopt(id: string, process: OwnedProcess): Promise<boolean> {

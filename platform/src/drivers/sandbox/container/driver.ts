@@ -1,0 +1,247 @@
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Clock } from "#base/clock.ts";
+import type { Network } from "#base/link/link.ts";
+import type { Log } from "#base/log.ts";
+import type { ProcessName } from "#base/process-group.ts";
+import type { Random } from "#base/random.ts";
+import { loadSystemCalls, type SystemCalls } from "#base/system-calls.ts";
+import { PlatformError } from "#contract/errors.ts";
+import { integer, object, optional, parse, text } from "#contract/shape.ts";
+import type { Sandbox, SandboxCapabilities, SandboxDriver, SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
+import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
+import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
+import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
+import { IdRanges } from "./id-ranges.ts";
+import type { NetworkSlot, SandboxNetworks } from "./network/network.ts";
+import { INSIDE, ociConfig } from "./oci-config.ts";
+import { type OciRuntime, runCommand } from "./oci-runtime.ts";
+import { BundleViews, Place } from "./place.ts";
+import { probeContainers } from "./probe.ts";
+import { RootFileSystems } from "./root-file-system.ts";
+import { ContainerSandbox } from "./sandbox.ts";
+
+export interface ContainerDriverDeps {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Network namespaces; undefined where sandboxes have none but an empty one. */
+  readonly networks: SandboxNetworks | undefined;
+}
+
+export interface ContainerDriverOptions {
+  /** Absolute, in memory and in this process's own mount table; everybody can get to what is in it. */
+  readonly place: string;
+  /** Where the spawner listens. */
+  readonly spawner: string;
+  /** Tells this platform's cgroups from another's. */
+  readonly key: string;
+  readonly runtime: OciRuntime;
+  /** What sandboxes ask for names. */
+  readonly resolver: string;
+  /** For a guest to listen. */
+  readonly startMs?: number;
+}
+
+const START_MS = 30_000;
+/** Threads count. */
+const PROCESSES = 512;
+const CPU_WEIGHT_PER_128_MIB = 100;
+const MOST_CPU_WEIGHT = 10_000;
+/** As much memory goes with one processor; nobody has less than one. */
+const MIB_PER_CPU = 2_048;
+const PATH = "/usr/local/bin:/usr/bin:/bin";
+/** Joins the cgroups named before `--`, then becomes the command behind it. */
+const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"';
+const containerState = object({ pid: integer(2), startTime: text(32), slot: integer(), network: optional(text(64)) });
+
+/**
+ * Sandboxes as containers: namespaces, a cgroup, a seccomp filter and a root of their own each, made by an OCI runtime that the
+ * spawner runs. This process must be in a mount table of its own, and the spawner in the same one (base/system-calls.ts): then
+ * nothing is mounted on the host, and what is mounted goes when the platform does.
+ *
+ * Owns: `place` with what is mounted there, cgroups below `colibri/<key>`. Does not own: handles on disk, network namespaces.
+ * Invariants: 1. whatever ends a start leaves no process, mount, cgroup or folder; 2. every sandbox that is not gone is in
+ * `active`; 3. no two sandboxes that run share an id on the host.
+ */
+export function createContainerDriver(deps: ContainerDriverDeps, options: ContainerDriverOptions): SandboxDriver {
+  const { clock, log, networks } = deps;
+  const { runtime } = options;
+  const folder = join(options.place, "sandboxes");
+  const state = join(options.place, "state");
+  const spawner = new SpawnerClient(deps, { address: options.spawner });
+  const ids = new IdRanges();
+  const active = new Map<string, ContainerSandbox>();
+  let opened: Opened | undefined;
+
+  const open = () => {
+    if (opened === undefined) throw new PlatformError("unavailable", "the container driver is not open");
+    return opened;
+  };
+  const placeOf = (id: string) => new Place(open().calls, join(folder, id));
+
+  function follow(handle: SandboxHandle, name: ProcessName, slot: number, network: NetworkSlot | undefined) {
+    const { id } = handle;
+    const { views, cgroups } = open();
+    const left = () => {
+      active.delete(id);
+      ids.giveBack(slot);
+      removeState(id);
+    };
+    const parts = { place: placeOf(id), cgroup: cgroups.find(id), network, deliver: runtime.deliver, name };
+    const sandbox = new ContainerSandbox({ spawner, views, log, left }, handle, parts);
+    active.set(id, sandbox);
+    return sandbox.follow();
+  }
+
+  async function start(spec: SandboxSpec): Promise<Sandbox> {
+    const { id, memoryMiB } = spec;
+    const slot = ids.take();
+    const network = await networks?.take();
+    let name: ProcessName;
+    try {
+      name = await spawn(spec, slot, network?.path);
+    } catch (error) {
+      await remove(id);
+      ids.giveBack(slot);
+      await network?.release();
+      throw startFailed(spec, error instanceof Error ? error.message : String(error), error);
+    }
+    const { pid, startTime } = name;
+    const own = { pid, startTime, slot, ...(network !== undefined && { network: network.name }) };
+    const handle = {
+      version: 1,
+      technology: "container",
+      id,
+      runtime: spec.runtime.name,
+      memoryMiB,
+      state: own,
+    } as const;
+    const sandbox = follow(handle, name, slot, network);
+    await untilListening(clock, spec, sandbox, options.startMs ?? START_MS);
+    return sandbox;
+  }
+
+  async function spawn(spec: SandboxSpec, slot: number, networkPath: string | undefined): Promise<ProcessName> {
+    const { calls, cgroups, roots } = open();
+    const { id, memoryMiB } = spec;
+    const place = new Place(calls, join(folder, id));
+    const firstId = IdRanges.firstId(slot);
+    place.make((runtime.userNamespace ? firstId : 0) + INSIDE.userId);
+    const cgroup = await cgroups.create(id, limitsFor(memoryMiB));
+    place.configure(
+      ociConfig({
+        command: commandFor(spec).map((part) => spec.runtime.files?.shows[part] ?? part),
+        environment: { PATH, HOME: INSIDE.tmp, TMPDIR: INSIDE.tmp, LANG: "C.UTF-8", ...spec.runtime.environment },
+        rootFolder: roots.of(spec.runtime),
+        runFolder: place.run,
+        codeFolder: place.code,
+        firstId: runtime.userNamespace ? firstId : undefined,
+        networkPath,
+        cgroupPath: cgroup.path,
+        memoryMiB,
+      }),
+    );
+    const { bundle, pidFile } = place;
+    const command = ["/bin/sh", "-c", JOIN, "sh", ...cgroup.joinFiles, "--"];
+    command.push(...runCommand(runtime, { id, bundle, pidFile, state }));
+    return spawner.spawn(id, {
+      command,
+      cwd: place.folder,
+      environment: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+      pidFile,
+    });
+  }
+
+  async function recover(handle: SandboxHandle): Promise<Sandbox | undefined> {
+    const found = parse(containerState, handle.state, `state of sandbox ${handle.id}`);
+    const { pid, startTime, slot } = found;
+    const child = spawner.children.get(handle.id);
+    const alive =
+      child !== undefined
+        ? child.startTime === startTime
+        : await spawner.adopt(handle.id, { pid, startTime, cwd: join(folder, handle.id) });
+    if (!alive) {
+      await remove(handle.id);
+      return undefined;
+    }
+    ids.takeAgain(slot);
+    const network = found.network === undefined ? undefined : await networks?.recover(found.network);
+    return follow(handle, { pid, startTime }, slot, network);
+  }
+
+  async function reap(keep: readonly SandboxHandle[]): Promise<number> {
+    const kept = new Set(keep.map(({ id }) => id));
+    const known = [...(await open().cgroups.list()), ...spawner.children.keys(), ...readdirSync(folder)];
+    const rest = [...new Set(known)].filter((id) => !kept.has(id));
+    await Promise.all(rest.map((id) => remove(id)));
+    spawner.becomeStrict();
+    await networks?.reap(keep.flatMap(({ state: { network } }) => (typeof network === "string" ? [network] : [])));
+    return rest.length;
+  }
+
+  /** Whatever there is of it. */
+  async function remove(id: string): Promise<void> {
+    const cgroup = open().cgroups.find(id);
+    await cgroup.kill();
+    await cgroup.remove();
+    await spawner.untilTold(id, SPAWNER_TELLS_MS);
+    spawner.forget(id);
+    placeOf(id).remove();
+    removeState(id);
+  }
+
+  function removeState(id: string): void {
+    rmSync(join(state, id), { recursive: true, force: true });
+  }
+
+  return {
+    technology: "container",
+    capabilities: capabilitiesOf(runtime),
+    probe: () => probeContainers({ wanted: runtime.path, searchPath: "" }),
+    async open(signal) {
+      signal.throwIfAborted();
+      mkdirSync(folder, { recursive: true, mode: 0o711 });
+      mkdirSync(state, { recursive: true, mode: 0o700 });
+      const calls = await loadSystemCalls();
+      const cgroups = await openCgroups(deps, { parent: `colibri/${options.key}` });
+      const views = new BundleViews(calls, join(options.place, "bundles"));
+      views.open();
+      const roots = new RootFileSystems(calls, join(options.place, "roots"), options.resolver);
+      roots.open();
+      await networks?.open(signal);
+      opened = { calls, cgroups, views, roots };
+      await spawner.open(signal);
+    },
+    async close() {
+      await spawner.close();
+      await networks?.close();
+      await opened?.cgroups.close();
+    },
+    start,
+    recover,
+    reap,
+    async endAll() {
+      await Promise.all([...active.values()].map((sandbox) => sandbox.end()));
+    },
+  };
+}
+
+interface Opened {
+  readonly calls: SystemCalls;
+  readonly cgroups: Cgroups;
+  readonly views: BundleViews;
+  readonly roots: RootFileSystems;
+}
+
+export function capabilitiesOf({ deliver }: OciRuntime): SandboxCapabilities {
+  const limits = { memory: "enforced", cpu: "enforced", processes: "enforced" } as const;
+  return Object.freeze({ isolation: "container", deliver, freeze: true, limits: Object.freeze(limits) });
+}
+
+/** Whoever has more memory has more of the processors. */
+function limitsFor(memoryMiB: number): CgroupLimits {
+  const cpuWeight = Math.min(MOST_CPU_WEIGHT, Math.ceil((memoryMiB * CPU_WEIGHT_PER_128_MIB) / 128));
+  return { memoryMiB, pids: PROCESSES, cpuWeight, cpus: Math.max(1, memoryMiB / MIB_PER_CPU) };
+}

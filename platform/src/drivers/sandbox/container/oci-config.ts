@@ -1,0 +1,121 @@
+import { SECCOMP } from "./seccomp.ts";
+
+/** Inside of every sandbox. */
+export const INSIDE = Object.freeze({
+  /** The guest's working directory, with its socket. */
+  run: "/run/colibri",
+  /** Where a bundle appears. */
+  code: "/code",
+  tmp: "/tmp",
+  userId: 1_000,
+});
+
+/** How many ids a sandbox has, of which the guest is one. */
+export const IDS_PER_SANDBOX = 65_536;
+
+export interface OciOptions {
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Absolute, read-only, of this runtime. */
+  readonly rootFolder: string;
+  /** On the host, mounted into the sandbox at INSIDE.run and, late, at INSIDE.code. */
+  readonly runFolder: string;
+  readonly codeFolder: string;
+  /** The first of the sandbox's ids on the host; undefined where the runtime keeps users apart itself. */
+  readonly firstId: number | undefined;
+  /** Of a network namespace that was made before; undefined for one with nothing in it. */
+  readonly networkPath: string | undefined;
+  readonly cgroupPath: string;
+  readonly memoryMiB: number;
+}
+
+const MASKED = `acpi asound interrupts kallsyms kcore keys latency_stats timer_list timer_stats sched_debug scsi sysrq-trigger pressure
+  slabinfo vmallocinfo pagetypeinfo iomem ioports config.gz modules version_signature kmsg`;
+const SHOWN_READ_ONLY = "bus fs irq sys";
+const DEVICES = ["null", "zero", "full", "random", "urandom"];
+const OPEN_FILES = 4_096;
+/** In 64ths of the memory. */
+const TMP_SHARE = 32;
+const SHARED_MEMORY_MIB = 16;
+const TMP_FILES = 65_536;
+/** On a host without memory the sandboxes go first. */
+const OOM_SCORE = 500;
+
+/** config.json of the OCI runtime specification 1.0.2: everything that a sandbox is shut in by, but for its cgroup. */
+export function ociConfig(options: OciOptions) {
+  const { command, environment, rootFolder, firstId, networkPath, cgroupPath } = options;
+  const ids = firstId === undefined ? [] : [{ containerID: 0, hostID: firstId, size: IDS_PER_SANDBOX }];
+  const none: string[] = [];
+  return {
+    ociVersion: "1.0.2",
+    process: {
+      terminal: false,
+      user: { uid: INSIDE.userId, gid: INSIDE.userId },
+      args: command,
+      env: Object.entries(environment).map(([name, value]) => `${name}=${value}`),
+      cwd: INSIDE.run,
+      capabilities: { bounding: none, effective: none, permitted: none, inheritable: none, ambient: none },
+      rlimits: [
+        limit("NOFILE", OPEN_FILES),
+        limit("CORE", 0),
+        limit("MEMLOCK", 64 * 1024),
+        limit("MSGQUEUE", 64 * 1024),
+      ],
+      noNewPrivileges: true,
+      oomScoreAdj: OOM_SCORE,
+    },
+    root: { path: rootFolder, readonly: true },
+    hostname: "sandbox",
+    mounts: mounts(options),
+    linux: {
+      namespaces: [
+        ...["pid", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })),
+        { type: "network", ...(networkPath !== undefined && { path: networkPath }) },
+        ...(firstId === undefined ? [] : [{ type: "user" }]),
+      ],
+      ...(firstId !== undefined && { uidMappings: ids, gidMappings: ids }),
+      // So that the bundle, mounted on the host after the start, is seen in here; nothing gets out.
+      rootfsPropagation: "rslave",
+      cgroupsPath: cgroupPath,
+      seccomp: SECCOMP,
+      maskedPaths: paths("/proc", MASKED),
+      readonlyPaths: paths("/proc", SHOWN_READ_ONLY),
+    },
+  };
+}
+
+function mounts({ runFolder, codeFolder, memoryMiB }: OciOptions) {
+  const tmpMiB = Math.ceil((memoryMiB * TMP_SHARE) / 64);
+  const safe = ["nosuid", "nodev"];
+  const tmpfs = (destination: string, ...more: string[]) => ({
+    destination,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: [...safe, ...more],
+  });
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: [...safe, "noexec"] },
+    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "mode=755", "size=64k"] },
+    ...DEVICES.map((name) => ({
+      destination: `/dev/${name}`,
+      type: "bind",
+      source: `/dev/${name}`,
+      options: ["bind", "rw", "nosuid", "noexec"],
+    })),
+    tmpfs("/dev/shm", "noexec", "mode=1777", `size=${SHARED_MEMORY_MIB}m`, `nr_inodes=${TMP_FILES}`),
+    tmpfs(INSIDE.tmp, "mode=1777", `size=${tmpMiB}m`, `nr_inodes=${TMP_FILES}`),
+    { destination: INSIDE.run, type: "bind", source: runFolder, options: ["bind", "rw", ...safe, "noexec"] },
+    { destination: INSIDE.code, type: "bind", source: codeFolder, options: ["rbind", "rslave", "ro", ...safe] },
+  ];
+}
+
+function limit(name: string, value: number) {
+  return { type: `RLIMIT_${name}`, hard: value, soft: value };
+}
+
+function paths(folder: string, names: string): string[] {
+  return names
+    .split(/\s+/)
+    .filter(Boolean)
+    .map((name) => `${folder}/${name}`);
+}

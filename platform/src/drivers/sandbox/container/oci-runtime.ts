@@ -1,0 +1,78 @@
+import { execFile } from "node:child_process";
+import { basename } from "node:path";
+import { promisify } from "node:util";
+import { findProgram } from "#base/program.ts";
+import type { SandboxCapabilities } from "#ports/sandbox/index.ts";
+
+/** In the order of preference. */
+export const OCI_RUNTIMES = ["crun", "runc", "runsc"] as const;
+export type OciRuntimeName = (typeof OCI_RUNTIMES)[number];
+
+/** A program that makes containers from a folder with a config.json. */
+export interface OciRuntime {
+  readonly name: OciRuntimeName;
+  /** Absolute. */
+  readonly path: string;
+  /** As it says itself, such as `crun version 1.8.1`. */
+  readonly version: string;
+  /** What it can't show late it is sent as bytes: gVisor has a file system of its own. */
+  readonly deliver: SandboxCapabilities["deliver"];
+  /** Whether users in the sandbox are others on the host by a user namespace that we ask for. */
+  readonly userNamespace: boolean;
+}
+
+const TELLS_MS = 5_000;
+
+/** What is `wanted`, a name or a path, or else the first there is. Undefined with the reason in `why` when there is none. */
+export async function findOciRuntime(
+  wanted: string | undefined,
+  searchPath: string,
+): Promise<OciRuntime | { readonly why: string; readonly remedy: string }> {
+  if (wanted !== undefined && nameOf(wanted) === undefined) {
+    const why = `COLIBRI_OCI_RUNTIME=${wanted} is none of ${OCI_RUNTIMES.join(", ")}, nor a path to one`;
+    return { why, remedy: "Name one of these, or leave it out." };
+  }
+  const candidates = wanted === undefined ? OCI_RUNTIMES : [wanted];
+  for (const candidate of candidates) {
+    const path = candidate.includes("/") ? candidate : findProgram(candidate, searchPath);
+    const version = path === undefined ? undefined : await versionOf(path);
+    if (path === undefined || version === undefined) continue;
+    const name = nameOf(candidate)!;
+    const own = name === "runsc";
+    return { name, path, version, deliver: own ? "bytes" : "mount", userNamespace: !own };
+  }
+  const why = `no OCI runtime was found: neither of ${candidates.join(", ")} runs`;
+  return { why, remedy: `Install one, such as by "apt-get install ${nameOf(wanted ?? "") ?? "crun"}".` };
+}
+
+/** The command that starts a container and ends, leaving its first process behind, with that one's pid in `pidFile`. */
+export function runCommand(
+  runtime: OciRuntime,
+  { id, bundle, pidFile, state }: { id: string; bundle: string; pidFile: string; state: string },
+): string[] {
+  const run = ["run", "--detach", "--bundle", bundle, "--pid-file", pidFile, id];
+  switch (runtime.name) {
+    case "crun":
+      return [runtime.path, `--root=${state}`, "--cgroup-manager=disabled", ...run];
+    case "runc":
+      return [runtime.path, `--root=${state}`, ...run];
+    case "runsc":
+      return [runtime.path, `--root=${state}`, ...GVISOR_FLAGS, ...run];
+  }
+}
+
+/** Sandboxes have our cgroups and our network; what they write stays in memory; they may listen on a socket of the host's. */
+const GVISOR_FLAGS = ["--ignore-cgroups", "--network=none", "--overlay", "--host-uds=create"];
+
+function nameOf(wanted: string): OciRuntimeName | undefined {
+  return OCI_RUNTIMES.find((name) => basename(wanted).startsWith(name));
+}
+
+async function versionOf(path: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await promisify(execFile)(path, ["--version"], { timeout: TELLS_MS });
+    return stdout.split("\n")[0]?.trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,39 @@
+import { readFileSync } from "node:fs";
+import type { Probe } from "#ports/sandbox/index.ts";
+import { inspectCgroups } from "./cgroups/cgroups.ts";
+import { findOciRuntime, type OciRuntime } from "./oci-runtime.ts";
+
+export type ContainerProbe =
+  | (Extract<Probe, { works: true }> & { readonly runtime: OciRuntime })
+  | Extract<Probe, { works: false }>;
+
+/** Whether containers work on this machine: who we are, the kernel, the OCI runtime, cgroups. Starts nothing. */
+export async function probeContainers(options: {
+  readonly wanted: string | undefined;
+  readonly searchPath: string;
+}): Promise<ContainerProbe> {
+  if (process.platform !== "linux") return no("this is not Linux", "Run the platform on Linux.");
+  if (process.getuid?.() !== 0)
+    return no("it needs root, and this is another user", "Start it as root, such as with sudo.");
+  const users = userNamespaces();
+  if (users === 0)
+    return no("user namespaces are switched off", "Set the sysctl user.max_user_namespaces to 15000 or more.");
+  const runtime = await findOciRuntime(options.wanted, options.searchPath);
+  if ("why" in runtime) return no(runtime.why, runtime.remedy);
+  const cgroups = inspectCgroups();
+  if (!cgroups.works) return no(cgroups.reason, cgroups.remedy);
+  return { works: true, detail: `${runtime.version}, cgroups ${cgroups.version}`, runtime };
+}
+
+function no(reason: string, remedy: string): Extract<Probe, { works: false }> {
+  return { works: false, reason, remedy };
+}
+
+/** How many there may be; undefined where the kernel does not say. */
+function userNamespaces(): number | undefined {
+  try {
+    return Number(readFileSync("/proc/sys/user/max_user_namespaces", "utf8"));
+  } catch {
+    return undefined;
+  }
+}

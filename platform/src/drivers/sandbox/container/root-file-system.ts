@@ -1,0 +1,135 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
+import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
+import { INSIDE } from "./oci-config.ts";
+
+/** What programs need beside the runtime's own files, and what says nothing about this host or its users. */
+const SHOWN = ["/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share/zoneinfo"];
+const CERTIFICATES = [
+  "/etc/ssl/certs",
+  "/usr/share/ca-certificates",
+  "/usr/local/share/ca-certificates",
+  "/etc/pki/tls/certs",
+];
+const LINKER_CACHE = "/etc/ld.so.cache";
+/** In the root, links into /usr or folders of their own. */
+const TOP = ["bin", "sbin", "lib", "lib32", "lib64"];
+const FOLDERS = ["/proc", "/sys", "/dev", "/etc", INSIDE.tmp, "/run", INSIDE.run, INSIDE.code, "/var", "/usr/sbin"];
+/** Packages that the host installed for itself are no part of a runtime. */
+const HOST_PACKAGES = ["/usr/lib/python3/dist-packages", "/usr/lib/node_modules", "/usr/share/nodejs"];
+const READ_ONLY = MOUNT.readOnly | MOUNT.noSetUserId | MOUNT.noDevices;
+
+/**
+ * The roots of sandboxes, one for each runtime: a small folder in memory with the host's runtime files mounted read-only, an /etc
+ * of our own, and nothing else of the host.
+ *
+ * Owns: `folder` and the mounts below it, in this process's own mount table. They are private, so that removing them here takes
+ * nothing from sandboxes that run.
+ */
+export class RootFileSystems {
+  readonly #calls: SystemCalls;
+  readonly #folder: string;
+  readonly #resolver: string;
+  readonly #made = new Map<string, string>();
+
+  constructor(calls: SystemCalls, folder: string, resolver: string) {
+    this.#calls = calls;
+    this.#folder = folder;
+    this.#resolver = resolver;
+  }
+
+  /** Without those of an earlier agent. */
+  open(): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o711 });
+    for (const name of readdirSync(this.#folder)) this.#remove(join(this.#folder, name));
+  }
+
+  /** Absolute; made when it is first asked for. */
+  of(runtime: RuntimeLaunch): string {
+    const made = this.#made.get(runtime.name);
+    if (made !== undefined) return made;
+    const folder = join(this.#folder, runtime.name);
+    try {
+      make(this.#calls, folder, runtime, this.#resolver);
+    } catch (error) {
+      this.#remove(folder);
+      throw error;
+    }
+    this.#made.set(runtime.name, folder);
+    return folder;
+  }
+
+  #remove(folder: string): void {
+    this.#calls.unmount(folder);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function make(calls: SystemCalls, folder: string, runtime: RuntimeLaunch, resolver: string): void {
+  mkdirSync(folder, { mode: 0o755 });
+  const data = "size=1m,nr_inodes=1024,mode=755";
+  calls.mount({ source: "tmpfs", target: folder, type: "tmpfs", flags: MOUNT.noSetUserId | MOUNT.noDevices, data });
+  for (const path of FOLDERS) mkdirSync(join(folder, path), { recursive: true });
+  writeEtc(join(folder, "etc"), resolver);
+  for (const path of [...SHOWN, ...CERTIFICATES, LINKER_CACHE].filter((path) => existsSync(path)))
+    showReadOnly(calls, path, join(folder, path));
+  for (const [path, inside] of Object.entries(runtime.files?.shows ?? {}))
+    if (!isShown(inside)) showReadOnly(calls, path, join(folder, inside));
+  for (const name of TOP) showTop(calls, folder, name);
+  for (const path of [...HOST_PACKAGES, ...(runtime.files?.hides ?? [])]) hide(calls, join(folder, path));
+  calls.mount({ target: folder, flags: MOUNT.remount | MOUNT.bind | READ_ONLY });
+}
+
+/** With an empty folder over it. */
+function hide(calls: SystemCalls, path: string): void {
+  if (!existsSync(path)) return;
+  const flags = READ_ONLY | MOUNT.noExecute;
+  calls.mount({ source: "tmpfs", target: path, type: "tmpfs", flags, data: "size=4k,nr_inodes=2,mode=555" });
+}
+
+function showReadOnly(calls: SystemCalls, source: string, target: string): void {
+  if (statSync(source).isDirectory()) mkdirSync(target, { recursive: true });
+  else {
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, "");
+  }
+  calls.mount({ source: realpathSync(source), target, flags: MOUNT.bind });
+  calls.mount({ target, flags: MOUNT.remount | MOUNT.bind | READ_ONLY });
+}
+
+/** /bin and its like are links on most systems. */
+function showTop(calls: SystemCalls, folder: string, name: string): void {
+  const path = `/${name}`;
+  if (!existsSync(path)) return;
+  if (lstatSync(path).isSymbolicLink()) symlinkSync(readlinkSync(path), join(folder, name));
+  else if (name !== "sbin") showReadOnly(calls, path, join(folder, name));
+}
+
+function isShown(path: string): boolean {
+  return SHOWN.some((folder) => path.startsWith(`${folder}/`));
+}
+
+function writeEtc(etc: string, resolver: string): void {
+  const { userId, tmp } = INSIDE;
+  const files = {
+    passwd: `root:x:0:0:root:/:/usr/sbin/nologin\nfunction:x:${userId}:${userId}:function:${tmp}:/bin/sh\n`,
+    group: `root:x:0:\nfunction:x:${userId}:\n`,
+    hosts: "127.0.0.1 localhost sandbox\n",
+    "resolv.conf": `nameserver ${resolver}\noptions timeout:2 attempts:2\n`,
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "host.conf": "multi on\n",
+  };
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(etc, name), text);
+}

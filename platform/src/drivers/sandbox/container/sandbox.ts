@@ -1,0 +1,145 @@
+import type { Log } from "#base/log.ts";
+import type { ProcessName } from "#base/process-group.ts";
+import type { GoneCause } from "#contract/agent/link.ts";
+import { digestHex } from "#contract/digest.ts";
+import type { GuestLoad } from "#contract/guest/link.ts";
+import type { Bundle, Sandbox, SandboxExit, SandboxHandle } from "#ports/sandbox/index.ts";
+import { explainEnd } from "../spawned/exit.ts";
+import { GuestOutput } from "../spawned/guest-output.ts";
+import type { OutputStream, ProcessExit, SpawnerClient } from "../spawned/spawner-client.ts";
+import type { Cgroup } from "./cgroups/cgroups.ts";
+import type { NetworkSlot } from "./network/network.ts";
+import { INSIDE } from "./oci-config.ts";
+import type { BundleViews, Place } from "./place.ts";
+
+export interface ContainerSandboxDeps {
+  readonly spawner: SpawnerClient;
+  readonly views: BundleViews;
+  readonly log: Log;
+  /** Called once, when nothing of it is left. */
+  readonly left: (sandbox: ContainerSandbox) => void;
+}
+
+/** What a sandbox is made of, on the host. */
+export interface ContainerParts {
+  readonly place: Place;
+  readonly cgroup: Cgroup;
+  readonly network: NetworkSlot | undefined;
+  readonly deliver: "mount" | "bytes";
+  /** Its first process, the guest. */
+  readonly name: ProcessName;
+}
+
+/**
+ * A guest as the first process of a container: with it ends everything in there.
+ *
+ * Owns: its parts, and its end. Invariants: 1. `gone` settles after its cgroup is empty and removed, and its place and network are
+ * given back; 2. it is killed by its cgroup, which holds all that it started and nothing else, frozen or not.
+ */
+export class ContainerSandbox implements Sandbox {
+  readonly handle: SandboxHandle;
+  readonly gone: Promise<SandboxExit>;
+  readonly #deps: ContainerSandboxDeps;
+  readonly #parts: ContainerParts;
+  readonly #settle: (exit: SandboxExit) => void;
+  readonly #output = new GuestOutput();
+  #killedFor: GoneCause | undefined;
+  #view: string | undefined;
+  #ending = false;
+
+  constructor(deps: ContainerSandboxDeps, handle: SandboxHandle, parts: ContainerParts) {
+    this.#deps = deps;
+    this.handle = handle;
+    this.#parts = parts;
+    const gone = Promise.withResolvers<SandboxExit>();
+    this.gone = gone.promise;
+    this.#settle = gone.resolve;
+  }
+
+  /** From here on its output and its end are followed. */
+  follow(): this {
+    const { name, place } = this.#parts;
+    this.#deps.spawner.listen(
+      this.id,
+      { ...name, cwd: place.folder },
+      {
+        output: (stream, text) => this.#output.add(stream, text),
+        exited: (exit) => void this.#exited(exit),
+      },
+    );
+    return this;
+  }
+
+  get id(): string {
+    return this.handle.id;
+  }
+  get address(): string {
+    return this.#parts.place.socket;
+  }
+  get lastWords(): string {
+    return this.#output.lastWords;
+  }
+
+  async deliver(bundle: Bundle): Promise<GuestLoad["code"]> {
+    const { place, deliver } = this.#parts;
+    if (deliver === "bytes") return { kind: "bytes", bytes: bundle.bytes, digest: bundle.digest };
+    if (this.#view === undefined) {
+      this.#view = digestHex(bundle.digest);
+      place.show(this.#deps.views.hold(this.#view, bundle.folder));
+    }
+    return { kind: "mount", path: INSIDE.code };
+  }
+
+  freeze(): Promise<void> {
+    return this.#parts.cgroup.freeze();
+  }
+
+  thaw(): Promise<void> {
+    return this.#parts.cgroup.thaw();
+  }
+
+  async kill(cause: GoneCause): Promise<void> {
+    this.#killedFor ??= cause;
+    if (!this.#ending) await this.#parts.cgroup.kill();
+  }
+
+  /** Without the spawner, which may be gone for good. */
+  async end(): Promise<void> {
+    await this.kill("host");
+    void this.#exited({ code: null, signal: null });
+    await this.gone;
+  }
+
+  onOutput(listener: (stream: OutputStream, text: string) => void): void {
+    this.#output.listen(listener);
+  }
+
+  memoryMiB(): Promise<number | undefined> {
+    return this.#parts.cgroup.memoryMiB();
+  }
+
+  async #exited(exit: ProcessExit): Promise<void> {
+    if (this.#ending) return;
+    this.#ending = true;
+    const { cgroup, place, network } = this.#parts;
+    const killedFor = this.#killedFor ?? ((await cgroup.oomKills()) > 0 ? "out-of-memory" : undefined);
+    await this.#try("kill what is left", () => cgroup.kill());
+    await this.#try("remove the cgroup", () => cgroup.remove());
+    await this.#try("remove the folder", async () => place.remove());
+    if (this.#view !== undefined) this.#deps.views.release(this.#view);
+    await this.#try("give back the network", async () => network?.release());
+    this.#deps.spawner.forget(this.id);
+    this.#deps.left(this);
+    const { memoryMiB: limitMiB } = this.handle;
+    this.#settle(explainEnd({ exit, killedFor, heapFull: this.#output.heapFull, limitMiB }));
+  }
+
+  /** What can't be removed now is found by the next `reap`. */
+  async #try(what: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#deps.log.error(`a sandbox is gone, but could not ${what}`, { sandbox: this.id, error });
+    }
+  }
+}
