@@ -30,7 +30,7 @@ export interface GuestDeps {
 /** Part of the drain grace that is left to user code that was cancelled. */
 const AFTER_CANCEL_MS = 1_000;
 /** Where a bundle handed over as bytes is unpacked, in the sandbox folder. */
-const CODE_FOLDER = "code";
+const CODE_FOLDER = process.env.COLIBRI_CODE_FOLDER ?? "code";
 
 /**
  * What this guest is and may do.

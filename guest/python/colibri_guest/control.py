@@ -8,6 +8,7 @@ Owns: the bundle that is arriving. Does not own: the guest's state, the log's qu
 
 from __future__ import annotations
 
+import os
 from _thread import get_ident
 
 from . import messages
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .link import Link
 
 ARCHIVE = "code.tar"
-CODE_FOLDER = "code"
+CODE_FOLDER = os.environ.get("COLIBRI_CODE_FOLDER", "code")
 
 
 class ControlStream:

@@ -1,9 +1,11 @@
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createSystemClock } from "#base/clock.ts";
@@ -11,6 +13,7 @@ import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import { bundleGuests } from "#guest/bundle.ts";
+import { packTar } from "#guest/testing/pack-tar.ts";
 import { type SandboxFixture, testSandboxDriver } from "#ports/sandbox/conformance.ts";
 import type { SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
 import { capabilitiesOf, createContainerDriver } from "./driver.ts";
@@ -23,6 +26,10 @@ const network = createSocketNetwork();
 const deps = { network, clock, random: createSystemRandom(), log: createSilentLog(), networks: undefined };
 const path = (url: string) => fileURLToPath(new URL(url, import.meta.url));
 const functions = path("../../../ports/sandbox/testing/functions");
+const archive = packTar(
+  Object.fromEntries(readdirSync(functions).map((name) => [name, readFileSync(join(functions, name), "utf8")])),
+);
+const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}` as const;
 const searchPath = process.env.PATH ?? "";
 
 async function make(runtime: OciRuntime, guest: string): Promise<SandboxFixture> {
@@ -51,7 +58,12 @@ async function make(runtime: OciRuntime, guest: string): Promise<SandboxFixture>
     driver: createContainerDriver(deps, options),
     network,
     runtime: { name: "nodejs", command, environment: {}, files },
-    bundle: { digest: `sha256:${"0".repeat(64)}`, bytes: 0, folder: functions, async *read() {} },
+    bundle: {
+      digest: digestOf(archive),
+      bytes: archive.length,
+      folder: functions,
+      read: () => Readable.from([archive]),
+    },
     broken: (spec) => ({ ...spec, runtime: { ...spec.runtime, command: [execPath, "-e", "throw Error('no')"] } }),
     again: () => createContainerDriver(deps, options),
     startAndDie,

@@ -51,7 +51,13 @@ const CPU_WEIGHT_PER_128_MIB = 100;
 const MOST_CPU_WEIGHT = 10_000;
 /** As much memory goes with one processor; nobody has less than one. */
 const MIB_PER_CPU = 2_048;
-const PATH = "/usr/local/bin:/usr/bin:/bin";
+const ENVIRONMENT = Object.freeze({
+  PATH: "/usr/local/bin:/usr/bin:/bin",
+  HOME: INSIDE.tmp,
+  TMPDIR: INSIDE.tmp,
+  LANG: "C.UTF-8",
+  COLIBRI_CODE_FOLDER: INSIDE.unpacked,
+});
 /** Joins the cgroups named before `--`, then becomes the command behind it. */
 const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"';
 const containerState = object({ pid: integer(2), startTime: text(32), slot: integer(), network: optional(text(64)) });
@@ -133,7 +139,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
     place.configure(
       ociConfig({
         command: commandFor(spec).map((part) => spec.runtime.files?.shows[part] ?? part),
-        environment: { PATH, HOME: INSIDE.tmp, TMPDIR: INSIDE.tmp, LANG: "C.UTF-8", ...spec.runtime.environment },
+        environment: { ...ENVIRONMENT, ...spec.runtime.environment },
         rootFolder: roots.of(spec.runtime),
         runFolder: place.run,
         codeFolder: place.code,

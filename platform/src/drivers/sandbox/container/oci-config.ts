@@ -7,6 +7,8 @@ export const INSIDE = Object.freeze({
   /** Where a bundle appears. */
   code: "/code",
   tmp: "/tmp",
+  /** Where a bundle is unpacked that is sent as bytes. */
+  unpacked: "/tmp/code",
   userId: 1_000,
 });
 
@@ -21,7 +23,7 @@ export interface OciOptions {
   /** On the host, mounted into the sandbox at INSIDE.run and, late, at INSIDE.code. */
   readonly runFolder: string;
   readonly codeFolder: string;
-  /** The first of the sandbox's ids on the host; undefined where the runtime keeps users apart itself. */
+  /** The first of the sandbox's ids on the host; undefined where the runtime has a kernel, with users and devices, of its own. */
   readonly firstId: number | undefined;
   /** Of a network namespace that was made before; undefined for one with nothing in it. */
   readonly networkPath: string | undefined;
@@ -84,7 +86,7 @@ export function ociConfig(options: OciOptions) {
   };
 }
 
-function mounts({ runFolder, codeFolder, memoryMiB }: OciOptions) {
+function mounts({ runFolder, codeFolder, firstId, memoryMiB }: OciOptions) {
   const tmpMiB = Math.ceil((memoryMiB * TMP_SHARE) / 64);
   const safe = ["nosuid", "nodev"];
   const tmpfs = (destination: string, ...more: string[]) => ({
@@ -95,17 +97,19 @@ function mounts({ runFolder, codeFolder, memoryMiB }: OciOptions) {
   });
   return [
     { destination: "/proc", type: "proc", source: "proc", options: [...safe, "noexec"] },
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "mode=755", "size=64k"] },
-    ...DEVICES.map((name) => ({
-      destination: `/dev/${name}`,
-      type: "bind",
-      source: `/dev/${name}`,
-      options: ["bind", "rw", "nosuid", "noexec"],
-    })),
+    ...(firstId === undefined ? [] : devices()),
     tmpfs("/dev/shm", "noexec", "mode=1777", `size=${SHARED_MEMORY_MIB}m`, `nr_inodes=${TMP_FILES}`),
     tmpfs(INSIDE.tmp, "mode=1777", `size=${tmpMiB}m`, `nr_inodes=${TMP_FILES}`),
     { destination: INSIDE.run, type: "bind", source: runFolder, options: ["bind", "rw", ...safe, "noexec"] },
     { destination: INSIDE.code, type: "bind", source: codeFolder, options: ["rbind", "rslave", "ro", ...safe] },
+  ];
+}
+
+function devices() {
+  const options = ["bind", "rw", "nosuid", "noexec"];
+  return [
+    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "mode=755", "size=64k"] },
+    ...DEVICES.map((name) => ({ destination: `/dev/${name}`, type: "bind", source: `/dev/${name}`, options })),
   ];
 }
 

@@ -57,12 +57,13 @@ export function runCommand(
     case "runc":
       return [runtime.path, `--root=${state}`, ...run];
     case "runsc":
-      return [runtime.path, `--root=${state}`, ...GVISOR_FLAGS, ...run];
+      // It keeps more than a folder by the name of the container.
+      return [runtime.path, `--root=${state}/${id}`, ...GVISOR_FLAGS, ...run];
   }
 }
 
-/** Sandboxes have our cgroups and our network; what they write stays in memory; they may listen on a socket of the host's. */
-const GVISOR_FLAGS = ["--ignore-cgroups", "--network=none", "--overlay", "--host-uds=create"];
+/** Sandboxes have our cgroups and our network; they may listen on a socket of the host's. */
+const GVISOR_FLAGS = ["--ignore-cgroups", "--network=none", "--host-uds=create"];
 
 function nameOf(wanted: string): OciRuntimeName | undefined {
   return OCI_RUNTIMES.find((name) => basename(wanted).startsWith(name));
