@@ -17,7 +17,7 @@ export interface CallsOptions {
   readonly config: AppConfig;
 }
 
-const LONGEST = 250;
+const LONGEST = 320;
 
 /** A command for each function that has a case for it, in the order of the file. */
 export function firstCalls({ folder, shown, app, config }: CallsOptions): ReadonlyMap<string, string> {
