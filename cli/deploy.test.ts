@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { CliError } from "./failure.ts";
@@ -217,22 +217,18 @@ describe("deploy", () => {
   });
 
   test("the call that it proposes is that of the function's own cases, or else what its trigger claims", async (t) => {
-    const cwd = appFolder(t);
+    const greet = "{ runtime: nodejs, handler: index.mjs, triggers: [{ http: 'POST /greet/{name}' }] }";
+    const cwd = appFolder(t, `app: shop\nfunctions:\n  greet: ${greet}\n`);
     const env = envFor(platform);
-    const yaml = readFileSync(join(cwd, "colibri.yaml"), "utf8");
-    writeFileSync(join(cwd, "colibri.yaml"), `${yaml.trimEnd()}\n    triggers: [{ http: "POST /greet/{name}" }]\n`);
     writeFileSync(join(cwd, "colibri.test.yaml"), "functions: { greet: [{ name: no, expect: { status: 404 } }] }");
     const claimed = await onTerminal(["deploy", cwd], { env });
-    assert.ok(claimed.out.includes(`called at:\n  POST ${platform.url}/greet/{name}\n`), claimed.out);
-    platform.stop();
-    platform = new FixturePlatform();
-    await platform.start();
+    assert.ok(claimed.out.includes(`called at:\n  POST ${platform.url}/greet/{name}\n`), claimed.out + claimed.err);
+    platform.functions.clear();
     writeFileSync(
       join(cwd, "colibri.test.yaml"),
-      "functions: { greet: [{ name: no, expect: { status: 404 } }, { name: yes, request: { json: { a: 1 } }, expect: {} }] }",
+      "functions: { greet: [{ name: none, expect: { status: 404 } }, { name: one, request: { json: { a: 1 } }, expect: {} }] }",
     );
-    const args = ["deploy", cwd, "--tenant", "default"];
-    const known = await onTerminal(args, { env: envFor(platform) });
+    const known = await onTerminal(["deploy", cwd], { env });
     assert.match(
       known.out,
       /Try it:\n {2}npx colibri invoke shop\/greet --data '\{"a":1\}'\n {2}npx colibri logs shop\/greet\n$/,
