@@ -105,7 +105,8 @@ typed
     run.write("typed/index.ts", FILES["typed/index.ts"]);
   });
 
-  test("a broken file of cases, none at all or none that fits is exit code 2", async () => {
+  test("a broken file of cases, none at all or none that fits is exit code 2", async (t) => {
+    t.after(() => run.write("colibri.test.yaml", CASES));
     run.write("colibri.test.yaml", CASES.replace("status: 500", "stats: 500"));
     const broken = await colibri("test");
     assert.deepEqual([broken.code, broken.out], [2, ""]);
