@@ -4,17 +4,15 @@ import { join } from "node:path";
 import { HERE } from "./lib/checkout.ts";
 import { type RunningPlatform, startPlatform } from "./lib/platform.ts";
 import type { Row } from "./lib/report.ts";
-import { run } from "./lib/tools.ts";
 
 interface Description {
   readonly template: string;
   readonly language: string;
-  readonly invoke: { readonly function: string };
 }
 
 /**
- * Each template from nothing to an answer, as its user would: `init`, `deploy`, and the first call. Packages come from npm's own
- * cache where they are in it.
+ * Each template from nothing to an answer, as its user would: `init`, `test`, `deploy`, and the call that `init` proposes. Packages
+ * come from npm's own cache where they are in it.
  */
 export async function benchTemplates(): Promise<Row[]> {
   const examples = join(HERE, "examples");
@@ -25,7 +23,7 @@ export async function benchTemplates(): Promise<Row[]> {
     const rows: Row[] = [];
     for (const folder of folders) {
       const described: Description = JSON.parse(readFileSync(join(examples, folder, "template.json"), "utf8"));
-      rows.push(await measure(platform, join(work, folder), folder, described));
+      rows.push(await measure(platform, work, folder, described));
     }
     return rows;
   } finally {
@@ -34,38 +32,33 @@ export async function benchTemplates(): Promise<Row[]> {
   }
 }
 
-async function measure(platform: RunningPlatform, into: string, name: string, described: Description): Promise<Row> {
-  const { template, language, invoke } = described;
-  const made = await timed(() => initialise(into, template, language));
-  const deployed = await timed(() => platform.colibri("deploy", into));
-  // What it says to a call without input is its own matter: an answer of the function, not of the gateway.
-  const answered = await timed(async () => {
-    const response = await fetch(`${platform.functionsUrl}/fn/${name}/${invoke.function}`);
-    await response.arrayBuffer();
-    const code = response.headers.get("colibri-error-code");
-    if (code !== null && code !== "function-error") throw new Error(`${name} answered ${response.status} ${code}`);
+async function measure(platform: RunningPlatform, work: string, name: string, described: Description): Promise<Row> {
+  const { template, language } = described;
+  const type = (command: string) => platform.type(command, work);
+  const made = await timed(() => type(`colibri init ${name} --template ${template} --language ${language}`));
+  const next = made.said.split("\n").filter((line) => line.startsWith("  colibri "));
+  const [test, deploy, invoke] = ["test", "deploy", "invoke"].map((command) => {
+    const found = next.find((line) => line.startsWith(`  colibri ${command} `));
+    if (found === undefined) throw new Error(`init of ${name} does not say how to ${command} it:\n${made.said}`);
+    return found.trim();
   });
-  const sum = made + deployed + answered;
+  const tested = await timed(() => type(test!));
+  const deployed = await timed(() => type(deploy!));
+  const answered = await timed(() => type(invoke!));
   return {
     template: name,
-    "init s": seconds(made),
-    "deploy s": seconds(deployed),
-    "answer s": seconds(answered),
-    "sum s": seconds(sum),
+    "init s": seconds(made.ms),
+    "test s": seconds(tested.ms),
+    "deploy s": seconds(deployed.ms),
+    "answer s": seconds(answered.ms),
+    "sum s": seconds(made.ms + tested.ms + deployed.ms + answered.ms),
   };
 }
 
-function initialise(into: string, template: string, language: string): Promise<string> {
-  const launcher = join(HERE, "bin", "colibri");
-  return run(process.execPath, [launcher, "init", into, "--template", template, "--language", language], {
-    env: process.env,
-  });
-}
-
-async function timed(action: () => Promise<unknown>): Promise<number> {
+async function timed(action: () => Promise<string>): Promise<{ ms: number; said: string }> {
   const begun = performance.now();
-  await action();
-  return performance.now() - begun;
+  const said = await action();
+  return { ms: performance.now() - begun, said };
 }
 
 function seconds(ms: number): string {

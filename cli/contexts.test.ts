@@ -92,7 +92,7 @@ describe("contexts", () => {
     assert.equal("token" in saved().contexts[0], false);
     const refused = await run(["list"]);
     assert.deepEqual([refused.code, /context 127-0-0-1 \(by context use\) has none/.test(refused.err)], [4, true]);
-    assert.match(refused.err, /`npx colibri login --context 127-0-0-1`/);
+    assert.match(refused.err, /`colibri login --context 127-0-0-1`/);
     assert.equal((await run(["login"], {}, `${TOKEN}\n`)).code, 0);
     assert.equal((await run(["list"])).code, 0);
   });
@@ -229,7 +229,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     const { run, saved } = place(t);
     assert.match((await run(["context", "list"])).out, /^\* +local /m);
     const added = await run(["context", "add", "prod", `${platform.url}/`, "--functions-url", "http://f.example"]);
-    assert.match(added.out, /^Context prod is http:\/\/127.*[^/]\. Next: npx colibri login --context prod\n$/);
+    assert.match(added.out, /^Context prod is http:\/\/127.*[^/]\. Next: colibri login --context prod\n$/);
     await run(["login", "--context", "prod"], {}, `${TOKEN}\n`);
     assert.equal(saved().contexts[0].functionsUrl, "http://f.example");
     assert.match((await run(["context", "ls"])).out, /^\* +prod +http.* kept$/m);

@@ -43,7 +43,10 @@ describe("deploy", () => {
     assert.match(first.err, /^greet: Installing dependencies$/m);
     assert.doesNotMatch(first.err, /npm said/);
     assert.match(first.out, /FUNCTION +CHANGE +REVISION +URL\ngreet +created +r1 /);
-    assert.match(first.out, new RegExp(`curl ${platform.url}/fn/shop/greet\n  npx colibri invoke shop/greet\n`));
+    assert.match(
+      first.out,
+      new RegExp(`It is called at:\n  ${platform.url}/fn/shop/greet\n.*:\n  colibri logs shop/greet\n$`),
+    );
 
     const again = await colibri(["deploy"], { cwd, env });
     assert.equal(again.code, 0, again.err);
@@ -54,7 +57,7 @@ describe("deploy", () => {
     writeFileSync(join(cwd, "greet", "index.mjs"), "export default () => 2;\n");
     const changed = await colibri(["deploy", "--verbose"], { cwd, env });
     assert.match(changed.out, /greet +updated +r2 /);
-    assert.doesNotMatch(changed.out, /curl/);
+    assert.doesNotMatch(changed.out, /colibri logs/);
     assert.match(changed.err, /greet \| npm said something/);
     assert.deepEqual(readdirSync(spool), [], "temporary files are left behind");
   });
@@ -213,6 +216,25 @@ describe("deploy", () => {
     assert.match(err, /`npx colibri inspect shop`/);
   });
 
+  test("the call that it proposes is that of the function's own cases, or else what its trigger claims", async (t) => {
+    const greet = "{ runtime: nodejs, handler: index.mjs, triggers: [{ http: 'POST /greet/{name}' }] }";
+    const cwd = appFolder(t, `app: shop\nfunctions:\n  greet: ${greet}\n`);
+    const env = envFor(platform);
+    writeFileSync(join(cwd, "colibri.test.yaml"), "functions: { greet: [{ name: no, expect: { status: 404 } }] }");
+    const claimed = await onTerminal(["deploy", cwd], { env });
+    assert.ok(claimed.out.includes(`called at:\n  POST ${platform.url}/greet/{name}\n`), claimed.out + claimed.err);
+    platform.functions.clear();
+    writeFileSync(
+      join(cwd, "colibri.test.yaml"),
+      "functions: { greet: [{ name: none, expect: { status: 404 } }, { name: one, request: { json: { a: 1 } }, expect: {} }] }",
+    );
+    const known = await onTerminal(["deploy", cwd], { env });
+    assert.match(
+      known.out,
+      /Try it:\n {2}npx colibri invoke shop\/greet --data '\{"a":1\}'\n {2}npx colibri logs shop\/greet\n$/,
+    );
+  });
+
   test("a wrong token is known before anything is packed", async (t) => {
     const env = { ...envFor(platform), COLIBRI_TOKEN: `${TOKEN}x` };
     const { code, err } = await onTerminal(["deploy", appFolder(t)], { env });
@@ -233,7 +255,7 @@ describe("deploy of a folder that can't be deployed", () => {
   test("inside an app: names the folder above", async (t) => {
     const { code, err } = await colibri(["deploy"], { cwd: join(appFolder(t), "greet") });
     assert.equal(code, 1);
-    assert.match(err, /in a folder above: npx colibri deploy \.\.\n/);
+    assert.match(err, /in a folder above: colibri deploy \.\.\n/);
   });
 
   test("the example's own text is a valid configuration", async (t) => {

@@ -74,10 +74,26 @@ describe("init from a template of ours", () => {
     assert.deepEqual(readdirSync(cwd), ["shop"]);
   });
 
-  test("says what comes next", async (t) => {
-    const { out } = await onTerminal(["init", "my shop", "--yes", "--name", "shop"], { cwd: temporaryFolder(t) });
-    for (const line of ["npx colibri deploy 'my shop'", `npx colibri invoke shop/hello --data '{"name":"Ada"}'`])
-      assert.ok(out.includes(`  ${line}\n`), out);
+  test("says what comes next, as it can be typed there", async (t) => {
+    const next = async (options: Parameters<typeof onTerminal>[1], folder: string) => {
+      const { out } = await onTerminal(["init", folder, "--yes", "--name", "shop"], options);
+      return out.split("Next:\n")[1]!.split("\n\n")[0]!.split("\n");
+    };
+    const cwd = temporaryFolder(t);
+    const steps = ["test", "dev", "deploy"].map((command) => `  colibri ${command} 'my shop'`);
+    assert.deepEqual(await next({ cwd }, "my shop"), [...steps, `  colibri invoke shop/hello --data '{"name":"Ada"}'`]);
+    const here = await next({ cwd, env: { npm_command: "exec" } }, "other");
+    assert.equal(here[0], "  npx colibri test other");
+    const inCheckout = await next({ cwd: fileURLToPath(new URL(".", import.meta.url)) }, join(cwd, "third"));
+    assert.equal(inCheckout[0], `  npx colibri test ${join(cwd, "third")}`);
+  });
+
+  test("without a name it is called otherwise than our examples are", async (t) => {
+    const cwd = temporaryFolder(t);
+    for (const name of ["my-hello", "my-hello-2"]) {
+      const { out } = await init(cwd, "--yes");
+      assert.equal(JSON.parse(out).app, name);
+    }
   });
 
   test("into the working directory, beside what is there", async (t) => {
@@ -88,6 +104,7 @@ describe("init from a template of ours", () => {
     assert.deepEqual(readdirSync(cwd).sort(), [
       "README.md",
       "colibri.schema.json",
+      "colibri.test.yaml",
       "colibri.yaml",
       "hello",
       "notes.txt",
@@ -104,6 +121,7 @@ describe("init from a template of ours", () => {
     assert.deepEqual(readdirSync(join(cwd, "shop")).sort(), [
       "README.md",
       "colibri.schema.json",
+      "colibri.test.yaml",
       "colibri.yaml",
       "hello",
     ]);
@@ -325,20 +343,54 @@ describe("init on a terminal", () => {
       ["Template", "\u001b[B\u001b[B\u001b[A"],
       ["❯  2  rest-api", "\r"],
       ["Language", "3\r"],
-      ["(rest-api)", "Not A Name\r"],
-      ["is no name", "taken\r"],
-      ["There is a folder taken", "my-taskx\u007fs\r"],
+      ["(my-rest-api)", "Taken\r"],
+      // What was refused stands there again: it is corrected, not typed anew.
+      ["is no name", "\u0015taken\r"],
+      ["There is taken already", `${"\u007f".repeat(5)}my-taskx\u007fs\r`],
     ]);
     assert.deepEqual([code, err], [0, "sane\n"], out);
     assert.match(out, /Created app my-tasks in my-tasks from template rest-api \(Python\)/);
     assert.match(read(cwd, "my-tasks/colibri.yaml"), /^app: my-tasks$/m);
   });
 
+  test("a path is a name's place, and what was refused is still there", async (t) => {
+    const cwd = write(temporaryFolder(t), { "taken/file": "" });
+    const { code, out } = await typing(
+      cwd,
+      [
+        ["(my-hello)", "./+++\r"],
+        ["makes no name", "\u007f\u007f\u007fapps/My Shop\r"],
+      ],
+      ...["--template", "hello", "--language", "nodejs"],
+    );
+    assert.equal(code, 0, out);
+    assert.match(out, /Created app my-shop in apps\/My Shop from/);
+    assert.match(out, /colibri deploy 'apps\/My Shop'/);
+    assert.match(read(cwd, "apps/My Shop/colibri.yaml"), /^app: my-shop$/m);
+    const again = await typing(
+      cwd,
+      [
+        ["(my-hello)", "taken\r"],
+        ["There is taken already", "-2\r"],
+      ],
+      ...["--template", "hello", "--language", "nodejs"],
+    );
+    assert.match(again.out, /Created app taken-2 in taken-2 from/);
+  });
+
+  test("~ in a path is the home", async (t) => {
+    const [cwd, home] = [temporaryFolder(t), temporaryFolder(t)];
+    const args = ["--template", "hello", "--language", "nodejs"];
+    const { code, out } = await typingWith({ ...ENV, HOME: home }, cwd, [["(my-hello)", "~/shop\r"]], ...args);
+    assert.equal(code, 0, out);
+    assert.deepEqual([readdirSync(cwd), readdirSync(home)], [[], ["shop"]]);
+  });
+
   test("a number of two digits, all typed ahead, and the name that is proposed", async (t) => {
     const cwd = temporaryFolder(t);
     const { code, out } = await typing(cwd, [["Template", "10\r\r"]]);
     assert.equal(code, 0, out);
-    assert.deepEqual(readdirSync(cwd), ["detect-language"]);
+    assert.deepEqual(readdirSync(cwd), ["my-detect-language"]);
   });
 
   test("only what is missing is asked for", async (t) => {
@@ -359,7 +411,7 @@ describe("init on a terminal", () => {
       ],
       [
         ["Template", "4\r"],
-        ["(asgi)", "my-ap\u0003"],
+        ["(my-asgi)", "my-ap\u0003"],
       ],
     ];
     for (const typed of steps) {

@@ -131,7 +131,7 @@ describe("invoke", () => {
     assert.equal(code, 1);
     assert.equal(out, "half");
     assert.match(err, /The answer broke off after 4 B/);
-    assert.match(err, new RegExp(`npx colibri logs app/broken --invocation ${INVOCATION}`));
+    assert.match(err, new RegExp(`colibri logs app/broken --invocation ${INVOCATION}`));
   });
 
   test("what an answer that broke off left in a file is removed, but not a device", async (t) => {
@@ -139,7 +139,7 @@ describe("invoke", () => {
     const { code, err } = await colibri(["invoke", "app/broken", "-o", "half.out"], { cwd, env });
     assert.equal(code, 1);
     assert.match(err, /error: The answer broke off after 4 B \(.*\)\.\n {2}--output half\.out was not kept\.\n/);
-    assert.match(err, new RegExp(`npx colibri logs app/broken --invocation ${INVOCATION}`));
+    assert.match(err, new RegExp(`colibri logs app/broken --invocation ${INVOCATION}`));
     assert.deepEqual(readdirSync(cwd), []);
     symlinkSync("/dev/null", join(cwd, "nothing"));
     assert.equal((await colibri(["invoke", "app/broken", "-o", "nothing"], { cwd, env })).code, 1);

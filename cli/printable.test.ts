@@ -26,6 +26,7 @@ test("nor what doctor found, a deployment's addresses, or the headers of an answ
   const plain: Style = (_colour, text) => text;
   const functions = [{ function: EVIL, state: "done" as const, change: "created" as const, url: `/${EVIL}` }];
   const deployment = { id: "D1", tenant: "default", app: EVIL, state: "done" as const, createdAt: NOW, functions };
+  const origin = { config: { app: EVIL, functions: {} }, calls: new Map(), options: "" };
   const server = createServer((socket) => {
     // Of the control characters, a header may have those above 0x7f.
     const value = `]0;renamed${EVIL.slice(-3)}`;
@@ -37,8 +38,13 @@ test("nor what doctor found, a deployment's addresses, or the headers of an answ
   const env = { COLIBRI_URL: address, COLIBRI_FUNCTIONS_URL: address, NO_COLOR: "1" };
   for (const text of [
     renderFindings([{ check: EVIL, verdict: "warn", detail: EVIL, remedy: EVIL }], plain),
-    renderDeployed({ ...deployment, warnings: [] }, plain),
-    renderDeployed({ ...deployment, functions: [{ ...functions[0]!, change: "unchanged" }], warnings: [] }, plain),
+    renderDeployed({ ...deployment, warnings: [] }, plain, origin),
+    renderDeployed({ ...deployment, warnings: [] }, plain, { ...origin, calls: new Map([[EVIL, EVIL]]) }),
+    renderDeployed(
+      { ...deployment, functions: [{ ...functions[0]!, change: "unchanged" }], warnings: [] },
+      plain,
+      origin,
+    ),
     (await onTerminal(["invoke", "app/greet", "--verbose"], { env })).err,
   ]) {
     assert.match(text, /\]0;renamed/);

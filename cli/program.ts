@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { asTyped } from "#base/own-command.ts";
 import type { Context } from "./context.ts";
 import { EXIT } from "./failure.ts";
 import { createStyle } from "./output/style.ts";
@@ -67,8 +68,8 @@ export function createProgram(context: Context, ended: Ended): Command {
     .helpCommand("help [command]", "show what a command takes")
     .showHelpAfterError("  See `npx colibri --help`.")
     .configureOutput({
-      writeOut: (text) => void context.stdout.write(text),
-      writeErr: (text) => void context.stderr.write(text),
+      writeOut: (text) => void context.stdout.write(asTyped(text, context)),
+      writeErr: (text) => void context.stderr.write(asTyped(text, context)),
       outputError: (text, write) => write(styleError(text, context)),
       getOutHelpWidth: () => context.stdout.columns || 100,
       getErrHelpWidth: () => context.stderr.columns || 100,

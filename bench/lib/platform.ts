@@ -10,6 +10,8 @@ export interface RunningPlatform {
   readonly controlUrl: string;
   readonly home: string;
   colibri(...args: string[]): Promise<string>;
+  /** A line as in a shell in `cwd`, `colibri` in it. */
+  type(line: string, cwd: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -30,6 +32,10 @@ export async function startPlatform(checkout: string): Promise<RunningPlatform> 
     ...addresses,
     home,
     colibri: (...args) => run(process.execPath, [launcher, ...args], { env }),
+    type: (line, cwd) => {
+      const script = `colibri() { "${process.execPath}" "${launcher}" "$@"; }\n${line}`;
+      return run("sh", ["-c", script], { cwd, env: { ...env, npm_command: "" } });
+    },
     async close() {
       await stop(child);
       rmSync(home, { recursive: true, force: true });

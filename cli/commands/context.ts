@@ -1,3 +1,4 @@
+import { asTyped } from "#base/own-command.ts";
 import { isName, NAME_RULE } from "#contract/names.ts";
 import { address, type Connection, findConnection } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
@@ -92,7 +93,7 @@ export async function addContext(
   const token = options.tokenFile === undefined ? kept : await readToken(context, options.tokenFile, url);
   writeContexts(context, withContext(before, { ...added, ...(token !== undefined && { token }) }));
   const next = token === undefined ? `npx colibri login --context ${name}` : `npx colibri context use ${name}`;
-  context.stdout.write(`Context ${name} is ${added.controlUrl}. Next: ${next}\n`);
+  context.stdout.write(`Context ${name} is ${added.controlUrl}. Next: ${asTyped(next, context)}\n`);
   return EXIT.ok;
 }
 

@@ -1,3 +1,6 @@
+import { resolve } from "node:path";
+import { asTyped } from "#base/own-command.ts";
+import { DEFAULT_TENANT } from "#contract/names.ts";
 import type { Deployment } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { ApiError } from "../client/problem.ts";
@@ -13,6 +16,7 @@ import { type FormatOptions, formatOf, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { checkTenant } from "../target.ts";
+import { firstCalls } from "../testing/first-call.ts";
 import { redeploying } from "../watch/redeploy.ts";
 
 export interface DeployOptions extends FormatOptions {
@@ -45,7 +49,7 @@ async function deployOnce(
   await checkAccess(client, app.file.config.app);
   const deploying = { client, progress, output: new BuildOutput(progress, options.verbose === true), signal };
   const ended = await deployApp(deploying, app, options.prune === true);
-  return conclude(context, ended, deploying, options);
+  return conclude(context, ended, { ...deploying, app, given }, options);
 }
 
 export function warn(progress: Progress, warnings: readonly string[]): void {
@@ -71,12 +75,17 @@ export async function checkAccess(client: Client, app: string): Promise<void> {
 async function conclude(
   context: Context,
   deployment: Deployment,
-  { progress, output }: Deploying,
+  { progress, output, app, given }: Deploying & { readonly app: AppSource; readonly given: string },
   options: DeployOptions,
 ): Promise<ExitCode> {
   warn(progress, deployment.warnings);
   const failed = deployment.state === "failed";
-  const text = (): string => renderDeployed(deployment, createStyle(context.stdout, context.env));
+  const text = (): string => {
+    const { config } = app.file;
+    const calls = firstCalls({ folder: resolve(context.cwd, given), shown: given, app: deployment.app, config });
+    const origin = { config, calls, options: sameOptions(context, options) };
+    return asTyped(renderDeployed(deployment, createStyle(context.stdout, context.env), origin), context);
+  };
   const names = (): string[] => deployment.functions.map((fn) => `${deployment.app}/${fn.function}`);
   // Of a failure people are told on standard error; programs read it as data.
   if (!failed || formatOf(options) === "json" || formatOf(options) === "yaml")
@@ -84,4 +93,9 @@ async function conclude(
   if (!failed) return EXIT.ok;
   output.showKept(failedFunctions(deployment));
   throw deploymentFailure(deployment);
+}
+
+/** What a command after this one must repeat. */
+function sameOptions({ chosen }: Context, { tenant }: DeployOptions): string {
+  return `${tenant === DEFAULT_TENANT ? "" : ` --tenant ${tenant}`}${chosen === undefined ? "" : ` --context ${chosen}`}`;
 }

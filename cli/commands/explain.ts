@@ -1,3 +1,4 @@
+import { asTyped } from "#base/own-command.ts";
 import { closest } from "#contract/config/suggest.ts";
 import { ERRORS, type ErrorCode, type ErrorDefinition, type Fault, isErrorCode } from "#contract/errors.ts";
 import type { Context } from "../context.ts";
@@ -21,7 +22,8 @@ interface Entry extends ErrorDefinition {
 export async function explain(context: Context, code: string | undefined, options: FormatOptions): Promise<ExitCode> {
   const style = createStyle(context.stdout, context.env);
   const entries = code === undefined ? (Object.keys(ERRORS) as ErrorCode[]).map(entryOf) : [entryOf(checkCode(code))];
-  const text = (): string => (code === undefined ? renderAll(entries, style) : renderOne(entries[0]!, style));
+  const text = (): string =>
+    asTyped(code === undefined ? renderAll(entries, style) : renderOne(entries[0]!, style), context);
   const data = code === undefined ? entries : entries[0];
   context.stdout.write(await print({ data, text, names: () => entries.map((entry) => entry.code) }, options));
   return EXIT.ok;

@@ -73,7 +73,7 @@ async function create(
     const created = { contents, picked, ...destination };
     const style = createStyle(context.stdout, context.env);
     context.stdout.write(
-      options.json ? `${JSON.stringify(describeCreated(created), null, 2)}\n` : renderCreated(created, style),
+      options.json ? `${JSON.stringify(describeCreated(created), null, 2)}\n` : renderCreated(created, style, context),
     );
   });
   return EXIT.ok;

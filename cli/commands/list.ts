@@ -1,3 +1,4 @@
+import { asTyped } from "#base/own-command.ts";
 import { DEFAULT_TENANT } from "#contract/names.ts";
 import type { App, FunctionResource } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
@@ -58,7 +59,7 @@ function render(context: Context, tenant: string, { apps, functions, wide }: Lis
   const style = createStyle(context.stdout, context.env);
   const empty = apps.filter(({ app }) => !functions.some((fn) => fn.app === app)).map(({ app }) => app);
   const note = empty.length > 0 ? `Apps without functions: ${printable(empty.join(", "))}\n` : "";
-  if (functions.length === 0) return `${note}${nothing(tenant)}\n`;
+  if (functions.length === 0) return `${note}${asTyped(nothing(tenant), context)}\n`;
   const rows = functions.map((fn) => [
     `${fn.app}/${fn.function}`,
     showLive(fn.live),
@@ -77,7 +78,7 @@ function wideCells({ config, source }: FunctionResource): string[] {
 }
 
 function nothing(tenant: string): string {
-  const deploy = "Deploy some: npx colibri deploy examples/hello";
+  const deploy = "Deploy some: npx colibri deploy <folder>";
   if (tenant === DEFAULT_TENANT) return `No functions yet. ${deploy}`;
   return `Tenant ${tenant} has no functions yet. ${deploy} --tenant ${tenant}`;
 }

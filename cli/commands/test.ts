@@ -11,8 +11,9 @@ import { readTextFile } from "../input/text-file.ts";
 import { createStyle } from "../output/style.ts";
 import { checkTenant, parseFunctionName } from "../target.ts";
 import type { Case } from "../testing/case.ts";
-import { parseCaseFile } from "../testing/case-file.ts";
+import { CASE_FILE, parseCaseFile } from "../testing/case-file.ts";
 import { LocalFunctions } from "../testing/local.ts";
+import { proposeCases } from "../testing/proposal.ts";
 import { describeResults, renderFunction, renderJunit, renderResult, renderSummary } from "../testing/report.ts";
 import { type AnswerLimits, type CaseResult, runCase } from "../testing/runner.ts";
 
@@ -27,19 +28,9 @@ export interface TestOptions {
   readonly tenant: string;
 }
 
-export const CASE_FILE = "colibri.test.yaml";
-
 const MAXIMUM_ANSWER = 256 * 1024 * 1024;
 /** For the bytes of a request and its answer, beside what the function may take. */
 const WAY_MS = 30_000;
-
-const EXAMPLE = `A first one:
-
-  functions:
-    hello:
-      - name: greets by name
-        request: { json: { name: Ada } }
-        expect: { status: 200, json: { hello: Ada } }`;
 
 export async function test(context: Context, given: string | undefined, options: TestOptions): Promise<ExitCode> {
   const target = chooseTarget(context.cwd, given, options);
@@ -50,7 +41,7 @@ export async function test(context: Context, given: string | undefined, options:
       "Name the folder of the other one, or go there.",
     );
   const folder = resolve(context.cwd, target.given);
-  const cases = chooseCases(readCases(folder, target.given, app), target.function, options.filter);
+  const cases = chooseCases(readCases(folder, target, app), target.function, options.filter, app.config);
   const signal = context.interruption();
   const local = isRemote(options)
     ? undefined
@@ -115,13 +106,13 @@ function remoteUrl(context: Context, { url }: TestOptions): string {
   return url.replace(/\/$/, "");
 }
 
-function readCases(folder: string, given: string, { config }: AppFile): readonly Case[] {
+function readCases(folder: string, { given, function: fn }: Target, { config }: AppFile): readonly Case[] {
   const path = join(folder, CASE_FILE);
   const shown = join(given, CASE_FILE);
   if (!existsSync(path))
     throw usageError(
       `There is no ${CASE_FILE} in ${given === "." ? "this folder" : given}: it says what to call and what to expect.`,
-      ...EXAMPLE.split("\n"),
+      ...proposeCases(config, fn !== undefined && fn in config.functions ? [fn] : Object.keys(config.functions)),
     );
   const text = readTextFile(path, shown);
   const exists = (file: string) => statSync(join(folder, file), { throwIfNoEntry: false })?.isFile() === true;
@@ -133,14 +124,24 @@ function readCases(folder: string, given: string, { config }: AppFile): readonly
   });
 }
 
-function chooseCases(cases: readonly Case[], fn: string | undefined, filter: string | undefined): readonly Case[] {
+function chooseCases(
+  cases: readonly Case[],
+  fn: string | undefined,
+  filter: string | undefined,
+  config: AppConfig,
+): readonly Case[] {
   const wanted = filter?.toLowerCase() ?? "";
   const chosen = cases.filter(
     (one) => (fn === undefined || one.function === fn) && `${one.function} ${one.name}`.toLowerCase().includes(wanted),
   );
   if (chosen.length > 0) return chosen;
   const there = [...new Set(cases.map((one) => one.function))].join(", ") || "none";
-  throw usageError(`No case in ${CASE_FILE} fits.`, `Functions that have cases: ${there}.`);
+  const without = fn !== undefined && fn in config.functions && !cases.some((one) => one.function === fn);
+  throw usageError(
+    `No case in ${CASE_FILE} fits.`,
+    `Functions that have cases: ${there}.`,
+    ...(without ? proposeCases(config, [fn]) : []),
+  );
 }
 
 async function runAll(

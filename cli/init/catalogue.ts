@@ -22,8 +22,6 @@ export interface Description {
   readonly language: Language;
   /** Place in the list. */
   readonly order: number;
-  /** Arguments that make `invoke <app>/<function>` a first call worth seeing. */
-  readonly invoke: { readonly function: string; readonly arguments: string };
 }
 
 export interface Variant extends Description {

@@ -74,16 +74,17 @@ function listLines({ output, style }: Asking, question: string, choices: readonl
 export interface TextQuestion {
   readonly question: string;
   readonly fallback: string;
-  /** What is wrong with the answer, or undefined. */
+  /** What is wrong with the answer, or undefined. What was typed then stands there to be corrected. */
   readonly check: (answer: string) => string | undefined;
 }
 
 /** A line of text; Enter alone takes what is shown in brackets. */
 export async function ask(asking: Asking, { question, fallback, check }: TextQuestion): Promise<string> {
   const { output, style } = asking;
+  let typed = "";
   for (;;) {
     const prompt = `${style("cyan", "?")} ${style("bold", question)} ${style("dim", `(${fallback})`)} `;
-    const typed = (await readLine(asking, prompt)).trim();
+    typed = (await readLine(asking, prompt, typed)).trim();
     const answer = typed === "" ? fallback : typed;
     output.write(`\r${ERASE_BELOW}`);
     const problem = check(answer);
@@ -95,8 +96,9 @@ export async function ask(asking: Asking, { question, fallback, check }: TextQue
   }
 }
 
-async function readLine({ keys, output }: Asking, prompt: string): Promise<string> {
-  let line = "";
+/** `begun` is there already, as if it had been typed. */
+async function readLine({ keys, output }: Asking, prompt: string, begun: string): Promise<string> {
+  let line = begun;
   for (;;) {
     output.write(`\r${ERASE_BELOW}${prompt}${line}`);
     const { name, text } = await keys.next();

@@ -1,6 +1,10 @@
+import { asTyped, type Where } from "#base/own-command.ts";
 import { count } from "#contract/count.ts";
 import { printable } from "../output/printable.ts";
+import { quoted } from "../output/quoted.ts";
 import type { Style } from "../output/style.ts";
+import { CASE_FILE } from "../testing/case-file.ts";
+import { firstCalls } from "../testing/first-call.ts";
 import type { Contents } from "./contents.ts";
 import type { Picked, Place } from "./wish.ts";
 
@@ -21,23 +25,27 @@ export function describeCreated({ name, folder, contents, picked }: Created): ob
 }
 
 /** What was made, and the commands that come next. */
-export function renderCreated({ name, shown, contents, picked }: Created, style: Style): string {
+export function renderCreated(created: Created, style: Style, at: Where): string {
+  const { name, shown, contents, picked } = created;
   const here = shown === "." ? "" : ` ${quoted(shown)}`;
   const where = shown === "." ? "this folder" : printable(shown);
   const made = `Created app ${name} in ${where} from ${printable(picked.shown)}: ${count(contents.entries.length, "file")}.`;
-  const next = [`npx colibri dev${here}`, `npx colibri deploy${here}`, firstCall(name, contents, picked)];
-  const readme = contents.entries.some(({ path }) => path === "README.md")
+  const has = (file: string): boolean => contents.entries.some(({ path }) => path === file);
+  const next = [
+    ...(has(CASE_FILE) ? [`npx colibri test${here}`] : []),
+    `npx colibri dev${here}`,
+    `npx colibri deploy${here}`,
+    ...firstCall(created),
+  ];
+  const commands = next.map((line) => `  ${asTyped(line, at)}\n`).join("");
+  const readme = has("README.md")
     ? `${shown === "." ? "" : `${printable(shown)}/`}README.md says what it does and what to change first.\n`
     : "";
-  return `${style("green", "✓")} ${made}\n\nNext:\n${next.map((line) => `  ${line}\n`).join("")}\n${readme}`;
+  return `${style("green", "✓")} ${made}\n\nNext:\n${commands}\n${readme}`;
 }
 
-function firstCall(name: string, { config }: Contents, { variant }: Picked): string {
-  const fn = variant?.invoke.function ?? Object.keys(config.functions)[0];
-  const given = variant?.invoke.arguments ?? "";
-  return `npx colibri invoke ${name}/${fn}${given === "" ? "" : ` ${given}`}`;
-}
-
-function quoted(path: string): string {
-  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+/** Of the function whose cases come first. */
+function firstCall({ name, folder, shown, contents }: Created): string[] {
+  const calls = firstCalls({ folder, shown, app: name, config: contents.config });
+  return [...calls.values()].slice(0, 1);
 }

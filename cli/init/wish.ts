@@ -1,6 +1,7 @@
 /** What is to be made and where: from the command line, and from questions for what it leaves open. */
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { basename, relative, resolve } from "node:path";
+import { homedir } from "node:os";
+import { basename, join, relative, resolve } from "node:path";
 import { isName, NAME_RULE } from "#contract/names.ts";
 import { CliError, usageError } from "../failure.ts";
 import { findTemplate, findVariant, LANGUAGE_NAMES, type Template, type Variant } from "./catalogue.ts";
@@ -94,10 +95,11 @@ function chooseVariant({ asking, options }: Wish, template: Template): Promise<V
 export async function placeFor(wish: Wish, { variant, origin }: Picked): Promise<Place> {
   const { asking, options, cwd } = wish;
   if (options.name !== undefined && !isName(options.name)) throw usageError(nameProblem(`--name "${options.name}"`));
-  const proposed = variant?.template ?? (nameFrom(sourceOf(origin)) || "app");
+  // Not a template's own name: an app of that name may be deployed already, from our examples.
+  const proposed = variant ? `my-${variant.template}` : nameFrom(sourceOf(origin)) || "app";
   if (wish.folder === undefined) {
-    const name = options.name ?? (asking ? await askName(asking, cwd, proposed) : freeName(cwd, proposed));
-    return place(cwd, name, name);
+    const given = options.name ?? (asking ? await askFolder(asking, cwd, proposed) : freeName(cwd, proposed));
+    return place(cwd, given, nameOf(cwd, given));
   }
   const folder = resolve(cwd, wish.folder);
   checkFolder(folder, wish.folder);
@@ -107,12 +109,30 @@ export async function placeFor(wish: Wish, { variant, origin }: Picked): Promise
   return place(cwd, wish.folder, name);
 }
 
-function askName(asking: Asking, cwd: string, proposed: string): Promise<string> {
+/** A name, or a path whose last part makes one. */
+async function askFolder(asking: Asking, cwd: string, proposed: string): Promise<string> {
   const check = (answer: string) => {
-    if (!isName(answer)) return nameProblem(`"${answer}"`);
-    return isTaken(resolve(cwd, answer)) ? `There is a folder ${answer} already, with files in it.` : undefined;
+    if (!isPath(answer) && !isName(answer)) return nameProblem(`"${answer}"`);
+    if (nameOf(cwd, answer) === "") return `The last part of ${answer} makes no name for an app.`;
+    return isTaken(atHome(cwd, answer)) ? `There is ${answer} already, with files in it.` : undefined;
   };
-  return ask(asking, { question: "Name of the app and its folder", fallback: freeName(cwd, proposed), check });
+  const question = "Name of the app and its folder, or a path";
+  const answer = await ask(asking, { question, fallback: freeName(cwd, proposed), check });
+  return isPath(answer) ? atHome(cwd, answer) : answer;
+}
+
+function isPath(answer: string): boolean {
+  return answer.includes("/") || /^[.~]/.test(answer);
+}
+
+/** No shell has looked at it. */
+function atHome(cwd: string, path: string): string {
+  return path === "~" || path.startsWith("~/") ? join(homedir(), path.slice(1)) : resolve(cwd, path);
+}
+
+/** Of the app in the folder; empty where its name makes none. */
+function nameOf(cwd: string, given: string): string {
+  return isName(given) ? given : nameFrom(atHome(cwd, given));
 }
 
 function nameProblem(what: string): string {

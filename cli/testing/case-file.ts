@@ -16,6 +16,8 @@ export type ParsedCases =
   | { readonly kind: "cases"; readonly cases: readonly Case[] }
   | { readonly kind: "mistakes"; readonly mistakes: readonly Mistake[] };
 
+export const CASE_FILE = "colibri.test.yaml";
+
 const TOP = ["functions"];
 export const CASE_KEYS = ["name", "skip", "request", "expect"];
 export const REQUEST_KEYS = ["method", "path", "url", "query", "headers", "json", "text", "file"];

@@ -1,7 +1,7 @@
 """
 Builds the wheel with the standard library alone (PEP 517): the package, and the guest's code that its test kit runs, as `colibri._guest`.
 
-    python3 sdk/python/backend.py <folder>
+    python3 sdk/python/backend.py <folder, made if need be>
 """
 
 from __future__ import annotations
@@ -78,4 +78,7 @@ def _digest(data: bytes) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("Name the folder for the wheel: python3 sdk/python/backend.py dist")
+    os.makedirs(sys.argv[1], exist_ok=True)
     print(build_wheel(sys.argv[1]))

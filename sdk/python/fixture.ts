@@ -17,8 +17,9 @@ export interface Built {
 /** The wheel, built by its own backend. */
 export async function buildWheel(): Promise<Built> {
   const folder = mkdtempSync(join(tmpdir(), "colibri-sdk-python-"));
-  const { stdout } = await execute("python3", ["-B", "sdk/python/backend.py", folder]);
-  const wheel = join(folder, stdout.trim());
+  const dist = join(folder, "dist");
+  const { stdout } = await execute("python3", ["-B", "sdk/python/backend.py", dist]);
+  const wheel = join(dist, stdout.trim());
   return {
     folder,
     wheel,

@@ -5,19 +5,26 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import type { Answer } from "./http.ts";
 import { CHECKOUT, finish, type Platform, startPlatform } from "./platform.ts";
-import { blocksIn, Shell, squeeze } from "./shell.ts";
+import { blocksIn, commandsBelow, Shell, squeeze } from "./shell.ts";
 
 const UNREACHABLE = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH/;
 
 let platform: Platform;
 let shell: Shell;
+/** By the deployments, in the checkout. */
+const proposed: string[] = [];
 /** Why thumbnails can't be tried here; undefined where it can. */
 let withoutRegistry: string | undefined;
 before(async () => {
   platform = await startPlatform();
   shell = new Shell(platform);
-  for (const name of ["hello", "summary"]) assert.equal((await deployExample(name)).code, 0);
-  const { code, err } = await deployExample("thumbnails");
+  for (const name of ["hello", "summary"]) {
+    const { code, out, err } = await deployExample(name);
+    assert.equal(code, 0, err);
+    proposed.push(...commandsBelow(out, "Try it:"));
+  }
+  const { code, out, err } = await deployExample("thumbnails");
+  proposed.push(...commandsBelow(out, "Try it:"));
   if (code !== 0 && UNREACHABLE.test(err)) withoutRegistry = `the npm registry can't be reached from here: ${err}`;
   else assert.equal(code, 0, err);
 });
@@ -43,6 +50,15 @@ function imageIn({ body, headers }: Answer): { type: string | undefined; width: 
   while (!isFrame(body.readUInt16BE(at))) at += 2 + body.readUInt16BE(at + 2);
   return { type, width: body.readUInt16BE(at + 7), height: body.readUInt16BE(at + 5) };
 }
+
+test("what their deployments propose can be typed", async () => {
+  assert.equal(proposed.length, withoutRegistry === undefined ? 6 : 4, proposed.join("\n"));
+  for (const command of proposed) {
+    assert.match(command, /^npx colibri (?:invoke|logs) /);
+    const { code, out, err } = await shell.run(command);
+    assert.equal(code, 0, `${command}\n${out}${err}`);
+  }
+});
 
 describe("thumbnails", () => {
   const withRegistry = (name: string, action: () => Promise<void>) =>

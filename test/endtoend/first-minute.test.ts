@@ -7,6 +7,7 @@ import { after, before, describe, type TestContext, test } from "node:test";
 import { ROLES } from "#platform/main/supervisor.ts";
 import { CHECKOUT, finish, node, Place, type Platform, signal, startPlatform, until } from "./platform.ts";
 import { guestsOf, processesOf, rolesOf } from "./processes.ts";
+import { commandsBelow, Shell } from "./shell.ts";
 
 describe("the first minute", () => {
   let platform: Platform;
@@ -17,25 +18,36 @@ describe("the first minute", () => {
 
   test("the banner says where it answers, where the token is and what to try", async () => {
     const { banner, functionsUrl, controlUrl, home } = platform;
-    for (const said of [functionsUrl, `${controlUrl}/v1`, join(home, "token"), "npx colibri deploy examples/hello"])
+    const deploy = `colibri deploy ${join(CHECKOUT, "examples/hello")}`;
+    for (const said of [functionsUrl, `${controlUrl}/v1`, join(home, "token"), deploy])
       assert.ok(banner.includes(said), `${said} is not in ${banner}`);
     assert.equal((await platform.call("/healthz")).status, 200);
     assert.equal((await platform.api("/v1/health")).json.status, "ok");
   });
 
   test("the banner's first call answers once its deployment is done", async () => {
-    const deployed = await finish(platform.place.spawn(["deploy", "examples/hello"], CHECKOUT));
+    const shell = new Shell(platform);
+    const said = (word: string) => platform.banner.split("\n").find((text) => text.includes(word))!;
+    const deployed = await shell.run(said("colibri deploy "), "..");
     assert.equal(deployed.code, 0, deployed.err);
     assert.match(deployed.out, /hello +created +r1/);
-    const line = platform.banner.split("\n").find((text) => text.includes("curl "));
-    const { out } = await finish(platform.place.spawnProgram("sh", ["-c", `${line} -sS`], CHECKOUT));
+    const { out } = await shell.run(said("curl "));
     assert.equal(out, '{"hello":"you"}');
+    const proposed = commandsBelow(deployed.out, "Try it:");
+    assert.equal(proposed.length, 2, deployed.out);
+    for (const command of proposed) {
+      const { code, out, err } = await shell.run(command, "..");
+      assert.equal(code, 0, `${command}\n${out}${err}`);
+    }
     const invoked = await platform.colibri("invoke", "hello/hello-python", "--data", '{"name":"Ada"}');
     assert.deepEqual(JSON.parse(invoked.out), { hello: "Ada" });
   });
 
   test("what a function logs is shown", async () => {
-    await platform.deploy("shop", { cart: node('export default () => { console.log("first cart"); return "v1"; };') });
+    const cart = node('export default () => { console.log("first cart"); return "v1"; };');
+    const { out: said } = await platform.tryDeploy("shop", { cart });
+    // What it takes nobody knows: no call is proposed that might fail.
+    assert.deepEqual(commandsBelow(said, "It is called at:"), [`${platform.functionsUrl}/fn/shop/cart`]);
     assert.equal((await platform.call("shop/cart")).text, "v1");
     const shown = await until("the line in the log", async () => {
       const { out } = await platform.colibri("logs", "shop/cart");

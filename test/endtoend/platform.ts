@@ -68,6 +68,8 @@ export class Place {
       // What whoever runs the tests is logged in to is not for them.
       XDG_CONFIG_HOME: join(this.folder, "config"),
       COLIBRI_CONTEXT: "",
+      // Else, run by npx, these tests would be told to type npx.
+      npm_command: undefined,
       COLIBRI_HOME: this.home,
       COLIBRI_PORT: "0",
       COLIBRI_CONTROL_PORT: "0",

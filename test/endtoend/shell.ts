@@ -23,6 +23,7 @@ export function blocksIn(markdown: string): Block[] {
 export class Shell {
   readonly #platform: Platform;
   readonly #folder: string;
+  readonly #bin: string;
 
   get folder(): string {
     return this.#folder;
@@ -37,6 +38,10 @@ export class Shell {
     // Copied: a document may have its reader change one.
     const filter = (path: string) => basename(path) !== "node_modules";
     cpSync(join(CHECKOUT, EXAMPLES), join(this.#folder, EXAMPLES), { recursive: true, filter });
+    this.#bin = join(platform.place.work, "bin");
+    mkdirSync(this.#bin);
+    // As `npm install --global .` does it.
+    symlinkSync(join(CHECKOUT, "bin", "colibri"), join(this.#bin, "colibri"));
     // What a function refuses is a failure of the command.
     writeFileSync(join(platform.place.work, ".curlrc"), "fail-with-body\nsilent\nshow-error\n");
   }
@@ -50,7 +55,8 @@ export class Shell {
       .replaceAll(/\b(?:127\.0\.0\.1|localhost):8080/g, new URL(functionsUrl).host);
     const at = join(this.#folder, folder);
     // Else a `node --test` that a document has its reader run takes itself for a part of this one, and runs nothing.
-    const environment = { CURL_HOME: place.work, NODE_TEST_CONTEXT: undefined };
+    const path = `${this.#bin}:${process.env.PATH}`;
+    const environment = { CURL_HOME: place.work, NODE_TEST_CONTEXT: undefined, npm_command: undefined, PATH: path };
     return finish(place.spawnProgram("bash", ["-euo", "pipefail", "-c", here], at, environment));
   }
 }
@@ -58,4 +64,10 @@ export class Shell {
 /** Commands one after the other print without a line end between them where documents show one. */
 export function squeeze(text: string): string {
   return text.replaceAll(/\s+/g, "");
+}
+
+/** The lines that `said` has below one that is `heading`, set in by two spaces. */
+export function commandsBelow(said: string, heading: string): string[] {
+  const [, below = ""] = said.split(`${heading}\n`);
+  return [.../^(?: {2}.*\n)*/.exec(below)![0].matchAll(/^ {2}(.+)$/gm)].map(([, line]) => line!);
 }

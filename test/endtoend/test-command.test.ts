@@ -105,7 +105,8 @@ typed
     run.write("typed/index.ts", FILES["typed/index.ts"]);
   });
 
-  test("a broken file of cases, none at all or none that fits is exit code 2", async () => {
+  test("a broken file of cases, none at all or none that fits is exit code 2", async (t) => {
+    t.after(() => run.write("colibri.test.yaml", CASES));
     run.write("colibri.test.yaml", CASES.replace("status: 500", "stats: 500"));
     const broken = await colibri("test");
     assert.deepEqual([broken.code, broken.out], [2, ""]);
@@ -121,6 +122,18 @@ typed
     run.remove("colibri.test.yaml");
     const missing = await colibri("test");
     assert.deepEqual([missing.code, missing.err.includes("There is no colibri.test.yaml in this folder")], [2, true]);
+    // What it proposes fits the functions there are: it passes as it stands.
+    const proposed = missing.err.slice(missing.err.indexOf("    functions:\n")).replace(/^ {4}/gm, "");
+    assert.match(proposed, /^functions:\n {2}hello:\n.*url: "\/hello\/1".*\n {2}typed:\n/s);
+    run.write("colibri.test.yaml", proposed);
+    const taken = await colibri("test");
+    assert.deepEqual([taken.code, /^2 passed in/m.test(taken.out)], [0, true], taken.err + taken.out);
+    run.write("colibri.test.yaml", proposed.slice(0, proposed.indexOf("  typed:")));
+    const without = await colibri("test", "shop/typed");
+    assert.deepEqual(
+      [without.code, without.err.includes("    typed:\n"), without.err.includes("hello:\n")],
+      [2, true, false],
+    );
     run.write("colibri.test.yaml", CASES);
   });
 

@@ -1,4 +1,5 @@
-import { relative } from "node:path";
+import { join, relative } from "node:path";
+import { CHECKOUT, ownCommand } from "#base/own-command.ts";
 import type { HomePaths } from "./home.ts";
 
 export interface Addresses {
@@ -12,6 +13,7 @@ export function banner(paths: HomePaths, addresses: Addresses, isolation: string
     const short = relative(process.cwd(), absolute);
     return short.startsWith("..") ? absolute : short;
   };
+  const command = ownCommand({ cwd: process.cwd(), env: process.env });
   return `
 Colibri is ready.
 
@@ -23,7 +25,7 @@ Colibri is ready.
 
 Try it in another terminal:
 
-  npx colibri deploy examples/hello
+  ${command} deploy ${path(join(CHECKOUT, "examples", "hello"))}
   curl ${addresses.functions}/fn/hello/hello -H 'content-type: application/json' -d '{"name":"you"}'
 
 Ctrl-C stops everything.
