@@ -68,7 +68,8 @@ async function make(runtime: OciRuntime, guest: string): Promise<SandboxFixture>
     again: () => createContainerDriver(deps, options),
     startAndDie,
     settle: (promise) => promise,
-    isRunning: (pid) => inNamespaces().some((inside) => inside === pid),
+    // Processes on a kernel of gVisor's are not seen on the host.
+    ...(runtime.userNamespace && { isRunning: (pid: number) => inNamespaces().some((inside) => inside === pid) }),
     leftovers: async () => leftovers(place, key),
     async remove() {
       const sweep = createContainerDriver(deps, options);

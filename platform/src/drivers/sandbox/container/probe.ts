@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import type { Probe } from "#ports/sandbox/index.ts";
-import { inspectCgroups } from "./cgroups/cgroups.ts";
+import { inspectCgroups } from "./cgroups/inspect.ts";
 import { findOciRuntime, type OciRuntime } from "./oci-runtime.ts";
 
 export type ContainerProbe =
@@ -21,7 +21,7 @@ export async function probeContainers(options: {
   const runtime = await findOciRuntime(options.wanted, options.searchPath);
   if ("why" in runtime) return no(runtime.why, runtime.remedy);
   const cgroups = inspectCgroups();
-  if (!cgroups.works) return no(cgroups.reason, cgroups.remedy);
+  if (cgroups.kind === "unusable") return no(cgroups.reason, cgroups.remedy);
   return { works: true, detail: `${runtime.version}, cgroups ${cgroups.version}`, runtime };
 }
 
