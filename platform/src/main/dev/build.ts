@@ -1,10 +1,9 @@
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
 import type { Runtimes } from "#platform/agent/index.ts";
 import { createBuilder } from "#platform/builder/builder.ts";
+import { createDependencies, type Dependencies, type Tell } from "#platform/dev/index.ts";
 import { builderOptions } from "../builder-options.ts";
 import type { HomePaths } from "../home.ts";
-import { createDependencies, type Dependencies } from "./dependencies.ts";
-import type { Tell } from "./event.ts";
 import type { DevBase } from "./front.ts";
 
 export interface DevBuildOptions {
