@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { DevRun } from "./dev-run.ts";
 import { Debugger } from "./inspector.ts";
-import { until } from "./platform.ts";
 
 const FILES = {
   "colibri.yaml": `app: shop
@@ -24,6 +23,8 @@ export default (input: Sum) => input.of;
 const JSON_BODY = { headers: { "content-type": "application/json" }, body: "41" };
 /** Longer than plain's timeout, and than what is granted beyond it. */
 const LONG_MS = 1_300;
+/** Than what anything but a debugger may take to greet. */
+const LONGER_THAN_GREETINGS_MS = 6_500;
 
 function portOf(run: DevRun, fn: string): number {
   return Number(new RegExp(`${fn}  .*\\n +.*debugger on port (\\d+)`).exec(run.said)![1]);
@@ -88,8 +89,11 @@ describe("colibri dev --inspect-brk", () => {
 
   test("waits for a debugger and stops at the first line of the function, not of the guest", async () => {
     const port = portOf(run, "plain");
+    await run.says(`Waiting for a debugger on 127.0.0.1:${port}, as long as it takes: open chrome://inspect`);
     const answered = run.call("/fn/shop/plain", JSON_BODY);
-    const attached = await until("a debugger can attach", () => Debugger.attach(port).catch(() => undefined));
+    await new Promise((resolve) => setTimeout(resolve, LONGER_THAN_GREETINGS_MS));
+    assert.doesNotMatch(run.said, /(?:plain|typed) +· /);
+    const attached = await Debugger.attach(port);
     await attached.ask("Runtime.runIfWaitingForDebugger");
     assert.deepEqual(await attached.stopped(), { url: `file://${run.app}/plain/index.mjs`, line: 0 });
     await attached.ask("Debugger.resume");

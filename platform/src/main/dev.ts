@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
+import type { Network } from "#base/link/link.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createLog, type LogLevel } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
@@ -187,9 +188,14 @@ async function openDev(
 }
 
 function createBase(options: DevOptions): DevBase {
-  const [clock, random, network] = [createSystemClock(), createSystemRandom(), createSocketNetwork()];
+  const [clock, random, network] = [createSystemClock(), createSystemRandom(), createNetwork(options)];
   const log = createLog({ clock, write: options.writeLog }, { level: options.logLevel });
   return { clock, random, network, ids: createIds(clock, random), log };
+}
+
+/** Guests that stand at a breakpoint greet nobody. */
+function createNetwork({ inspect }: DevOptions): Network {
+  return createSocketNetwork(inspect === undefined ? {} : { greetingMs: UNHURRIED_MS });
 }
 
 function createDevAgent(
