@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { DevRun } from "./dev-run.ts";
 import { Debugger } from "./inspector.ts";
+import { until } from "./platform.ts";
 
 const FILES = {
   "colibri.yaml": `app: shop
@@ -93,12 +94,24 @@ describe("colibri dev --inspect-brk", () => {
     const answered = run.call("/fn/shop/plain", JSON_BODY);
     await new Promise((resolve) => setTimeout(resolve, LONGER_THAN_GREETINGS_MS));
     assert.doesNotMatch(run.said, /(?:plain|typed) +· /);
-    const attached = await Debugger.attach(port);
+    await go(await Debugger.attach(port));
+    const { status, text } = await answered;
+    assert.deepEqual([status, text], [200, "42"]);
+  });
+
+  test("an editor that attaches the moment it can is not too early", async () => {
+    await run.stop();
+    await run.start("--inspect-brk=0");
+    const port = portOf(run, "plain");
+    const answered = run.call("/fn/shop/plain", JSON_BODY);
+    await go(await until("a debugger can attach", () => Debugger.attach(port).catch(() => undefined)));
+    assert.equal((await answered).text, "42");
+  });
+
+  async function go(attached: Debugger): Promise<void> {
     await attached.ask("Runtime.runIfWaitingForDebugger");
     assert.deepEqual(await attached.stopped(), { url: `file://${run.app}/plain/index.mjs`, line: 0 });
     await attached.ask("Debugger.resume");
-    const { status, text } = await answered;
-    assert.deepEqual([status, text], [200, "42"]);
     attached.close();
-  });
+  }
 });

@@ -21,13 +21,15 @@ const PORTS_TRIED = 1_000;
 
 /**
  * Loaded by Node before the guest. The first file of the function waits for a debugger and stops at its first line, whatever it is.
+ * Only then does it listen: a debugger that attaches earlier would say too early that it is there, and the code wait for ever.
  * Code of the guest itself is not stopped in: nobody wants to step through it.
  */
 const NODE_WAIT = `import { writeSync } from "node:fs";
-import { waitForDebugger } from "node:inspector";
+import { open } from "node:inspector";
 import { registerHooks } from "node:module";
 import { pathToFileURL } from "node:url";
 const root = process.env.COLIBRI_DEV_SOURCE;
+const [, host, port] = /^\\[?(.*?)\\]?:(\\d+)$/.exec(process.env.COLIBRI_DEV_INSPECT);
 const says = process.env.COLIBRI_DEV_WAITS + "\\n";
 const inside = pathToFileURL(root + "/").href;
 let waited = false;
@@ -37,7 +39,7 @@ registerHooks({
     if (waited || !url.startsWith(inside) || url.includes("/node_modules/")) return loaded;
     waited = true;
     writeSync(2, says);
-    waitForDebugger();
+    open(Number(port), host, true);
     if (loaded.source === null || loaded.source === undefined || loaded.format === "json") return loaded;
     return { ...loaded, source: "debugger;" + Buffer.from(loaded.source).toString("utf8") };
   },
@@ -103,11 +105,15 @@ export function createInspection(options: InspectOptions, { folder, searchPath }
     ports: ports as ReadonlyMap<string, number>,
     async nodejs(fn: string, source: string): Promise<LaunchChange> {
       const address = `${bracketed(options.host)}:${await portOf(fn)}`;
-      const flags = [`--inspect=${address}`, "--inspect-publish-uid=http"];
-      if (!options.brk) return { flags, exclusive: true };
+      const quiet = "--inspect-publish-uid=http";
+      if (!options.brk) return { flags: [`--inspect=${address}`, quiet], exclusive: true };
       return {
-        flags: [...flags, `--import=${nodeWait}`],
-        environment: { COLIBRI_DEV_SOURCE: source, COLIBRI_DEV_WAITS: waitLine(address, NODE_WAYS) },
+        flags: [quiet, `--import=${nodeWait}`],
+        environment: {
+          COLIBRI_DEV_INSPECT: address,
+          COLIBRI_DEV_SOURCE: source,
+          COLIBRI_DEV_WAITS: waitLine(address, NODE_WAYS),
+        },
         exclusive: true,
       };
     },
