@@ -15,9 +15,9 @@ export function readApp(folder: string): ReadApp {
   try {
     text = readFileSync(join(folder, APP_FILE), "utf8");
   } catch (error) {
-    const why = existsSync(folder)
-      ? (error as NodeJS.ErrnoException).code
-      : `the folder ${folder} is gone: put it back`;
+    const { code } = error as NodeJS.ErrnoException;
+    const gone = existsSync(folder) ? `it is no longer in ${folder}` : `the folder ${folder} is gone`;
+    const why = code === "ENOENT" ? `${gone}: put it back` : code;
     return { kind: "broken", text: `${APP_FILE} can't be read (${why}).` };
   }
   const parsed = parseWithoutFolders(text, folder);

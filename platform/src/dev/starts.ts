@@ -1,4 +1,4 @@
-import type { Clock } from "#base/clock.ts";
+import type { Clock, Timer } from "#base/clock.ts";
 import type { Failure } from "#contract/errors.ts";
 import type { GuestLog } from "#contract/guest/link.ts";
 import { type FunctionRef, functionKey, type RevisionRef } from "#contract/names.ts";
@@ -15,25 +15,31 @@ export interface DevStartsDeps {
 }
 
 interface Start {
+  readonly ref: FunctionRef;
   readonly revision: string;
   /** When the change was noticed that led to the revision. */
   readonly changedAt: number;
-  /** Of `starting`: what may be the reason of a failure, to be told with it. */
-  readonly held: { readonly entry: LogEntry; readonly from: "guest" | "platform" }[];
+  /** Of `starting`: errors that were logged just now, and may be the reason of a failure that is told next. */
+  held: LogEntry[];
+  timer: Timer | undefined;
   phase: "starting" | "failed";
 }
 
+/** More than a failure comes behind what was logged of it, less than anybody waits for a log. */
+const HOLD_MS = 250;
 /** How guests of all languages log an error that ended the loading or `init`. */
-const THROWN = /^(?:Uncaught )?(?:[\w.]*(?:Error|Exception)\b|Traceback )/;
+const THROWN = /^(?:Uncaught )?(?:[\w.]*(?:Error|Exception)\b|Traceback )/m;
 const FRAME = /^\s+(?:at |File ")/;
-const NO_PLACE = /^\s+at new Promise \(<anonymous>\)$/;
-const HELD = 20;
+/** Of nobody's code, or of no use. */
+const FOREIGN =
+  /^\s+at (?:new Promise \(<anonymous>\)$|.*node:internal|.*-guest-\w+\.mjs)|^\s+\.\.\. \d+ lines matching|^\s*[{}]?$/;
+const CARET = /^\s*\^+\s*$/;
 
 /**
  * What becomes of starts: a revision that can't be loaded or initialised is told of once, whole, however many requests try it again.
  *
  * Owns: by function, the start of the revision that callers get, until it has a sandbox. Invariants: 1. of one revision one failure is
- * told until it has started; 2. what is held is told in the end, as a log or with the failure; 3. what invocations log always is.
+ * told until it has started; 2. what is held is told within HOLD_MS, as a log or with the failure; 3. what invocations log always is.
  */
 export class DevStarts implements StartEvents {
   readonly #deps: DevStartsDeps;
@@ -45,10 +51,13 @@ export class DevStarts implements StartEvents {
   }
 
   begin(ref: FunctionRef, revision: string, changedAt: number): void {
-    this.#starts.set(functionKey(ref), { revision, changedAt, held: [], phase: "starting" });
+    this.forget(ref);
+    this.#starts.set(functionKey(ref), { ref, revision, changedAt, held: [], timer: undefined, phase: "starting" });
   }
 
   forget(ref: FunctionRef): void {
+    const start = this.#starts.get(functionKey(ref));
+    if (start !== undefined) this.#release(start);
     this.#starts.delete(functionKey(ref));
   }
 
@@ -65,7 +74,6 @@ export class DevStarts implements StartEvents {
     const start = this.#startOf(ref);
     if (start === undefined) return;
     this.forget(ref);
-    for (const { entry, from } of start.held) tell({ kind: "log", function: ref.function, entry, from });
     const tookMs = clock.monotonic() - start.changedAt;
     tell({ kind: "ready", function: ref.function, revision: ref.revision, tookMs });
   }
@@ -78,16 +86,29 @@ export class DevStarts implements StartEvents {
     const start = this.#startOf(ref)!;
     if (start.phase === "failed") return;
     start.phase = "failed";
-    const stack = start.held.map(({ entry }) => stackIn(entry.text, message)).find((lines) => lines !== "") ?? "";
+    const { stack, others } = sortOut(start.held, message);
+    start.held = others;
+    this.#release(start);
     tell({ kind: "broken", function: ref.function, code, message, stack });
   }
 
   log(ref: RevisionRef, entry: LogEntry, from: "guest" | "platform"): void {
     const start = entry.invocation === undefined ? this.#startOf(ref) : undefined;
     if (start?.phase === "failed") return;
-    if (start !== undefined && entry.level === "error" && THROWN.test(entry.text) && start.held.length < HELD)
-      start.held.push({ entry, from });
-    else this.#deps.tell({ kind: "log", function: ref.function, entry, from });
+    if (start === undefined || entry.level !== "error")
+      return this.#deps.tell({ kind: "log", function: ref.function, entry, from });
+    start.held.push(entry);
+    start.timer ??= this.#deps.clock.after(HOLD_MS, () => this.#release(start));
+  }
+
+  /** What was held was only logged. */
+  #release(start: Start): void {
+    if (start.timer !== undefined) this.#deps.clock.cancel(start.timer);
+    start.timer = undefined;
+    const { held, ref } = start;
+    start.held = [];
+    if (this.#closed) return;
+    for (const entry of held) this.#deps.tell({ kind: "log", function: ref.function, entry, from: "guest" });
   }
 
   #startOf(ref: RevisionRef): Start | undefined {
@@ -96,11 +117,26 @@ export class DevStarts implements StartEvents {
   }
 }
 
-/** Where it happened, without what the message says already. "" where the text knows no place. */
-function stackIn(text: string, message: string): string {
+/** Guests log an error whole, and once more line by line where they may not live to see it sent: what of all that says more than `message`. */
+function sortOut(held: readonly LogEntry[], message: string): { readonly stack: string; readonly others: LogEntry[] } {
+  const thrown = held.find(({ text }) => text.includes("\n") && THROWN.test(text))?.text ?? "";
+  const others = held.filter(({ text }) => !thrown.includes(text.trim()) && !message.includes(text.trim()));
+  if (thrown !== "") return { stack: placeIn(thrown, message), others };
+  const frames = others.filter(({ text }) => FRAME.test(text) || FOREIGN.test(text));
+  const stack = placeIn(frames.map(({ text }) => text).join("\n"), message);
+  return { stack, others: others.filter((entry) => !frames.includes(entry)) };
+}
+
+/** Frames, or the line that a caret points to, without what the message says already. */
+function placeIn(text: string, message: string): string {
   const lines = text.trimEnd().split("\n");
-  if (!lines.some((line) => FRAME.test(line) && !NO_PLACE.test(line))) return "";
-  const [first = "", ...rest] = lines;
-  const own = first.startsWith("Traceback ") ? rest.slice(0, -1) : rest;
-  return own.filter((line) => !NO_PLACE.test(line) && !message.includes(line.trim())).join("\n");
+  const caret = lines.findIndex((line) => CARET.test(line));
+  const hasFrames = lines.some((line) => FRAME.test(line) && !FOREIGN.test(line));
+  if (!hasFrames) return caret < 1 ? "" : lines.slice(caret - 1, caret + 1).join("\n");
+  const first = lines.findIndex((line) => FRAME.test(line));
+  return lines
+    .slice(first)
+    .filter((line) => !FOREIGN.test(line) && !message.includes(line.trim()))
+    .filter((line, index, all) => FRAME.test(line) || index < all.length - 1 || !THROWN.test(line))
+    .join("\n");
 }
