@@ -39,6 +39,9 @@ test("a failed start is told once, with its place, whatever is logged of it befo
   assert.deepEqual(told, ["log loading", "log no settings", "broken TypeError: no way\n    at deep (index.mjs:1:25)"]);
   log("of an invocation", { invocation: "1" });
   assert.equal(told.at(-1), "log of an invocation");
+  starts.begin(REF, "r2", 0);
+  log(STACK);
+  assert.equal(told.at(-1), "log of an invocation", "also of one that was replaced meanwhile");
 });
 
 test("once it has started what it logs is told, and the next failure again", () => {

@@ -19,10 +19,9 @@ interface Start {
   readonly revision: string;
   /** When the change was noticed that led to the revision. */
   readonly changedAt: number;
-  /** Of `starting`: errors that were logged just now, and may be the reason of a failure that is told next. */
+  /** Errors that were logged just now, and may be the reason of a failure that is told next. */
   held: LogEntry[];
   timer: Timer | undefined;
-  phase: "starting" | "failed";
 }
 
 /** More than a failure comes behind what was logged of it, less than anybody waits for a log. */
@@ -44,6 +43,8 @@ const CARET = /^\s*\^+\s*$/;
 export class DevStarts implements StartEvents {
   readonly #deps: DevStartsDeps;
   readonly #starts = new Map<string, Start>();
+  /** By function, the revision that was told to have failed last. It may be tried again after it was replaced. */
+  readonly #failed = new Map<string, string>();
   #closed = false;
 
   constructor(deps: DevStartsDeps) {
@@ -52,7 +53,7 @@ export class DevStarts implements StartEvents {
 
   begin(ref: FunctionRef, revision: string, changedAt: number): void {
     this.forget(ref);
-    this.#starts.set(functionKey(ref), { ref, revision, changedAt, held: [], timer: undefined, phase: "starting" });
+    this.#starts.set(functionKey(ref), { ref, revision, changedAt, held: [], timer: undefined });
   }
 
   forget(ref: FunctionRef): void {
@@ -71,6 +72,7 @@ export class DevStarts implements StartEvents {
     if (this.#closed) return;
     const { clock, revisions, tell } = this.#deps;
     revisions.settled(ref, ref.revision);
+    if (this.#hasFailed(ref)) this.#failed.delete(functionKey(ref));
     const start = this.#startOf(ref);
     if (start === undefined) return;
     this.forget(ref);
@@ -82,10 +84,10 @@ export class DevStarts implements StartEvents {
     const { clock, revisions, tell } = this.#deps;
     if (this.#closed || revisions.current(ref) !== ref.revision) return;
     revisions.settled(ref, ref.revision);
+    if (this.#hasFailed(ref)) return;
+    this.#failed.set(functionKey(ref), ref.revision);
     if (this.#startOf(ref) === undefined) this.begin(ref, ref.revision, clock.monotonic());
     const start = this.#startOf(ref)!;
-    if (start.phase === "failed") return;
-    start.phase = "failed";
     const { stack, others } = sortOut(start.held, message);
     start.held = others;
     this.#release(start);
@@ -94,7 +96,7 @@ export class DevStarts implements StartEvents {
 
   log(ref: RevisionRef, entry: LogEntry, from: "guest" | "platform"): void {
     const start = entry.invocation === undefined ? this.#startOf(ref) : undefined;
-    if (start?.phase === "failed") return;
+    if (entry.invocation === undefined && this.#hasFailed(ref)) return;
     if (start === undefined || entry.level !== "error")
       return this.#deps.tell({ kind: "log", function: ref.function, entry, from });
     start.held.push(entry);
@@ -109,6 +111,10 @@ export class DevStarts implements StartEvents {
     start.held = [];
     if (this.#closed) return;
     for (const entry of held) this.#deps.tell({ kind: "log", function: ref.function, entry, from: "guest" });
+  }
+
+  #hasFailed(ref: RevisionRef): boolean {
+    return this.#failed.get(functionKey(ref)) === ref.revision;
   }
 
   #startOf(ref: RevisionRef): Start | undefined {
