@@ -1,5 +1,6 @@
 export * from "./app.ts";
 export * from "./aside.ts";
+export * from "./code.ts";
 export * from "./dependencies.ts";
 export * from "./event.ts";
 export * from "./inspect.ts";

@@ -23,9 +23,6 @@ import {
   findRuntimes,
   type Runtimes,
 } from "#platform/agent/index.ts";
-import { findHandler } from "#platform/builder/handler-file.ts";
-import { createLiveBundle } from "#platform/builder/node/live-bundle.ts";
-import { checkPackages } from "#platform/builder/node/packages.ts";
 import {
   createDevRuntimes,
   createInspection,
@@ -167,8 +164,8 @@ async function openDev(
   await agent.open(signal);
   const app: DevApp = new DevApp(
     {
-      ...{ clock: base.clock, revisions, starts, tell, runtimes, inspection, dependencies: build.dependencies },
-      steps: { findHandler, checkPackages, createLiveBundle },
+      ...{ clock: base.clock, revisions, starts, tell, runtimes, inspection },
+      ...{ dependencies: build.dependencies, steps: build.steps },
     },
     { folder: options.folder, watch: options.watch, home: home.id, homes: () => devHomes(root) },
   );
