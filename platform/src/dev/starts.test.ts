@@ -12,9 +12,10 @@ const STACK = "TypeError: no way\n    at deep (index.mjs:1:25)\n    at new Promi
 function begun() {
   const clock = new SimulatedClock();
   const told: string[] = [];
+  let current = "r1";
   const starts = new DevStarts({
     clock,
-    revisions: { current: () => "r1", settled() {} },
+    revisions: { current: () => current, settled() {} },
     tell(event) {
       if (event.kind === "log") told.push(`log ${event.entry.text.trimEnd()}`);
       else if (event.kind === "broken") told.push(`broken ${event.message}${event.stack && `\n${event.stack}`}`);
@@ -24,7 +25,11 @@ function begun() {
   starts.begin(REF, "r1", 0);
   const log = (text: string, more: Partial<LogEntry> = {}) =>
     starts.log(REF, { atMs: 0, stream: "stderr", level: "error", text, ...more }, "guest");
-  return { clock, told, starts, log };
+  const replace = () => {
+    current = "r2";
+    starts.begin(REF, current, 0);
+  };
+  return { clock, told, starts, log, replace };
 }
 
 test("a failed start is told once, with its place, whatever is logged of it before and behind it", () => {
@@ -39,9 +44,6 @@ test("a failed start is told once, with its place, whatever is logged of it befo
   assert.deepEqual(told, ["log loading", "log no settings", "broken TypeError: no way\n    at deep (index.mjs:1:25)"]);
   log("of an invocation", { invocation: "1" });
   assert.equal(told.at(-1), "log of an invocation");
-  starts.begin(REF, "r2", 0);
-  log(STACK);
-  assert.equal(told.at(-1), "log of an invocation", "also of one that was replaced meanwhile");
 });
 
 test("once it has started what it logs is told, and the next failure again", () => {
@@ -85,4 +87,18 @@ test("the place is the frames of one's own code, the line a caret points to, or 
   assert.deepEqual(stackOf("code 3: process.exit(3) called", ...exit), [
     "broken code 3: process.exit(3) called\n    at index.mjs:1:9",
   ]);
+});
+
+test("of a revision that was replaced before it has started nothing more is told, of one that runs everything is", () => {
+  const early = begun();
+  early.log(STACK);
+  early.replace();
+  early.log(STACK);
+  early.starts.startFailed(REF, FAILURE);
+  assert.deepEqual(early.told, []);
+  const late = begun();
+  late.starts.started(REF);
+  late.replace();
+  late.log("tick");
+  assert.deepEqual(late.told, ["ready", "log tick"]);
 });

@@ -38,13 +38,16 @@ const CARET = /^\s*\^+\s*$/;
  * What becomes of starts: a revision that can't be loaded or initialised is told of once, whole, however many requests try it again.
  *
  * Owns: by function, the start of the revision that callers get, until it has a sandbox. Invariants: 1. of one revision one failure is
- * told until it has started; 2. what is held is told within HOLD_MS, as a log or with the failure; 3. what invocations log always is.
+ * told until it has started; 2. what is held is told within HOLD_MS, as a log or with the failure; 3. what invocations log always is; 4. of a
+ * revision that was replaced before it has started nothing is told any more.
  */
 export class DevStarts implements StartEvents {
   readonly #deps: DevStartsDeps;
   readonly #starts = new Map<string, Start>();
   /** By function, the revision that was told to have failed last. It may be tried again after it was replaced. */
   readonly #failed = new Map<string, string>();
+  /** By function, the revision that has started last. */
+  readonly #running = new Map<string, string>();
   #closed = false;
 
   constructor(deps: DevStartsDeps) {
@@ -57,8 +60,8 @@ export class DevStarts implements StartEvents {
   }
 
   forget(ref: FunctionRef): void {
-    const start = this.#starts.get(functionKey(ref));
-    if (start !== undefined) this.#release(start);
+    const timer = this.#starts.get(functionKey(ref))?.timer;
+    if (timer !== undefined) this.#deps.clock.cancel(timer);
     this.#starts.delete(functionKey(ref));
   }
 
@@ -73,8 +76,10 @@ export class DevStarts implements StartEvents {
     const { clock, revisions, tell } = this.#deps;
     revisions.settled(ref, ref.revision);
     if (this.#hasFailed(ref)) this.#failed.delete(functionKey(ref));
+    this.#running.set(functionKey(ref), ref.revision);
     const start = this.#startOf(ref);
     if (start === undefined) return;
+    this.#release(start);
     this.forget(ref);
     const tookMs = clock.monotonic() - start.changedAt;
     tell({ kind: "ready", function: ref.function, revision: ref.revision, tookMs });
@@ -96,7 +101,7 @@ export class DevStarts implements StartEvents {
 
   log(ref: RevisionRef, entry: LogEntry, from: "guest" | "platform"): void {
     const start = entry.invocation === undefined ? this.#startOf(ref) : undefined;
-    if (entry.invocation === undefined && this.#hasFailed(ref)) return;
+    if (entry.invocation === undefined && (this.#hasFailed(ref) || this.#isReplaced(ref))) return;
     if (start === undefined || entry.level !== "error")
       return this.#deps.tell({ kind: "log", function: ref.function, entry, from });
     start.held.push(entry);
@@ -111,6 +116,11 @@ export class DevStarts implements StartEvents {
     start.held = [];
     if (this.#closed) return;
     for (const entry of held) this.#deps.tell({ kind: "log", function: ref.function, entry, from: "guest" });
+  }
+
+  /** Before it has ever started: what it could not do is no news. */
+  #isReplaced(ref: RevisionRef): boolean {
+    return this.#deps.revisions.current(ref) !== ref.revision && this.#running.get(functionKey(ref)) !== ref.revision;
   }
 
   #hasFailed(ref: RevisionRef): boolean {
