@@ -4,7 +4,7 @@ import type { Dev } from "#platform/main/dev.ts";
 import type { Context } from "../context.ts";
 import { readAppFile } from "../deploy/app-file.ts";
 import { fireTimer } from "../dev/fire.ts";
-import { inspectOption } from "../dev/inspect-option.ts";
+import { inspectOption, openDebuggerWarning } from "../dev/inspect-option.ts";
 import { KEYS_LINE, listenForKeys } from "../dev/keys.ts";
 import { choosePort } from "../dev/port.ts";
 import { Screen } from "../dev/screen.ts";
@@ -15,6 +15,7 @@ export interface DevCommandOptions {
   readonly port?: string;
   readonly inspect?: string | true;
   readonly inspectBrk?: string | true;
+  readonly allowHost?: readonly string[];
   readonly fire?: string;
   readonly timer?: string;
   readonly verbose?: boolean;
@@ -31,11 +32,14 @@ export async function dev(context: Context, given: string | undefined, options: 
   const started = createDev(
     {
       ...{ folder: resolve(context.cwd, given ?? "."), config: file.config, port, inspect, watch: true },
+      allowedHosts: options.allowHost ?? [],
       ...{ environment: context.env, logLevel: options.verbose ? "debug" : "error" },
       writeLog: (line) => void context.stderr.write(line),
     },
     (event) => screen.show(event),
   );
+  const open = inspect && openDebuggerWarning(inspect);
+  if (open !== undefined) screen.line(screen.style("yellow", open));
   if (note !== undefined) screen.line(screen.style("yellow", note));
   return run(context, screen, started, inspect?.brk === true);
 }
@@ -45,6 +49,8 @@ async function run(context: Context, screen: Screen, dev: Dev, waits: boolean): 
   const signal = context.interruption();
   // However it is told to stop, stopping is what it was asked for.
   signal.addEventListener("abort", () => quit.resolve(EXIT.ok));
+  // The launcher was killed, which nobody does to have its functions go on.
+  process.once("disconnect", () => quit.resolve(EXIT.ok));
   let unlisten: (() => void) | undefined;
   try {
     const opened = dev.open(signal);

@@ -1,7 +1,6 @@
 import { request } from "node:http";
-import { DEV_PATH } from "#platform/main/dev/aside.ts";
-import { devRoot, type RunningDev, runningDevs } from "#platform/main/dev/dev-home.ts";
-import type { Fired } from "#platform/main/dev/timers.ts";
+import type { Fired } from "#platform/dev/index.ts";
+import { asideOf, devRoot, type RunningDev, runningDevs } from "#platform/main/dev/dev-home.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { showSpan } from "../output/units.ts";
@@ -12,7 +11,7 @@ export async function fireTimer(context: Context, name: string, timer: string | 
   const target = parseFunctionName(name);
   const dev = chooseDev(context, target.app);
   const query = timer === undefined ? "" : `?timer=${encodeURIComponent(timer)}`;
-  const { status, body } = await post(`${dev.url}${DEV_PATH}/fire/${target.app}/${target.function}${query}`);
+  const { status, body } = await post(`${asideOf(dev)}/fire/${target.app}/${target.function}${query}`);
   const answer = JSON.parse(body);
   if (status !== 200) throw new CliError(answer.detail ?? body, { code: answer.code });
   const fired: Fired = answer;

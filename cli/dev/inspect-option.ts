@@ -1,5 +1,16 @@
-import { INSPECT_DEFAULTS, type InspectOptions } from "#platform/main/dev/inspect.ts";
+import type { InspectOptions } from "#platform/dev/index.ts";
 import { usageError } from "../failure.ts";
+
+/** As Node's. */
+const INSPECT_DEFAULTS = { host: "127.0.0.1", port: 9229 } as const;
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|::1)$/i;
+
+/** Where others can reach the debugger too, and with it run what they like; as with Node, that is allowed. */
+export function openDebuggerWarning({ host }: InspectOptions): string | undefined {
+  if (LOOPBACK.test(host)) return undefined;
+  return `Warning: debuggers listen on ${host}. Whoever reaches that address can run any program here, as you: use it in a network you trust, or leave the host out.`;
+}
 
 /** `--inspect` as Node has it: nothing, a port, or host and port. */
 export function inspectOption(

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { PassThrough, Writable } from "node:stream";
 import { test } from "node:test";
-import type { DevTimer } from "#platform/main/dev/timers.ts";
+import type { DevTimer } from "#platform/dev/index.ts";
 import type { Context } from "../context.ts";
 import { listenForKeys } from "./keys.ts";
 import { Screen } from "./screen.ts";

@@ -1,5 +1,5 @@
 import type { ReadStream } from "node:tty";
-import type { DevTimer, Fired } from "#platform/main/dev/timers.ts";
+import type { DevTimer, Fired } from "#platform/dev/index.ts";
 import type { Context } from "../context.ts";
 import type { Screen } from "./screen.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
-import { inspectOption } from "./inspect-option.ts";
+import { inspectOption, openDebuggerWarning } from "./inspect-option.ts";
 import { choosePort } from "./port.ts";
 
 test("--inspect takes nothing, a port, or host and port, as Node does", () => {
@@ -13,6 +13,17 @@ test("--inspect takes nothing, a port, or host and port, as Node does", () => {
   assert.deepEqual(inspectOption(true, "9400"), { host: "127.0.0.1", port: 9400, brk: true });
   for (const wrong of ["here", "1:2:3x", "65536", ":", ""])
     assert.throws(() => inspectOption(wrong, undefined), { exit: 2, message: /is no place for a debugger/ });
+});
+
+test("a debugger that others can reach is warned of", () => {
+  for (const given of ["9300", "localhost:0", "127.1.2.3:9300", "[::1]:9300"])
+    assert.equal(openDebuggerWarning(inspectOption(given, undefined)!), undefined, given);
+  for (const given of ["0.0.0.0:9229", "[::]:9229", "10.0.0.7:9229", "desk.example.com:9229"])
+    assert.match(
+      openDebuggerWarning(inspectOption(given, undefined)!) ?? "",
+      /can run any program here, as you/,
+      given,
+    );
 });
 
 test("a port that is asked for is that one or an error; else the first that is free, which is told", async (t) => {

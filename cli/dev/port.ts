@@ -1,4 +1,4 @@
-import { tryPort } from "#platform/main/dev/inspect.ts";
+import { tryPort } from "#base/port.ts";
 import { CliError, usageError } from "../failure.ts";
 
 const DEFAULT_PORT = 8080;

@@ -1,5 +1,5 @@
 import { functionPath } from "#contract/names.ts";
-import type { DevEvent, DevRequest } from "#platform/main/dev/event.ts";
+import type { DevEvent, DevRequest } from "#platform/dev/index.ts";
 import type { Dev } from "#platform/main/dev.ts";
 import type { Context, Output } from "../context.ts";
 import { printable } from "../output/printable.ts";
@@ -24,6 +24,8 @@ export class Screen {
   readonly #output: Output;
   readonly #now: () => Date;
   readonly #colours = new Map<string, Colour>();
+  /** By function, what keeps it from starting. */
+  readonly #broken = new Map<string, string>();
   #width = 0;
 
   constructor(
@@ -70,11 +72,15 @@ export class Screen {
       case "warning":
         return this.#told(event.function, event.text, "yellow");
       case "ready":
+        this.#broken.delete(event.function);
         return this.#told(event.function, `${event.revision} is ready after ${showSpan(event.tookMs)}`, "green");
       case "removed":
+        this.#broken.delete(event.function);
         return this.#told(event.function, "is no longer in colibri.yaml", "yellow");
       case "broken":
-        return this.#told(event.function, `${event.code}: ${event.message}`, "red");
+        this.#broken.set(event.function, oneLine(`${event.code}: ${event.message}`));
+        this.#told(event.function, `${event.code}: ${event.message}`, "red");
+        return event.stack === "" ? undefined : this.#told(event.function, event.stack, "dim");
       case "config-broken":
         return this.#told(undefined, `colibri.yaml, what was last right stays:\n${event.text}`, "red");
       case "config-mended":
@@ -96,8 +102,12 @@ export class Screen {
     const cold = coldMs > 0 ? this.style("blue", `  cold start ${showSpan(coldMs)}`) : "";
     const shown = this.style(colour, String(status ?? (error === undefined ? "left" : "failed")));
     const what = printable(`${method} ${target}`);
-    this.line(`${time} ${what} ${shown} ${this.style("dim", showSpan(tookMs))}${cold}`);
-    if (error !== undefined) this.line(`         ${this.style("red", printable(`${error.code}: ${error.message}`))}`);
+    const text = error === undefined ? "" : oneLine(`${error.code}: ${error.message}`);
+    // What keeps a function from starting was told, with its place, when it was found.
+    const known = text !== "" && [...this.#broken.values()].some((broken) => broken.startsWith(text));
+    const short = known ? this.style("red", `  ${error?.code}, as told above`) : "";
+    this.line(`${time} ${what} ${shown} ${this.style("dim", showSpan(tookMs))}${cold}${short}`);
+    if (text !== "" && !known) this.line(`         ${this.style("red", printable(text))}`);
   }
 
   #log(fn: string, text: string, level: string): void {
@@ -118,4 +128,8 @@ export class Screen {
     this.#width = Math.max(this.#width, fn.length, width);
     return this.style(colour, fn.padEnd(this.#width));
   }
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim();
 }

@@ -12,6 +12,7 @@ export function addDev(program: Command, context: Context, ended: Ended): void {
     .option("-p, --port <port>", "of the functions (default: 8080, or the next free one)")
     .option("--inspect [address]", "let debuggers attach, from port 9229 on: one for each function")
     .option("--inspect-brk [address]", "the same, and wait for one before a function's first line")
+    .option("--allow-host <hosts...>", "answer requests for these hosts too, such as a tunnel's")
     .option("--fire <app/function>", "fire a timer of a function that is run in another terminal")
     .option("--timer <number>", "with --fire: which of the function's timers, from 1")
     .option("-v, --verbose", "show what the platform itself logs")

@@ -1,5 +1,5 @@
 import type { AppConfig } from "#contract/config/app-config.ts";
-import type { DevEvent } from "#platform/main/dev/event.ts";
+import type { DevEvent } from "#platform/dev/index.ts";
 import type { Dev } from "#platform/main/dev.ts";
 import type { Context } from "../context.ts";
 import { Progress } from "../deploy/progress.ts";
@@ -32,7 +32,7 @@ export class LocalFunctions {
     const { folder, config, verbose } = this.#options;
     this.#dev = createDev(
       {
-        ...{ folder, config, port: 0, watch: false },
+        ...{ folder, config, port: 0, watch: false, allowedHosts: "any" },
         ...{ environment: this.#context.env, logLevel: verbose ? "debug" : "error" },
         writeLog: (line) => void this.#context.stderr.write(line),
       },

@@ -1,12 +1,14 @@
-import { resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { APP_FILE } from "#contract/config/keys.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { renderFailure } from "../output/failure.ts";
 import { createStyle } from "../output/style.ts";
-import { fingerprintOf } from "./fingerprint.ts";
+import { type Following, followApp } from "./follow.ts";
 import { sleep } from "./sleep.ts";
 
-const POLL_MS = 300;
+const SETTLE_MS = 300;
 
 /** Deploys, and again after each change, until Ctrl-C. What fails is told, and may be mended by the next change. */
 export async function redeploying(
@@ -18,27 +20,32 @@ export async function redeploying(
   const folder = resolve(context.cwd, given);
   const style = createStyle(context.stderr, context.env);
   for (;;) {
-    const before = await fingerprintOf(folder);
+    const isThere = existsSync(join(folder, APP_FILE));
+    // Before the deployment: what changes while it goes on is not in it.
+    const following = followApp(folder, ({ message }) =>
+      context.stderr.write(`${style("yellow", `Not all changes are noticed: ${message}`)}\n`),
+    );
     try {
-      await deploy(signal);
-    } catch (error) {
-      if (signal.aborted || !(error instanceof CliError)) throw error;
-      // Without colibri.yaml there is nothing to wait for.
-      if (before === undefined) throw error;
-      context.stderr.write(renderFailure(error, context));
+      await deploy(signal).catch((error) => {
+        // Without colibri.yaml there is nothing to wait for.
+        if (signal.aborted || !(error instanceof CliError) || !isThere) throw error;
+        context.stderr.write(renderFailure(error, context));
+      });
+      context.stderr.write(`${style("dim", "Waiting for changes; Ctrl-C ends.")}\n`);
+      if (!(await changed(folder, following, signal))) return EXIT.ok;
+    } finally {
+      following.close();
     }
-    context.stderr.write(`${style("dim", "Waiting for changes; Ctrl-C ends.")}\n`);
-    if (!(await changed(folder, before, signal))) return EXIT.ok;
   }
 }
 
-/** Resolves when files differ and no longer change: an editor may write several. False when aborted. */
-async function changed(folder: string, before: string | undefined, signal: AbortSignal): Promise<boolean> {
-  let last = before;
-  while (await sleep(POLL_MS, signal)) {
-    const now = await fingerprintOf(folder);
-    if (now !== undefined && now !== before && now === last) return true;
-    last = now;
+/** Resolves when files have changed and no longer do: an editor may write several. False when aborted. */
+async function changed(folder: string, following: Following, signal: AbortSignal): Promise<boolean> {
+  let last = 0;
+  while (await sleep(SETTLE_MS, signal)) {
+    const { changes } = following;
+    if (changes > 0 && changes === last && existsSync(join(folder, APP_FILE))) return true;
+    last = changes;
   }
   return false;
 }

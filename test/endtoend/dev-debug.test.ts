@@ -24,6 +24,8 @@ export default (input: Sum) => input.of;
 const JSON_BODY = { headers: { "content-type": "application/json" }, body: "41" };
 /** Longer than plain's timeout, and than what is granted beyond it. */
 const LONG_MS = 1_300;
+/** Than what anything but a debugger may take to greet. */
+const LONGER_THAN_GREETINGS_MS = 6_500;
 
 function portOf(run: DevRun, fn: string): number {
   return Number(new RegExp(`${fn}  .*\\n +.*debugger on port (\\d+)`).exec(run.said)![1]);
@@ -88,13 +90,28 @@ describe("colibri dev --inspect-brk", () => {
 
   test("waits for a debugger and stops at the first line of the function, not of the guest", async () => {
     const port = portOf(run, "plain");
+    await run.says(`Waiting for a debugger on 127.0.0.1:${port}, as long as it takes: open chrome://inspect`);
     const answered = run.call("/fn/shop/plain", JSON_BODY);
-    const attached = await until("a debugger can attach", () => Debugger.attach(port).catch(() => undefined));
+    await new Promise((resolve) => setTimeout(resolve, LONGER_THAN_GREETINGS_MS));
+    assert.doesNotMatch(run.said, /(?:plain|typed) +· /);
+    await go(await Debugger.attach(port));
+    const { status, text } = await answered;
+    assert.deepEqual([status, text], [200, "42"]);
+  });
+
+  test("an editor that attaches the moment it can is not too early", async () => {
+    await run.stop();
+    await run.start("--inspect-brk=0");
+    const port = portOf(run, "plain");
+    const answered = run.call("/fn/shop/plain", JSON_BODY);
+    await go(await until("a debugger can attach", () => Debugger.attach(port).catch(() => undefined)));
+    assert.equal((await answered).text, "42");
+  });
+
+  async function go(attached: Debugger): Promise<void> {
     await attached.ask("Runtime.runIfWaitingForDebugger");
     assert.deepEqual(await attached.stopped(), { url: `file://${run.app}/plain/index.mjs`, line: 0 });
     await attached.ask("Debugger.resume");
-    const { status, text } = await answered;
-    assert.deepEqual([status, text], [200, "42"]);
     attached.close();
-  });
+  }
 });

@@ -3,7 +3,7 @@
 import { resolveImport } from "./paths.ts";
 import { type File, type Finding, finding, type Import, importsOf, isFixture, isScript, isTest } from "./source.ts";
 
-export const SERVICES = ["control", "builder", "gateway", "dispatch", "agent", "spawner", "async"];
+export const SERVICES = ["control", "builder", "gateway", "dispatch", "agent", "spawner", "async", "dev"];
 
 type Zone = {
   name: string;
@@ -18,7 +18,12 @@ type Zone = {
 
 const LEFT_OF_SERVICES = ["base", "link", "contract", "domain", "ports"];
 // Only main runs builds: whoever else knew the builder could start one on a path that answers requests.
-const KNOWN_SERVICES = SERVICES.filter((name) => name !== "builder");
+const KNOWN_SERVICES = SERVICES.filter((name) => name !== "builder" && name !== "dev");
+// What else some services may. dev packs what a build would be sent, and is given by main what it knows of the builder.
+const MORE: Readonly<Record<string, Pick<Zone, "may" | "mayKnow">>> = {
+  builder: { may: ["archive"] },
+  dev: { may: ["archive"], mayKnow: ["builder"] },
+};
 
 const ZONES: Zone[] = [
   { name: "contract", folder: "contract/", may: [], testsMay: ["base"] },
@@ -43,8 +48,8 @@ const ZONES: Zone[] = [
   ...SERVICES.map((name) => ({
     name,
     folder: `platform/src/${name}/`,
-    may: name === "builder" ? [...LEFT_OF_SERVICES, "archive"] : LEFT_OF_SERVICES,
-    mayKnow: [...KNOWN_SERVICES, "archive"],
+    may: [...LEFT_OF_SERVICES, ...(MORE[name]?.may ?? [])],
+    mayKnow: [...KNOWN_SERVICES, "archive", ...(MORE[name]?.mayKnow ?? [])],
     testsMay: ["drivers", "archive", "testing", "bundle", ...SERVICES],
   })),
   {
@@ -56,7 +61,12 @@ const ZONES: Zone[] = [
   { name: "testing", folder: "guest/testing/", may: ["base", "link", "contract"] },
   { name: "bundle", folder: "guest/bundle", may: [] },
   { name: "guest", folder: "guest/", may: [], testsMay: ["base", "link", "contract", "testing", "bundle"] },
-  { name: "cli", folder: "cli/", may: ["base", "contract", "archive", "main", "client", "package.json"] },
+  {
+    name: "cli",
+    folder: "cli/",
+    may: ["base", "contract", "archive", "main", "client", "package.json"],
+    mayKnow: ["dev"],
+  },
   // Speaks to control for programs and for the command line alike; shipped, and loaded, without all else.
   { name: "client", folder: "sdk/node/client", may: [], testsMay: ["contract", "control"] },
   // Its test kits run user code by the guests' own code.

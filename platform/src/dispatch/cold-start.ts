@@ -19,7 +19,7 @@ import type { RevisionDispatch } from "./revision-dispatch.ts";
 const RETRY = { firstMs: 200, maximumMs: 10_000 };
 /** For the agent to say why a guest that hung up is gone. */
 const CAUSE_MS = 500;
-/** Time for the data stream's greeting. */
+/** Time for the data stream's greeting; longer where a debugger may hold the guest. */
 const WELCOME_MS = 5_000;
 /** From `load` to `ready`: more than a bundle's fetch and the longest init timeout that is sensible. */
 const READY_MS = 120_000;
@@ -312,8 +312,9 @@ export class ColdStarts {
       JSON.stringify({ owner: this.#options.owner, epoch: this.#options.epoch }),
       null,
     );
-    const timer = clock.after(WELCOME_MS, () =>
-      link.close(new Error(`no HELLO on the data stream within ${WELCOME_MS} ms`)),
+    const withinMs = Math.max(WELCOME_MS, this.#options.readyMs ?? 0);
+    const timer = clock.after(withinMs, () =>
+      link.close(new Error(`no HELLO on the data stream within ${withinMs} ms`)),
     );
     await welcomed.promise.finally(() => clock.cancel(timer));
   }

@@ -1,11 +1,12 @@
 /**
- * For local work: one process that is gateway, dispatch, agent and spawner at once, with plans in memory that follow a folder. What
+ * For local work: one process that is gateway, dispatch and agent at once, and one that is the spawner, with plans in memory that follow a folder. What
  * answers is the code that answers on a platform: there is no control, no store, no token.
  */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
+import type { Network } from "#base/link/link.ts";
 import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createLog, type LogLevel } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
@@ -22,19 +23,28 @@ import {
   findRuntimes,
   type Runtimes,
 } from "#platform/agent/index.ts";
-import { createSpawner } from "#platform/spawner/spawner.ts";
+import {
+  createDevRuntimes,
+  createInspection,
+  createToldTelemetry,
+  DevApp,
+  DevRevisions,
+  type DevRuntimes,
+  DevStarts,
+  type DevTimer,
+  type Fired,
+  type InspectOptions,
+  oneAtATime,
+  type Tell,
+  timersOf,
+  UNHURRIED_MS,
+  withSpares,
+} from "#platform/dev/index.ts";
 import type { SandboxSpec } from "#ports/sandbox/index.ts";
-import { DevApp } from "./dev/app.ts";
 import { createDevBuild } from "./dev/build.ts";
 import { abandonedHomes, devHomes, devRoot, makeDevHome, removeHome } from "./dev/dev-home.ts";
-import type { Tell } from "./dev/event.ts";
-import { createFront, type DevBase } from "./dev/front.ts";
-import { createInspection, type InspectOptions, UNHURRIED_MS } from "./dev/inspect.ts";
-import { DevRevisions } from "./dev/revisions.ts";
-import { createDevRuntimes, type DevRuntimes, oneAtATime } from "./dev/runtimes.ts";
-import { withSpares } from "./dev/spares.ts";
-import { createToldTelemetry } from "./dev/telemetry.ts";
-import { type DevTimer, type Fired, timersOf } from "./dev/timers.ts";
+import { createFront, type DevBase, LOOPBACK } from "./dev/front.ts";
+import { createSpawnerProcess } from "./dev/spawner-process.ts";
 import type { HomePaths } from "./home.ts";
 
 export interface DevOptions {
@@ -47,6 +57,8 @@ export interface DevOptions {
   /** Follow changes, and start sandboxes ahead of requests. */
   readonly watch: boolean;
   readonly inspect?: InspectOptions | undefined;
+  /** Hosts that requests may be for, beside names of this machine and what triggers claim. */
+  readonly allowedHosts: readonly string[] | "any";
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logLevel: LogLevel;
   /** The platform's own log, lines of JSON. */
@@ -66,7 +78,6 @@ export interface Dev {
   restart(): void;
 }
 
-const LOOPBACK = "127.0.0.1";
 const OWNER = "dev";
 /** Of a machine that one person works at: what is promised is theirs to judge. */
 const CAPACITY_MIB = 1 << 20;
@@ -120,18 +131,25 @@ async function openDev(
   const home = makeDevHome(root);
   parts.push(() => home.close());
   const { paths } = home;
-  const spawner = createSpawner(base, { address: paths.sockets.spawner });
+  const spawner = createSpawnerProcess({ address: paths.sockets.spawner, logLevel: options.logLevel });
+  parts.push(() => spawner.close());
   await spawner.open(signal);
   await sweep(base, root, paths.sockets.spawner);
   const found = await findGuests(paths, options.environment);
   const build = createDevBuild(base, { paths, runtimes: found, environment: options.environment, tell });
   parts.push(() => build.close());
   await build.open(signal);
-  const inspection = options.inspect && createInspection(options.inspect, paths.home);
+  const inspection =
+    options.inspect &&
+    createInspection(options.inspect, {
+      folder: paths.home,
+      searchPath: options.environment.PATH ?? "",
+    });
   const plans = { routes: createMemoryPlans<RoutePlan>(), launches: createMemoryPlans<LaunchSpec>() };
   const revisions = new DevRevisions(plans, { prestart: options.watch, inspected: inspection !== undefined });
   const runtimes = createDevRuntimes(found);
-  const telemetry = createToldTelemetry(tell);
+  const starts = new DevStarts({ clock: base.clock, revisions, tell });
+  const telemetry = createToldTelemetry(tell, starts);
   const agent = createDevAgent(
     base,
     { paths, spares: options.watch },
@@ -145,13 +163,16 @@ async function openDev(
   parts.push(() => agent.close());
   await agent.open(signal);
   const app: DevApp = new DevApp(
-    { ...{ clock: base.clock, revisions, tell, runtimes, inspection }, dependencies: build.dependencies },
+    {
+      ...{ clock: base.clock, revisions, starts, tell, runtimes, inspection },
+      ...{ dependencies: build.dependencies, steps: build.steps },
+    },
     { folder: options.folder, watch: options.watch, home: home.id, homes: () => devHomes(root) },
   );
   const readyMs = inspection === undefined ? undefined : UNHURRIED_MS;
   const front = createFront(
     base,
-    { routes: plans.routes, telemetry, tell, app: () => app.config, starts: app },
+    { routes: plans.routes, telemetry, tell, app: () => app.config, starts },
     { ...options, paths, readyMs },
   );
   // Guests first: nobody waits for what they still run.
@@ -164,9 +185,14 @@ async function openDev(
 }
 
 function createBase(options: DevOptions): DevBase {
-  const [clock, random, network] = [createSystemClock(), createSystemRandom(), createSocketNetwork()];
+  const [clock, random, network] = [createSystemClock(), createSystemRandom(), createNetwork(options)];
   const log = createLog({ clock, write: options.writeLog }, { level: options.logLevel });
   return { clock, random, network, ids: createIds(clock, random), log };
+}
+
+/** Guests that stand at a breakpoint greet nobody. */
+function createNetwork({ inspect }: DevOptions): Network {
+  return createSocketNetwork(inspect === undefined ? {} : { greetingMs: UNHURRIED_MS });
 }
 
 function createDevAgent(

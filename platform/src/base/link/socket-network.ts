@@ -13,17 +13,22 @@ import { openSocketPath, prepareSocketFolder } from "./socket-path.ts";
 
 const HANDSHAKE_MS = 5_000;
 
-/** Links over Unix sockets. An address is the socket's path. */
-export function createSocketNetwork(): Network {
-  return { dial, listen };
+export interface SocketNetworkOptions {
+  /** For who is dialled to greet. Default HANDSHAKE_MS; longer where a debugger may hold it. */
+  readonly greetingMs?: number;
 }
 
-async function dial(address: string, kind: LinkKind, handlers: LinkHandlers): Promise<Link> {
+/** Links over Unix sockets. An address is the socket's path. */
+export function createSocketNetwork({ greetingMs = HANDSHAKE_MS }: SocketNetworkOptions = {}): Network {
+  return { dial: (address, kind, handlers) => dial(address, kind, handlers, greetingMs), listen };
+}
+
+async function dial(address: string, kind: LinkKind, handlers: LinkHandlers, greetingMs: number): Promise<Link> {
   const path = openSocketPath(address);
   const socket = connect({ path: path.path });
   try {
     socket.write(encodePreamble(kind));
-    const { rest } = await readPreamble(socket, [kind]);
+    const { rest } = await readPreamble(socket, [kind], greetingMs);
     return new SocketLink(socket, handlers, rest);
   } catch (error) {
     socket.destroy();
@@ -70,7 +75,7 @@ async function greet(
   kinds: readonly LinkKind[],
   accept: (link: Link, kind: LinkKind) => LinkHandlers,
 ): Promise<void> {
-  const { kind, rest } = await readPreamble(socket, kinds);
+  const { kind, rest } = await readPreamble(socket, kinds, HANDSHAKE_MS);
   socket.write(encodePreamble(kind));
   // The link needs handlers and the handlers need the link: frames can't arrive before this turn ends.
   let handlers: LinkHandlers | undefined;
@@ -83,7 +88,11 @@ async function greet(
 }
 
 /** Reads exactly the preamble; what came behind it is `rest`. The socket is left paused. */
-function readPreamble(socket: Socket, kinds: readonly LinkKind[]): Promise<{ kind: LinkKind; rest: Buffer }> {
+function readPreamble(
+  socket: Socket,
+  kinds: readonly LinkKind[],
+  withinMs: number,
+): Promise<{ kind: LinkKind; rest: Buffer }> {
   return new Promise((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0);
     const stop = () => {
@@ -110,7 +119,7 @@ function readPreamble(socket: Socket, kinds: readonly LinkKind[]): Promise<{ kin
         reject(error);
       }
     };
-    const timer = setTimeout(() => fail(new Error(`no preamble within ${HANDSHAKE_MS} ms`)), HANDSHAKE_MS);
+    const timer = setTimeout(() => fail(new Error(`no preamble within ${withinMs} ms`)), withinMs);
     socket.on("data", receive).once("error", fail).once("close", closed);
   });
 }

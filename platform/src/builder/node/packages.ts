@@ -23,7 +23,7 @@ interface Import {
  * imports from the function's folder, and a CommonJS handler's requires outside of any block. What is imported or required
  * later, or in a `try`, may be meant to be missing.
  */
-export async function checkPackages(job: Job, file: string): Promise<void> {
+export async function checkPackages(job: Pick<Job, "source">, file: string): Promise<void> {
   const root = await realpath(job.source);
   const { imports, required } = await collect(root, file);
   const calls = required.length === 0 ? [] : await topLevelRequires(root, file);

@@ -1,10 +1,13 @@
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
 import type { Runtimes } from "#platform/agent/index.ts";
 import { createBuilder } from "#platform/builder/builder.ts";
+import { findHandler } from "#platform/builder/handler-file.ts";
+import { withEsbuild } from "#platform/builder/node/esbuild-service.ts";
+import { createLiveBundle } from "#platform/builder/node/live-bundle.ts";
+import { checkPackages } from "#platform/builder/node/packages.ts";
+import { type CodeSteps, createDependencies, type Dependencies, type Tell } from "#platform/dev/index.ts";
 import { builderOptions } from "../builder-options.ts";
 import type { HomePaths } from "../home.ts";
-import { createDependencies, type Dependencies } from "./dependencies.ts";
-import type { Tell } from "./event.ts";
 import type { DevBase } from "./front.ts";
 
 export interface DevBuildOptions {
@@ -16,6 +19,7 @@ export interface DevBuildOptions {
 
 export interface DevBuild {
   readonly dependencies: Dependencies;
+  readonly steps: CodeSteps;
   open(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
@@ -34,13 +38,26 @@ export function createDevBuild(base: DevBase, options: DevBuildOptions): DevBuil
       virtualEnv: environment.VIRTUAL_ENV || undefined,
     },
   );
+  const closing = Promise.withResolvers<void>();
+  let kept: Promise<void> | undefined;
+  const steps: CodeSteps = {
+    ...{ findHandler, createLiveBundle },
+    checkPackages(job, file) {
+      // Its process takes longer to start than a save may take.
+      kept ??= withEsbuild(() => closing.promise);
+      return checkPackages(job, file);
+    },
+  };
   return {
     dependencies,
+    steps,
     async open(signal) {
       await blobs.open(signal);
       await builder.open(signal);
     },
     async close() {
+      closing.resolve();
+      await kept;
       await builder.close();
       await blobs.close();
     },

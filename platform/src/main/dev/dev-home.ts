@@ -12,6 +12,7 @@ import { tmpdir, userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, parseJson, type TypeOf, text } from "#contract/shape.ts";
+import { DEV_PATH } from "#platform/dev/index.ts";
 import { type HomePaths, homePaths, prepareHome } from "../home.ts";
 import { lockHome } from "../home-lock.ts";
 
@@ -98,6 +99,11 @@ export function runningDevs(root: string): RunningDev[] {
       return [];
     }
   });
+}
+
+/** Where it answers programs of this machine. */
+export function asideOf({ url }: RunningDev): string {
+  return url + DEV_PATH;
 }
 
 function announcementOf(home: string): string {

@@ -5,19 +5,26 @@ import type { Log } from "#base/log.ts";
 import { createMetrics } from "#base/metrics.ts";
 import type { Random } from "#base/random.ts";
 import type { AppConfig } from "#contract/config/app-config.ts";
+import { ERRORS } from "#contract/errors.ts";
 import { createAsyncRole } from "#platform/async/async.ts";
+import {
+  createAside,
+  createTimers,
+  type DevTimer,
+  type Fired,
+  followRequest,
+  type Refuse,
+  type Tell,
+} from "#platform/dev/index.ts";
 import { Dispatcher, type StartEvents } from "#platform/dispatch/dispatcher.ts";
 import { AsyncClient } from "#platform/gateway/async-client.ts";
 import { Gateway } from "#platform/gateway/gateway.ts";
 import { Meters } from "#platform/gateway/meters.ts";
+import { problemHeaders, problemText } from "#platform/gateway/problem.ts";
 import { Settle } from "#platform/gateway/settle.ts";
 import type { RoutePlans } from "#ports/plans/plans.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { HomePaths } from "../home.ts";
-import { createAside } from "./aside.ts";
-import type { Tell } from "./event.ts";
-import { followRequest } from "./request-log.ts";
-import { createTimers, type DevTimer, type Fired } from "./timers.ts";
 
 /** What every part is given. */
 export interface DevBase {
@@ -41,6 +48,8 @@ export interface FrontOptions {
   readonly port: number;
   readonly folder: string;
   readonly readyMs: number | undefined;
+  /** Beside names of this machine and what triggers claim. */
+  readonly allowedHosts: readonly string[] | "any";
 }
 
 export interface Front {
@@ -51,13 +60,13 @@ export interface Front {
 }
 
 /** Only this machine: what runs here is not meant for others yet. */
-const BIND = "127.0.0.1";
+export const LOOPBACK = "127.0.0.1";
 const INSTANCE = "dev";
 const CONCURRENT_STARTS = 4;
 
 /** The gateway of a platform, its dispatch, and the place of async. */
 export function createFront(base: DevBase, deps: FrontDeps, options: FrontOptions): Front {
-  const { paths, port, folder, readyMs } = options;
+  const { paths, port, folder, readyMs, allowedHosts } = options;
   const { clock, ids } = base;
   const { telemetry, tell } = deps;
   const metrics = createMetrics();
@@ -76,31 +85,19 @@ export function createFront(base: DevBase, deps: FrontDeps, options: FrontOption
   );
   const asyncRole = createAsyncRole(base, { address: paths.sockets.async, instance: INSTANCE });
   const async = new AsyncClient(base, { address: paths.sockets.async, instance: INSTANCE });
-  const fire = createTimers({ clock, ids, dispatch, settle });
-  const fireHere = async (timer: DevTimer) => {
-    const fired = await fire(deps.app().app, timer);
-    const error = fired.message === undefined ? undefined : { code: fired.outcome, message: fired.message };
-    const { status, tookMs, invocation } = fired;
-    tell({
-      kind: "request",
-      method: "TIMER",
-      target: `${timer.function} (${timer.schedule})`,
-      status,
-      tookMs,
-      coldMs: 0,
-      invocation,
-      error,
-    });
-    return fired;
+  const fire = createTimers({ clock, ids, dispatch, settle, tell, app: () => deps.app().app });
+  const refuse: Refuse = (response, { code, message }) => {
+    const body = problemText(code, message);
+    response.writeHead(ERRORS[code].status, problemHeaders(code, message, body)).end(body);
   };
-  const aside = createAside({ app: deps.app, fire: fireHere }, { folder });
+  const aside = createAside({ app: deps.app, fire, refuse }, { folder, allowedHosts });
   const gateway = new Gateway(
     {
       ...{ ...base, plans: deps.routes, telemetry, async, settle, meters, dispatch, aside },
       follow: (request, response, followed) =>
-        followRequest(request, response, followed, (told) => tell({ kind: "request", ...told })),
+        followRequest(request, response, followed, clock, (told) => tell({ kind: "request", ...told })),
     },
-    { bind: BIND, port },
+    { bind: LOOPBACK, port },
   );
   return {
     async open(signal) {
@@ -111,6 +108,6 @@ export function createFront(base: DevBase, deps: FrontDeps, options: FrontOption
       await gateway.close();
       await asyncRole.close();
     },
-    fire: fireHere,
+    fire,
   };
 }

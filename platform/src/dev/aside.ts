@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AppConfig } from "#contract/config/app-config.ts";
-import { ERRORS, PlatformError, toFailure } from "#contract/errors.ts";
+import { type Failure, PlatformError, toFailure } from "#contract/errors.ts";
 import { functionPath } from "#contract/names.ts";
-import { problemHeaders, problemText } from "#platform/gateway/problem.ts";
+import { hostProblem, isLoopbackHost } from "./hosts.ts";
 import { refOf } from "./revisions.ts";
 import { type DevTimer, type Fired, timersOf } from "./timers.ts";
 
@@ -10,32 +10,49 @@ import { type DevTimer, type Fired, timersOf } from "./timers.ts";
 export const DEV_PATH = "/v1/dev";
 const OURS = /^\/v1\/dev(?:$|[/?])/;
 const FIRE = /^\/v1\/dev\/fire\/([^/]+)\/([^/]+)$/;
-/** What a browser could have been led here by has another name in it. */
-const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/i;
+
+/** Answers with the error. */
+export type Refuse = (response: ServerResponse, failure: Failure) => void;
 
 export interface AsideDeps {
   readonly app: () => AppConfig;
   readonly fire: (timer: DevTimer) => Promise<Fired>;
+  readonly refuse: Refuse;
+}
+
+export interface AsideOptions {
+  readonly folder: string;
+  /** Hosts that requests may be for, beside names of this machine and what triggers claim. */
+  readonly allowedHosts: readonly string[] | "any";
 }
 
 /**
  * What is answered beside functions, for the command line in another terminal:
+ * requests that are for another host, with a refusal;
  * `GET /v1/dev` what is run; `POST /v1/dev/fire/<app>/<function>[?timer=<n>]` fires a timer.
  */
-export function createAside(deps: AsideDeps, options: { readonly folder: string }) {
+export function createAside(deps: AsideDeps, options: AsideOptions) {
   return function aside(request: IncomingMessage, response: ServerResponse): boolean {
     const target = request.url ?? "";
-    if (!OURS.test(target)) return false;
+    if (!OURS.test(target)) return refuseHost(request, response);
     request.resume();
     answer(request, new URL(target, "http://localhost")).then(
       (value) => response.writeHead(200, { "content-type": "application/json" }).end(`${JSON.stringify(value)}\n`),
-      (error) => refuse(response, error),
+      (error) => deps.refuse(response, toFailure(error)),
     );
     return true;
   };
 
+  /** What asks for another machine may come from a web page, which is told nothing. */
+  function refuseHost({ headers: { host } }: IncomingMessage, response: ServerResponse): boolean {
+    if (host === undefined || options.allowedHosts === "any") return false;
+    const problem = hostProblem(host, deps.app(), options.allowedHosts);
+    if (problem !== undefined) deps.refuse(response, { code: "forbidden", message: problem });
+    return problem !== undefined;
+  }
+
   async function answer(request: IncomingMessage, url: URL): Promise<unknown> {
-    if (!LOOPBACK_HOST.test(request.headers.host ?? "") || request.headers.origin !== undefined)
+    if (!isLoopbackHost(request.headers.host ?? "") || request.headers.origin !== undefined)
       throw new PlatformError("forbidden", "this is for programs of this machine, not for web pages");
     if (url.pathname === DEV_PATH && request.method === "GET") return describe();
     const [, app = "", fn = ""] = FIRE.exec(url.pathname) ?? [];
@@ -73,10 +90,4 @@ function listing(config: AppConfig): string {
   return `there is ${Object.keys(config.functions)
     .map((name) => `${config.app}/${name}`)
     .join(", ")}`;
-}
-
-function refuse(response: ServerResponse, error: unknown): void {
-  const { code, message } = toFailure(error);
-  const body = problemText(code, message);
-  response.writeHead(ERRORS[code].status, problemHeaders(code, message, body)).end(body);
 }

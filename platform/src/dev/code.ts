@@ -1,18 +1,27 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import type { AppFunction } from "#contract/config/app-config.ts";
 import { isTypeScript, type RuntimeFamily, runtimeFamily, splitHandler } from "#contract/config/handler.ts";
-import { PlatformError, toFailure } from "#contract/errors.ts";
+import { type Failure, PlatformError, toFailure } from "#contract/errors.ts";
 import { runtimeProblem } from "#domain/function/runtime.ts";
-import { findHandler } from "#platform/builder/handler-file.ts";
-import { createLiveBundle, type LiveBundle } from "#platform/builder/node/live-bundle.ts";
+import type { findHandler } from "#platform/builder/handler-file.ts";
+import type { createLiveBundle, LiveBundle } from "#platform/builder/node/live-bundle.ts";
+import type { checkPackages } from "#platform/builder/node/packages.ts";
 import { DEV_FOLDER, type Dependencies, ownFolder } from "./dependencies.ts";
-import { debugpyProblem, type Inspection } from "./inspect.ts";
+import type { Inspection } from "./inspect.ts";
 import type { DevCode } from "./revisions.ts";
 import type { DevRuntimes, LaunchChange } from "./runtimes.ts";
 
+/** What a build does with code, a step at a time. */
+export interface CodeSteps {
+  readonly findHandler: typeof findHandler;
+  readonly checkPackages: typeof checkPackages;
+  readonly createLiveBundle: typeof createLiveBundle;
+}
+
 export interface DevSourceDeps {
+  readonly steps: CodeSteps;
   readonly runtimes: DevRuntimes;
   readonly dependencies: Dependencies;
   readonly inspection: Inspection | undefined;
@@ -52,15 +61,18 @@ export class DevSource {
     try {
       const family = this.#familyOf(fn.config);
       const { folder } = this.#options;
-      const file = await findHandler(folder, fn.config.handler, family);
+      const { steps, runtimes } = this.#deps;
+      checkFolder(this.#name, folder);
+      const file = await steps.findHandler(folder, fn.config.handler, family);
       const change = await this.#launchOf(family, fn.config, signal);
-      const runtime = this.#deps.runtimes.name(family.name, this.#name, change);
+      const runtime = runtimes.name(family.name, this.#name, change);
       if (!isTypeScript(file)) this.#warnOfModuleType(file);
+      if (family.name === "nodejs" && !isTypeScript(file)) await steps.checkPackages({ source: folder }, file);
       const handler = isTypeScript(file) ? await this.#build(fn.config.handler) : fn.config.handler;
       return { kind: "code", folder, handler, runtime };
     } catch (error) {
       signal.throwIfAborted();
-      return { kind: "broken", failure: toFailure(error) };
+      return { kind: "broken", failure: failureOf(error) };
     }
   }
 
@@ -104,7 +116,7 @@ export class DevSource {
     const packages = await dependencies.python(fn, signal);
     if (inspection === undefined) return packages;
     const program = packages.program ?? this.#programOf(family);
-    const problem = await debugpyProblem(program, packages.environment ?? {});
+    const problem = await inspection.debugpyProblem(program, packages.environment ?? {});
     if (problem === undefined) return merge(packages, await inspection.python(this.#name, config.handler));
     this.#warnOnce(problem);
     return packages;
@@ -120,7 +132,10 @@ export class DevSource {
       await this.#live?.bundle.close();
       ownFolder(this.#options.folder);
       const output = join(DEV_FOLDER, this.#options.home, this.#name);
-      this.#live = { handler, bundle: createLiveBundle({ source: this.#options.folder, handler, output }) };
+      this.#live = {
+        handler,
+        bundle: this.#deps.steps.createLiveBundle({ source: this.#options.folder, handler, output }),
+      };
     }
     for (const warning of await this.#live.bundle.build()) this.#deps.warn(this.#name, warning);
     return this.#live.bundle.handler;
@@ -143,6 +158,22 @@ export class DevSource {
     this.#told.add(text);
     this.#deps.warn(this.#name, text);
   }
+}
+
+/** @throws PlatformError */
+function checkFolder(fn: string, folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return;
+  throw new PlatformError(
+    "build-failed",
+    `The folder of the function ${fn} is not there: ${folder}. Put it back, or correct the function's source in colibri.yaml; it is looked for all the time.`,
+  );
+}
+
+/** What the system refuses is about files that the user has, and for the user to mend: as such it is told to callers at once. */
+function failureOf(error: unknown): Failure {
+  const { syscall, code, path } = error as NodeJS.ErrnoException;
+  if (error instanceof PlatformError || syscall === undefined) return toFailure(error);
+  return { code: "build-failed", message: `${path ?? "A file of the function"} can't be used (${syscall}: ${code}).` };
 }
 
 function merge(one: LaunchChange, other: LaunchChange): LaunchChange {

@@ -1,22 +1,27 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { watchFile, watchFolder } from "./watcher.ts";
+import { createSystemClock } from "#base/clock.ts";
+import { watchFile, watchFolder } from "./watch.ts";
 
 const PATIENCE_MS = 5_000;
 
 /** A folder with these files, watched; `heard` waits for a path and forgets all that was heard until then. */
-function watched(t: TestContext, files: Readonly<Record<string, string>>) {
-  const root = mkdtempSync(join(tmpdir(), "colibri-watcher-"));
+function watched(t: TestContext, files: Readonly<Record<string, string>>, folder = "") {
+  const root = mkdtempSync(join(tmpdir(), "colibri-watch-"));
   const write = (path: string, text: string) => {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
   };
   for (const [path, text] of Object.entries(files)) write(path, text);
   let paths: string[] = [];
-  const watcher = watchFolder(root, { changed: (path) => paths.push(path), failed: (error) => assert.fail(error) });
+  const watcher = watchFolder(
+    join(root, folder),
+    { changed: (path) => paths.push(path), failed: (error) => assert.fail(error) },
+    createSystemClock(),
+  );
   t.after(() => {
     watcher.close();
     rmSync(root, { recursive: true });
@@ -87,13 +92,17 @@ test("a file is heard of when it is written, and when an editor puts another in 
   const { root, write } = watched(t, { "colibri.yaml": "1", "other.yaml": "1" });
   let times = 0;
   let resolve = () => {};
-  const watcher = watchFile(join(root, "colibri.yaml"), {
-    changed: () => {
-      times++;
-      resolve();
+  const watcher = watchFile(
+    join(root, "colibri.yaml"),
+    {
+      changed: () => {
+        times++;
+        resolve();
+      },
+      failed: (error) => assert.fail(error),
     },
-    failed: (error) => assert.fail(error),
-  });
+    createSystemClock(),
+  );
   t.after(() => watcher.close());
   const again = () =>
     new Promise<void>((done) => {
@@ -111,14 +120,48 @@ test("a file is heard of when it is written, and when an editor puts another in 
   assert.ok(times >= 2);
 });
 
-test("a file that can't be watched is told of, not thrown", (t) => {
-  const { root } = watched(t, {});
-  const failed: (string | undefined)[] = [];
-  const events = {
-    changed: () => assert.fail("nothing has changed"),
-    failed: ({ code }: NodeJS.ErrnoException) => failed.push(code),
-  };
-  const watcher = watchFile(join(root, "absent", "colibri.yaml"), events);
-  assert.deepEqual(failed, ["ENOENT"]);
-  watcher.close();
+test("a folder that is gone, or not there yet, is heard of when it comes, and what happens in it then", async (t) => {
+  const { root, write, heard } = watched(t, { "app/f/a.txt": "1" }, "app/f");
+  rmSync(join(root, "app/f"), { recursive: true });
+  await heard("");
+  write("app/f/a.txt", "2");
+  await heard("");
+  write("app/f/a.txt", "3");
+  await heard("a.txt");
+  renameSync(join(root, "app"), join(root, "elsewhere"));
+  await heard("");
+  renameSync(join(root, "elsewhere"), join(root, "app"));
+  await heard("");
+  write("app/f/a.txt", "4");
+  await heard("a.txt");
+});
+
+test("links are not followed, wherever they lead: what they make of a folder without end is not looked at", async (t) => {
+  const { root, write, heard } = watched(t, { "f/a.txt": "1", "outside/o.txt": "1" }, "f");
+  symlinkSync("/", join(root, "f/all"));
+  symlinkSync("..", join(root, "f/above"));
+  symlinkSync("../outside", join(root, "f/outside"));
+  write("f/a.txt", "2");
+  assert.deepEqual((await heard("a.txt")).sort(), ["a.txt", "above", "all", "outside"]);
+  write("outside/o.txt", "2");
+  write("f/a.txt", "3");
+  assert.deepEqual(await heard("a.txt"), ["a.txt"]);
+});
+
+test("a file whose folder goes and comes is heard of again", async (t) => {
+  const root = mkdtempSync(join(tmpdir(), "colibri-watch-"));
+  t.after(() => rmSync(root, { recursive: true }));
+  let heard = Promise.withResolvers<string>();
+  const events = { changed: (path: string) => heard.resolve(path), failed: assert.fail };
+  const watcher = watchFile(join(root, "app", "colibri.yaml"), events, createSystemClock());
+  t.after(() => watcher.close());
+  for (const text of ["made", "written"]) {
+    mkdirSync(join(root, "app"), { recursive: true });
+    writeFileSync(join(root, "app", "colibri.yaml"), text);
+    // The clock's timers do not keep the test alive.
+    const alive = setInterval(() => {}, 1_000);
+    assert.equal(await heard.promise, "colibri.yaml");
+    clearInterval(alive);
+    heard = Promise.withResolvers<string>();
+  }
 });

@@ -1,24 +1,25 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import type { Clock, Timer } from "#base/clock.ts";
-import { type AppConfig, type AppFunction, parseAppConfig } from "#contract/config/app-config.ts";
+import type { AppConfig, AppFunction } from "#contract/config/app-config.ts";
+import { splitHandler } from "#contract/config/handler.ts";
 import { APP_FILE } from "#contract/config/keys.ts";
-import { formatMistakes } from "#contract/config/mistakes.ts";
-import type { Failure } from "#contract/errors.ts";
-import type { RevisionRef } from "#contract/names.ts";
-import type { StartEvents } from "#platform/dispatch/dispatcher.ts";
+import { type FolderWatcher, watchFile, watchFolder } from "#platform/builder/archive/watch.ts";
+import { readApp } from "./app-file.ts";
 import { DevSource, type DevSourceDeps } from "./code.ts";
 import type { Tell } from "./event.ts";
 import { type DevRevisions, refOf } from "./revisions.ts";
-import { type FolderWatcher, watchFile, watchFolder } from "./watcher.ts";
+import type { DevStarts } from "./starts.ts";
 
 /** Of one save come several events, and of "save all" several files. */
 const SETTLE_MS = 20;
+const LOOK_AGAIN_MS = 250;
 
 export interface DevAppDeps extends Omit<DevSourceDeps, "warn"> {
   readonly clock: Clock;
   readonly revisions: DevRevisions;
+  readonly starts: DevStarts;
   readonly tell: Tell;
 }
 
@@ -38,8 +39,6 @@ interface RunFunction {
   changedAt: number | undefined;
   /** The work on it, one step after the other. */
   work: Promise<void>;
-  /** Starts under way, to tell how long they took. */
-  readonly begun: Map<string, number>;
 }
 
 /**
@@ -49,13 +48,14 @@ interface RunFunction {
  * Invariants: 1. of one function one preparation runs at a time, and the last change always has one after it; 2. a configuration
  * with mistakes changes nothing; 3. after `close` nothing more is put.
  */
-export class DevApp implements StartEvents {
+export class DevApp {
   readonly #deps: DevAppDeps;
   readonly #options: DevAppOptions;
   readonly #functions = new Map<string, RunFunction>();
   readonly #closing = new AbortController();
   #config: AppConfig = { app: "", functions: {} };
-  #broken = false;
+  /** What is wrong with the configuration, as it was told. */
+  #broken: string | undefined;
   #watcher: FolderWatcher | undefined;
   #configTimer: Timer | undefined;
   #timers = new Map<string, Timer>();
@@ -72,16 +72,21 @@ export class DevApp implements StartEvents {
   /** Resolves when every function has its first revision, or is known to be broken. */
   async open(config: AppConfig): Promise<void> {
     if (this.#options.watch)
-      this.#watcher = watchFile(join(this.#options.folder, APP_FILE), {
-        changed: () => this.#configLater(),
-        failed: (error) => this.#unwatched(undefined, error),
-      });
+      this.#watcher = watchFile(
+        join(this.#options.folder, APP_FILE),
+        {
+          changed: () => this.#configLater(SETTLE_MS),
+          failed: (error) => this.#unwatched(undefined, error),
+        },
+        this.#deps.clock,
+      );
     this.#apply(config);
     await Promise.all([...this.#functions.values()].map(({ work }) => work));
   }
 
   async close(): Promise<void> {
     this.#closing.abort(new Error("closing"));
+    this.#deps.starts.close();
     this.#watcher?.close();
     const timers = [this.#configTimer, ...this.#timers.values()];
     for (const timer of timers) if (timer !== undefined) this.#deps.clock.cancel(timer);
@@ -95,55 +100,23 @@ export class DevApp implements StartEvents {
     for (const name of this.#functions.keys()) this.#changed(name);
   }
 
-  /** Dispatch has a sandbox of the revision. */
-  started({ function: name, revision }: RevisionRef): void {
-    const run = this.#functions.get(name);
-    if (run === undefined || this.#closing.signal.aborted) return;
-    this.#deps.revisions.settled(refOf(run.app, name), revision);
-    const begun = run.begun.get(revision);
-    if (begun === undefined) return;
-    run.begun.clear();
-    this.#deps.tell({ kind: "ready", function: name, revision, tookMs: this.#deps.clock.monotonic() - begun });
-  }
-
-  startFailed({ function: name, revision }: RevisionRef, { code, message }: Failure): void {
-    const run = this.#functions.get(name);
-    if (run === undefined || this.#closing.signal.aborted) return;
-    if (this.#deps.revisions.current(refOf(run.app, name)) !== revision) return;
-    this.#deps.revisions.settled(refOf(run.app, name), revision);
-    // Callers are told each time; here once is enough.
-    if (run.begun.delete(revision)) this.#deps.tell({ kind: "broken", function: name, code, message });
-  }
-
-  #configLater(): void {
+  #configLater(afterMs: number): void {
     if (this.#configTimer !== undefined) this.#deps.clock.cancel(this.#configTimer);
-    this.#configTimer = this.#deps.clock.after(SETTLE_MS, () => this.#readConfig());
+    this.#configTimer = this.#deps.clock.after(afterMs, () => this.#readConfig());
   }
 
+  /** With mistakes it stays as it was, and is looked at again: a file that it names may come. */
   #readConfig(): void {
-    const { folder } = this.#options;
-    let text: string;
-    try {
-      text = readFileSync(join(folder, APP_FILE), "utf8");
-    } catch (error) {
-      return this.#breakConfig(
-        `${APP_FILE} can't be read (${(error as NodeJS.ErrnoException).code}): the functions stay as they were`,
-      );
+    const read = readApp(this.#options.folder);
+    if (read.kind === "broken") {
+      if (read.text !== this.#broken) this.#deps.tell({ kind: "config-broken", text: read.text });
+      this.#broken = read.text;
+      return this.#configLater(LOOK_AGAIN_MS);
     }
-    const parsed = parseAppConfig(text, { exists: (inside) => existsSync(join(folder, inside)) });
-    if (parsed.kind === "mistakes") return this.#breakConfig(formatMistakes(parsed.mistakes, text, APP_FILE));
-    if (this.#broken) this.#deps.tell({ kind: "config-mended" });
-    this.#broken = false;
-    // Here they are fired, by hand.
-    for (const warning of parsed.warnings)
-      if (warning.code !== "timers-not-fired")
-        this.#deps.tell({ kind: "warning", function: undefined, text: warning.text });
-    this.#apply(parsed.config);
-  }
-
-  #breakConfig(text: string): void {
-    this.#broken = true;
-    this.#deps.tell({ kind: "config-broken", text });
+    if (this.#broken !== undefined) this.#deps.tell({ kind: "config-mended" });
+    this.#broken = undefined;
+    for (const text of read.warnings) this.#deps.tell({ kind: "warning", function: undefined, text });
+    this.#apply(read.config);
   }
 
   #apply(config: AppConfig): void {
@@ -154,6 +127,7 @@ export class DevApp implements StartEvents {
       if (fn !== undefined && run.app === app && run.fn.source === fn.source) continue;
       this.#functions.delete(name);
       this.#deps.revisions.remove(refOf(run.app, name));
+      this.#deps.starts.forget(refOf(run.app, name));
       if (fn === undefined) this.#deps.tell({ kind: "removed", function: name });
       void this.#end(run);
     }
@@ -172,17 +146,21 @@ export class DevApp implements StartEvents {
     const { home, homes, watch } = this.#options;
     const warn = (whose: string, text: string) => this.#deps.tell({ kind: "warning", function: whose, text });
     const code = new DevSource({ ...this.#deps, warn }, name, { folder, home, homes });
-    const run = { app, fn, code, watcher: undefined, changedAt: undefined, work: Promise.resolve(), begun: new Map() };
+    const run = { app, fn, code, watcher: undefined, changedAt: undefined, work: Promise.resolve() };
     this.#functions.set(name, run);
     if (watch) this.#watch(name, run, folder);
     this.#changed(name);
   }
 
   #watch(name: string, run: RunFunction, folder: string): void {
-    run.watcher = watchFolder(folder, {
-      changed: () => this.#changedLater(name),
-      failed: (error) => this.#unwatched(name, error),
-    });
+    run.watcher = watchFolder(
+      folder,
+      {
+        changed: () => this.#changedLater(name),
+        failed: (error) => this.#unwatched(name, error),
+      },
+      this.#deps.clock,
+    );
   }
 
   /** Of a function's folder, or of the configuration. */
@@ -212,18 +190,28 @@ export class DevApp implements StartEvents {
 
   /** Takes all that has changed so far; what changes meanwhile has a turn of its own. */
   async #renew(name: string, run: RunFunction): Promise<void> {
+    if (run.changedAt === undefined || this.#closing.signal.aborted) return;
+    this.#adoptHandler(run);
     const { changedAt, fn } = run;
-    if (changedAt === undefined || this.#closing.signal.aborted) return;
     run.changedAt = undefined;
     try {
       const code = await run.code.prepare(fn, this.#closing.signal);
       if (this.#functions.get(name) !== run) return;
-      run.begun.clear();
-      const revision = this.#deps.revisions.put(refOf(run.app, name), fn, code);
-      run.begun.set(revision, changedAt);
+      const { revisions, starts } = this.#deps;
+      const ref = refOf(run.app, name);
+      starts.begin(ref, revisions.put(ref, fn, code), changedAt);
     } catch (error) {
       if (!this.#closing.signal.aborted) throw error;
     }
+  }
+
+  /** Where the configuration leaves the handler open, it is another file once index.js has become index.ts. */
+  #adoptHandler(run: RunFunction): void {
+    const { source, config } = run.fn;
+    const { folder, watch } = this.#options;
+    if (!watch || existsSync(join(folder, source, splitHandler(config.handler).file))) return;
+    const read = readApp(folder);
+    if (read.kind === "config") this.#apply(read.config);
   }
 
   async #end(run: RunFunction): Promise<void> {

@@ -8,14 +8,20 @@ import { DEFAULT_TENANT, type FunctionRef, functionKey, revisionKey } from "#con
 import type { LaunchSpec, RoutePlan } from "#contract/plan/plan.ts";
 import { splitConfig } from "#domain/function/function.ts";
 import { launchSpec, routePlan } from "#domain/function/plan.ts";
-import type { MemoryPlans } from "#drivers/plans/memory/driver.ts";
 import type { Bundles } from "#platform/agent/index.ts";
+import type { Plans } from "#ports/plans/index.ts";
 import { UNHURRIED_MS } from "./inspect.ts";
 
 /** What a revision is made of: a folder on this machine, or the reason why there is no code. */
 export type DevCode =
   | { readonly kind: "code"; readonly folder: string; readonly handler: string; readonly runtime: string }
   | { readonly kind: "broken"; readonly failure: Failure };
+
+/** Plans that are set here, not followed. */
+export interface DevPlans<P> extends Plans<P> {
+  put(key: string, plan: P): void;
+  remove(key: string): void;
+}
 
 export interface RevisionOptions {
   /** Start a sandbox at once, so that the next request finds it. */
@@ -33,15 +39,15 @@ const DAY_MS = 86_400_000;
  */
 export class DevRevisions {
   readonly bundles: Bundles;
-  readonly #routes: MemoryPlans<RoutePlan>;
-  readonly #launches: MemoryPlans<LaunchSpec>;
+  readonly #routes: DevPlans<RoutePlan>;
+  readonly #launches: DevPlans<LaunchSpec>;
   readonly #options: RevisionOptions;
   readonly #numbers = new Map<string, number>();
   readonly #code = new Map<Digest, DevCode>();
   #changed = () => {};
 
   constructor(
-    plans: { readonly routes: MemoryPlans<RoutePlan>; readonly launches: MemoryPlans<LaunchSpec> },
+    plans: { readonly routes: DevPlans<RoutePlan>; readonly launches: DevPlans<LaunchSpec> },
     options: RevisionOptions,
   ) {
     this.#routes = plans.routes;

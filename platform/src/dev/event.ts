@@ -9,8 +9,14 @@ export type DevEvent =
   /** A new revision answers from now on, `tookMs` after the change was noticed. */
   | { readonly kind: "ready"; readonly function: string; readonly revision: string; readonly tookMs: number }
   | { readonly kind: "removed"; readonly function: string }
-  /** It can't be built, loaded or initialised: callers are told the same until the next save. */
-  | { readonly kind: "broken"; readonly function: string; readonly code: string; readonly message: string }
+  /** It can't be built, loaded or initialised: callers are told the same until the next save. `stack`: lines that say where, or "". */
+  | {
+      readonly kind: "broken";
+      readonly function: string;
+      readonly code: string;
+      readonly message: string;
+      readonly stack: string;
+    }
   /** The configuration has mistakes, shown with their lines; the functions stay as they were. */
   | { readonly kind: "config-broken"; readonly text: string }
   | { readonly kind: "config-mended" }

@@ -1,8 +1,9 @@
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Tell } from "./event.ts";
+import type { DevStarts } from "./starts.ts";
 
 /** What functions log, told at once. Records and meters are of no use to somebody who watches. */
-export function createToldTelemetry(tell: Tell): Telemetry {
+export function createToldTelemetry(tell: Tell, starts: Pick<DevStarts, "log">): Telemetry {
   return {
     async open() {},
     async close() {},
@@ -10,7 +11,7 @@ export function createToldTelemetry(tell: Tell): Telemetry {
     add(item) {
       if (item.kind !== "logs") return;
       const from = item.from ?? "guest";
-      for (const entry of item.log.entries) tell({ kind: "log", function: item.function, entry, from });
+      for (const entry of item.log.entries) starts.log(item, entry, from);
       if (item.log.dropped) tell({ kind: "logs-dropped", function: item.function, count: item.log.dropped });
     },
   };

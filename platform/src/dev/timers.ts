@@ -6,6 +6,7 @@ import { functionKey } from "#contract/names.ts";
 import type { Answer } from "#platform/dispatch/answer.ts";
 import type { Dispatch } from "#platform/gateway/dispatch.ts";
 import type { Settle } from "#platform/gateway/settle.ts";
+import type { Tell } from "./event.ts";
 import { refOf } from "./revisions.ts";
 
 /** The input of an invocation that a timer causes. */
@@ -48,11 +49,22 @@ export function timersOf(config: AppConfig): DevTimer[] {
   );
 }
 
-/** Invocations as the platform's timers will make them, at once. */
-export function createTimers(deps: { clock: Clock; ids: Ids; dispatch: Dispatch; settle: Settle }) {
+export interface TimersDeps {
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly dispatch: Dispatch;
+  readonly settle: Settle;
+  readonly tell: Tell;
+  /** Its name. */
+  readonly app: () => string;
+}
+
+/** Invocations as the platform's timers will make them, at once, and told of like requests. */
+export function createTimers(deps: TimersDeps): (timer: DevTimer) => Promise<Fired> {
   /** @throws PlatformError where there is no such function now. */
-  return function fire(app: string, timer: DevTimer): Promise<Fired> {
+  function fire(timer: DevTimer): Promise<Fired> {
     const { clock, ids, dispatch, settle } = deps;
+    const app = deps.app();
     const revision = dispatch.route(functionKey(refOf(app, timer.function)));
     if (revision === undefined)
       throw new PlatformError("function-not-found", `there is no function ${app}/${timer.function}`);
@@ -81,6 +93,15 @@ export function createTimers(deps: { clock: Clock; ids: Ids; dispatch: Dispatch;
       const invocation = dispatch.submit(start, revision, answer.answer);
       answer.taken = (count) => dispatch.taken(invocation, count);
     });
+  }
+
+  return async (timer) => {
+    const fired = await fire(timer);
+    const { outcome, message, status, tookMs, invocation } = fired;
+    const error = message === undefined ? undefined : { code: outcome, message };
+    const target = `${timer.function} (${timer.schedule})`;
+    deps.tell({ ...{ kind: "request", method: "TIMER", target, status, tookMs, coldMs: 0 }, invocation, error });
+    return fired;
   };
 }
 

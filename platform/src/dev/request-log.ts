@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock } from "#base/clock.ts";
 import type { Followed } from "#platform/gateway/exchange.ts";
 import type { DevRequest } from "./event.ts";
 
@@ -10,15 +11,16 @@ export function followRequest(
   request: IncomingMessage,
   response: ServerResponse,
   followed: Followed,
+  clock: Clock,
   tell: (told: DevRequest) => void,
 ): void {
-  const begun = performance.now();
+  const begun = clock.monotonic();
   response.once("close", () => {
     tell({
       method: request.method ?? "",
       target: (request.url ?? "").slice(0, SHOWN_TARGET),
       status: response.headersSent ? response.statusCode : undefined,
-      tookMs: performance.now() - begun,
+      tookMs: clock.monotonic() - begun,
       coldMs: followed.invocation?.coldMs ?? 0,
       invocation: followed.id === "" ? undefined : followed.id,
       error: errorOf(followed),
