@@ -6,7 +6,7 @@ import os
 import sys
 
 from .styles import APPS, ASGI, WSGI, StyleError, find_style, runs_on_loop
-from .thrown import Failure, last_place, message_of, stack_of
+from .thrown import Failure, last_place, message_of, set_root, stack_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def load_function(root: str, handler: str) -> Function:
     """`handler` is `file` or `file#export` under `root`. Runs the file. Raises LoadFailure."""
     file, _, export = handler.partition("#")
     path = _find_file(root, file)
+    set_root(root)
     for folder in (os.path.join(root, PACKAGES), root):
         sys.path.insert(0, folder)
     module = _run_file(root, path)
