@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .packages import add_packages
 from .styles import APPS, ASGI, WSGI, StyleError, find_style, runs_on_loop
 from .thrown import Failure, last_place, message_of, set_root, stack_of
 
@@ -49,8 +50,8 @@ def load_function(root: str, handler: str) -> Function:
     file, _, export = handler.partition("#")
     path = _find_file(root, file)
     set_root(root)
-    for folder in (os.path.join(root, PACKAGES), root):
-        sys.path.insert(0, folder)
+    add_packages(os.path.join(root, PACKAGES))
+    sys.path.insert(0, root)
     module = _run_file(root, path)
     return find_function(module, os.path.relpath(path, root), export)
 
