@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { request } from "node:http";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Readable } from "node:stream";
@@ -15,6 +17,8 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const BODY = Buffer.from(Array.from({ length: 64 * KIB }, (_, index) => (index * 7) % 251));
 const DIGEST = digestOf(BODY);
+/** More than sockets hold. */
+const MORE = Buffer.alloc(24 * MIB);
 const BOUNDS = { tenant: { number: 64, bytes: 256 * KIB }, all: { number: 100, bytes: 1 * MIB } };
 
 describe("uploads in pieces", () => {
@@ -48,11 +52,17 @@ describe("uploads in pieces", () => {
       const source = new PassThrough();
       const digest = digestOf(Buffer.from(`${tenant} ${index}`));
       source.write("x");
-      const ended = uploads.append(tenant, digest, { offset: 0, totalBytes: 10, source }, finish).then(
-        () => "ended",
-        (error: PlatformError) => error.code,
-      );
-      return { source, digest, ended };
+      let over = false;
+      const ended = uploads
+        .append(tenant, digest, { offset: 0, totalBytes: 100, source }, finish)
+        .then(
+          () => "ended",
+          (error: PlatformError) => error.code,
+        )
+        .finally(() => {
+          over = true;
+        });
+      return { source, ended, isOver: () => over };
     });
     for (const { source } of stalled) await awaited(source);
     return stalled;
@@ -198,16 +208,23 @@ describe("uploads in pieces", () => {
     const stalled = await stall(64);
     await assert.rejects(send(0, piece(0, 1)), /Too much is being uploaded at once/);
     // A byte now and then is no progress.
-    for (let second = 0; second < 5; second++) {
-      await clock.advance(1_000);
-      stalled[0]!.source.write("x");
-      await new Promise(setImmediate);
-    }
+    const trickle = async (seconds: number) => {
+      for (let second = 0; second < seconds; second++) {
+        await clock.advance(1_000);
+        for (const { source } of stalled) source.write("x");
+        // Read, so that it is waited for the next.
+        for (const { source, isOver } of stalled) {
+          while (source.readableLength > 0 && !isOver()) await new Promise(setImmediate);
+          await awaited(source, isOver);
+        }
+      }
+    };
+    await trickle(5);
     assert.equal(await send(0, piece(0, BODY.length)), BODY.length);
     const ended = await Promise.race(stalled.map(({ ended }) => ended));
     assert.equal(ended, "unavailable");
     assert.equal(await left(), 63);
-    await clock.advance(30_000);
+    await trickle(26);
     const codes = await Promise.all(stalled.map(({ ended }) => ended));
     assert.equal(codes.filter((code) => code === "request-timeout").length, 63);
     assert.equal(await left(), 63, "what came of them stays");
@@ -337,34 +354,38 @@ describe("uploads in pieces over HTTP", () => {
     assert.equal((await patch(0, BODY)).status, 201, "it is there");
   });
 
-  test("of many that send the same at once one is stored, and the others are told, though they are still sending", async () => {
+  test("of many that send the same at once one is stored; the others are told, also who looks only when all is sent", async () => {
     const body = Buffer.alloc(MIB, "many");
     const digest = digestOf(body);
     const path = `/v1/tenants/default/uploads/${digest}`;
-    const send = () =>
-      new Promise<{ status: number; text: string }>((resolve, reject) => {
-        const headers = { ...headersOf(0, MIB), authorization: `Bearer ${TOKEN}`, "content-length": MIB };
-        const asked = request({ port: running.port, method: "PATCH", path, headers, agent: false });
-        asked.on("error", reject);
-        asked.on("response", async (response) => {
-          response.on("error", reject);
-          const text = Buffer.concat(await response.toArray()).toString();
-          resolve({ status: response.statusCode!, text });
+    const headers = { ...headersOf(0, MIB), authorization: `Bearer ${TOKEN}` };
+    const first = request({
+      port: running.port,
+      method: "PATCH",
+      path,
+      headers: { ...headers, "content-length": MIB },
+    });
+    const answered = once(first, "response");
+    first.write(body.subarray(0, 10));
+    const standing = () => client.ask("checkUpload", { params: { digest } });
+    while ((await standing()).headers.get("upload-offset") !== "10") await new Promise(setImmediate);
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const socket = connect(running.port, "127.0.0.1").pause();
+        const lines = Object.entries({ ...headers, host: "localhost", "content-length": MORE.length });
+        socket.write(`PATCH ${path} HTTP/1.1\r\n${lines.map(([name, text]) => `${name}: ${text}\r\n`).join("")}\r\n`);
+        await new Promise<void>((resolve, reject) => {
+          socket.on("error", reject);
+          socket.write(MORE, () => resolve());
         });
-        // In two parts: all are there before one of them is whole.
-        asked.write(body.subarray(0, MIB / 2), () => started.push(() => asked.end(body.subarray(MIB / 2))));
-      });
-    const started: (() => void)[] = [];
-    const sending = Array.from({ length: 12 }, send);
-    while (started.length < 12) await new Promise(setImmediate);
-    for (const goOn of started) goOn();
-    const answers = await Promise.all(sending);
-    const losers = answers.filter(({ status }) => status !== 201);
-    assert.equal(losers.length, 11, JSON.stringify(answers));
-    for (const { status, text } of losers) {
-      assert.equal(status, 409);
-      assert.match(text, /"code":"conflict".*(Another request is sending this archive now|The upload stands at byte)/);
-    }
+        return Buffer.concat(await socket.toArray()).toString();
+      }),
+    );
+    for (const answer of answers)
+      assert.match(answer, /^HTTP\/1.1 409 [\s\S]*connection: close[\s\S]*Another request is sending this archive now/);
+    first.end(body.subarray(10));
+    const [{ statusCode }] = await answered;
+    assert.equal(statusCode, 201);
   });
 
   test("what is wrong is refused", async () => {
