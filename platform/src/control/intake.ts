@@ -3,9 +3,9 @@ import type { Clock, Timer } from "#base/clock.ts";
 import { PlatformError } from "#contract/errors.ts";
 
 /** Waiting for so long without progress: gives way to whoever needs its place, since nobody may be there any more. */
-export const SILENT_MS = 5_000;
+const SILENT_MS = 5_000;
 /** And for so long: is over. */
-export const STALLED_MS = 30_000;
+const STALLED_MS = 30_000;
 /** Fewer bytes than these are no progress: a place is not held by a byte now and then. */
 const PROGRESS_BYTES = 4 * 1_024;
 
