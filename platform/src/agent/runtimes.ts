@@ -40,7 +40,8 @@ export async function findRuntimes(options: RuntimesOptions): Promise<Runtimes> 
   ];
   const python = guests.python === undefined ? undefined : await findPython(options.searchPath);
   if (python !== undefined && guests.python !== undefined) {
-    const command = [python.path, "-E", "-s", guests.python];
+    // Nothing of the host but its standard library: no PYTHON… variables, no packages of the user's, none of the system's.
+    const command = [python.path, "-E", "-s", "-S", guests.python];
     found.push({ name: "python", version: python.version, command, environment: {} });
   }
   return createRuntimes(found);
