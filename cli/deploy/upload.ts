@@ -96,8 +96,8 @@ class Upload {
   #mayGoOn(error: unknown): boolean {
     if (!(error instanceof ApiError)) return mayComeBack(error);
     if (error.code === "digest-mismatch") return ++this.#mismatches === 1;
-    // Control still waits for the connection that was cut, or somebody else sends the same.
-    return error.status === 409 || mayComeBack(error);
+    // Control still waits for the connection that was cut, or somebody else sends the same; or too little came for long.
+    return error.status === 409 || error.status === 408 || mayComeBack(error);
   }
 
   #tellGoingOn(offset: number): void {

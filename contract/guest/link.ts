@@ -75,7 +75,7 @@ const errorCode = matching("a code of the error catalogue", (value): value is Er
 
 const revisionRef = { tenant: name, app: name, function: name, revision };
 
-/** What a guest or handler reports of an exception. `stack` goes to the log, never to the caller. */
+/** What a guest or handler reports of an exception. The guest itself writes it to the log; `stack` never goes to the caller. */
 const thrown = object({ name: text(200), message: text(8_192), stack: optional(text(32_768)) });
 export type Thrown = TypeOf<typeof thrown>;
 

@@ -233,6 +233,8 @@ export class Guest {
   #fail(failed: GuestFailed, error: unknown): void {
     // A child has written its own log.
     if (!(error instanceof ChildFailure)) this.#deps.logs.write("stderr", "error", `${inspectThrown(error)}\n`, true);
+    // A guest that could not be loaded is removed as soon as FAILED is heard.
+    this.#deps.logs.flush(true);
     this.#tell(GUEST_FRAMES.FAILED, failed);
   }
 

@@ -77,14 +77,14 @@ export class LogQueue {
     this.#schedule();
   }
 
-  /** Sends what the control stream takes now. */
-  flush(): void {
+  /** Sends what the control stream takes now; `whole`: all there is, which is bounded. */
+  flush(whole = false): void {
     this.#scheduled = false;
     const control = this.#control;
     if (control === undefined || control.closed) return;
     this.#open = false;
     while (this.#waiting > 0 || this.#dropped > 0) {
-      if (control.closed || control.buffered > SOCKET_BYTES) return;
+      if (control.closed || (!whole && control.buffered > SOCKET_BYTES)) return;
       this.#sendFrame(control);
     }
   }

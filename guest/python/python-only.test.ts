@@ -10,7 +10,7 @@ import { bundleGuests } from "#guest/bundle.ts";
 import { REVISION } from "#guest/testing/driven-control.ts";
 import { GuestDriver } from "#guest/testing/guest-driver.ts";
 import { until, within } from "#guest/testing/limit.ts";
-import { missingPython, readyPython as start, startPython } from "./python.fixture.ts";
+import { missingPython, PYTHON_OPTIONS, readyPython as start, startPython } from "./python.fixture.ts";
 
 const PYTHON = "python3";
 
@@ -297,7 +297,7 @@ async def app(scope, receive, send):
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const { python } = await bundleGuests(folder);
     for (const execution of ["threads", "process"] as const) {
-      const guest = await GuestDriver.start({ file: PYTHON, args: ["-E", "-s", python!] });
+      const guest = await GuestDriver.start({ file: PYTHON, args: [...PYTHON_OPTIONS, python!] });
       t.after(() => guest.stop());
       const files = {
         "main.py":
@@ -306,6 +306,31 @@ async def app(scope, receive, send):
       };
       const { data } = await guest.ready({ handler: "main.py", files }, { execution });
       assert.equal((await data.json("shipped")).body.toString(), '["shipped","mine",".pyz"]');
+    }
+  });
+
+  test("packages work as when pip installs them where Python looks, in every process", async (t) => {
+    const files = {
+      "main.py": `
+import sys, extra, shared.ours, shared.theirs
+def handler(input, context):
+    if input == "leave": exit(3)
+    where = [sys.path.index(folder) for folder in ROOTS]
+    return [extra.X, shared.ours.X, shared.theirs.X, sys.made_by_pth, where == [0, 1], callable(help)]
+import os
+ROOTS = [os.path.dirname(__file__), os.path.join(os.path.dirname(__file__), "_packages")]
+`,
+      "shared/ours.py": "X = 'ours'\n",
+      "_packages/shared/theirs.py": "X = 'theirs'\n",
+      "_packages/extra.pth": "# a comment\nlib/deep\nimport sys; sys.made_by_pth = 'pth'\n",
+      "_packages/lib/deep/extra.py": "X = 'extra'\n",
+    };
+    for (const execution of ["threads", "process"] as const) {
+      const guest = await startPython(t);
+      const { data } = await guest.ready({ handler: "main.py", files }, { execution });
+      assert.equal((await data.json("")).body.toString(), '["extra","ours","theirs","pth",true,true]', execution);
+      const { kind, code } = await data.json("leave");
+      assert.deepEqual([kind, code], execution === "process" ? ["error", "function-exited"] : ["lost", undefined]);
     }
   });
 

@@ -6,10 +6,12 @@ import type { LoadOptions } from "#guest/testing/driven-control.ts";
 import { type GuestCommand, GuestDriver } from "#guest/testing/guest-driver.ts";
 
 const PYTHON = "python3";
+/** As the agent starts it. */
+export const PYTHON_OPTIONS = ["-E", "-s", "-S"];
 
 export const pythonGuest: GuestCommand = {
   file: PYTHON,
-  args: ["-E", "-s", join(dirname(fileURLToPath(import.meta.url)), "colibri_guest")],
+  args: [...PYTHON_OPTIONS, join(dirname(fileURLToPath(import.meta.url)), "colibri_guest")],
 };
 
 /** Why the Python guest can't be tested here; false when it can. */

@@ -49,6 +49,8 @@ type Reply =
 export class DrivenControl {
   readonly logs: LogEntry[] = [];
   dropped = 0;
+  /** How many log entries had come before the last FAILED. */
+  loggedBeforeFailed = 0;
   readonly closed: Promise<Error | undefined>;
   readonly greeted: Promise<GuestHello>;
   hello!: GuestHello;
@@ -163,6 +165,7 @@ export class DrivenControl {
         this.#settle({ type: "ready", value: read(guestDone, frame, "READY") });
         break;
       case GUEST_FRAMES.FAILED:
+        this.loggedBeforeFailed = this.logs.length;
         this.#settle({ type: "failed", value: read(guestFailed, frame, "FAILED") });
         break;
       case GUEST_FRAMES.PONG:

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { LoadOptions } from "./driven-control.ts";
+import type { Loaded, LoadOptions, Ready } from "./driven-control.ts";
 import type { DrivenFunction } from "./guest-driver.ts";
 import type { GuestSuite } from "./guest-suite.ts";
 import { packTar, type TarEntry } from "./pack-tar.ts";
@@ -45,6 +45,27 @@ export function loadTests(suite: GuestSuite): void {
     assert.equal(error.name, "TypeError");
     assert.match(error.message, /broken at load/);
     assert.ok(error.stack);
+  });
+
+  test("what was thrown at load and in init is in the log before it is told, once, with paths relative to the bundle", async (t) => {
+    for (const [given, thrown] of [
+      [functions.throwsAtLoad, "broken at load"],
+      [functions.initFails, "not yet"],
+    ] as const) {
+      const guest = await suite.start(t);
+      const control = await guest.control();
+      const root = guest.writeFiles(given.files);
+      let outcome: Loaded | Ready = await control.load(given.handler, root, { execution });
+      if (outcome.kind === "loaded") outcome = await control.init();
+      assert.equal(outcome.kind, "failed");
+      await control.ping();
+      const texts = control.logs.map(({ text }) => text).filter((text) => text.includes(thrown));
+      assert.equal(control.logs.length, control.loggedBeforeFailed, "more was logged after it was told");
+      assert.equal(texts.length, 1, JSON.stringify(texts));
+      assert.ok(texts[0]!.includes(given.handler), texts[0]);
+      assert.ok(!texts[0]!.includes(root) && !texts[0]!.includes(`/${given.handler}`), texts[0]);
+      assert.ok(!guest.stderr.includes(thrown), guest.stderr);
+    }
   });
 
   test("a handler outside of the bundle is refused, also when it is there", async (t) => {

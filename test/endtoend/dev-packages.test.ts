@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { locked, publishNpm, publishWheel, type Registry, startRegistry } from "#platform/builder/fixture.ts";
@@ -11,6 +12,8 @@ functions:
   plain: { runtime: nodejs }
   snake: { runtime: python }
   own: { runtime: python }
+  forked: { runtime: python, execution: process }
+  envy: { runtime: python }
 `;
 
 describe("colibri dev with packages", () => {
@@ -27,12 +30,19 @@ describe("colibri dev with packages", () => {
         "plain/index.mjs": `import left from "left";\nexport default () => left;\n`,
         "snake/requirements.txt": "right==1.0\n",
         "snake/handler.py": "import right\ndef handler(input, context):\n    return right.word\n",
+        "forked/requirements.txt": "right==1.0\n",
+        "forked/handler.py": "import right\ndef handler(input, context):\n    return right.word\n",
+        "envy/handler.py": "import hers\ndef handler(input, context):\n    return hers.word\n",
         "own/requirements.txt": "nowhere-to-be-found==1.0\n",
         "own/_packages/mine.py": "word = 'mine'\n",
         "own/handler.py": "import mine\ndef handler(input, context):\n    return mine.word\n",
       },
       { npm_config_registry: registry.url, PIP_INDEX_URL: `${registry.url}/simple` },
     );
+    const environment = join(run.app, "envy", ".venv");
+    execFileSync("python3", ["-m", "venv", "--without-pip", environment]);
+    const [version] = readdirSync(join(environment, "lib"));
+    writeFileSync(join(environment, "lib", version!, "site-packages", "hers.py"), "word = 'hers'\n");
     await run.start();
   });
   after(async () => {
@@ -44,6 +54,8 @@ describe("colibri dev with packages", () => {
     assert.equal((await run.call("/fn/shop/own")).text, "mine");
     assert.equal((await run.call("/fn/shop/plain")).text, "left");
     assert.equal((await run.call("/fn/shop/snake")).text, "right");
+    assert.equal((await run.call("/fn/shop/forked")).text, "right");
+    assert.equal((await run.call("/fn/shop/envy")).text, "hers", "a virtual environment is used as it is");
     await run.says(/plain +· Installing the packages of package-lock\.json/);
     await run.says(`Installed the packages into ${run.app}/plain/node_modules`);
     // For a deployment there is nothing to leave out: it is ignored anyway.

@@ -1,4 +1,4 @@
-"""Starts the guest: `python3 -E -s <guest>.pyz` in a sandbox, `python3 -m colibri_guest` in development."""
+"""Starts the guest: `python3 -E -s -S <guest>.pyz` in a sandbox, `python3 -m colibri_guest` in development."""
 
 import os
 import sys

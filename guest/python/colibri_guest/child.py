@@ -41,6 +41,7 @@ from .frames import (
 from .last_words import LONGEST_LINE, LastWords
 from .link import DialedLink
 from .messages import decode_head, encode_head
+from .packages import child_command
 from .thrown import Failure
 from .workers import start_thread
 
@@ -89,8 +90,9 @@ class Child:
         self._breach: Optional[str] = None
         """What it did to be ended."""
         os.makedirs(folder)
-        command = [sys.executable, "-E", "-s", PROGRAM]
-        self._process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        command, environment = child_command(PROGRAM)
+        pipes = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        self._process = subprocess.Popen(command, cwd=folder, env={**os.environ, **environment}, **pipes)
         start_thread(self._watch)
 
     # What the front asks.

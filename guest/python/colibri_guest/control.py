@@ -69,6 +69,8 @@ class ControlStream:
         self.say(READY, {"durationMs": duration_ms})
 
     def failed(self, phase: str, code: str, error: dict[str, str]) -> None:
+        # Before it is said: a guest that could not be loaded is removed as soon as that is heard.
+        self.send_logs(whole=True)
         self.say(FAILED, {"phase": phase, "code": code, "error": error})
 
     def log(self) -> None:
@@ -80,12 +82,13 @@ class ControlStream:
             self._logging = True
             self._guest.loop.call_soon_threadsafe(self.send_logs)
 
-    def send_logs(self) -> None:
+    def send_logs(self, whole: bool = False) -> None:
+        """What the agent takes now; `whole`: all there is, which is bounded."""
         self._logging = False
         if self._sending:
             return
         self._sending = True
-        for frame in self._guest.logs.queue.frames(self._can_write):
+        for frame in self._guest.logs.queue.frames((lambda: not self.link.closed) if whole else self._can_write):
             self.link.append(frame)
             self.link.flush()
         self._sending = False

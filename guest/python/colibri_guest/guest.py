@@ -179,7 +179,7 @@ class Guest:
             self._load_function(folder)
         except Failure as failure:
             stack = failure.stack if isinstance(failure, LoadFailure) else None
-            self.logs.error(None, stack or f"{failure.name}: {failure}")
+            self._log_failure(stack or f"{failure.name}: {failure}")
             self.fail_load(failure.code, describe(failure.name, str(failure), stack))
             return
         self._loaded(started)
@@ -336,9 +336,13 @@ class Guest:
 
     def _init_failed(self, error: BaseException) -> None:
         self.state = "loaded"
-        self.logs.error(None, f"{error.name}: {error}" if isinstance(error, Failure) else stack_of(error))
+        self._log_failure(f"{error.name}: {error}" if isinstance(error, Failure) else stack_of(error))
         described = thrown(error)
         self._say(lambda control: control.failed("init", "init-failed", described))
+
+    def _log_failure(self, text: str) -> None:
+        self.logs.end(None)
+        self.logs.error(None, text)
 
     # The end.
 

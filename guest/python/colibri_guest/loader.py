@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from .packages import add_packages
 from .styles import APPS, ASGI, WSGI, StyleError, find_style, runs_on_loop
-from .thrown import Failure, last_place, message_of, stack_of
+from .thrown import Failure, last_place, message_of, set_root, stack_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def load_function(root: str, handler: str) -> Function:
     """`handler` is `file` or `file#export` under `root`. Runs the file. Raises LoadFailure."""
     file, _, export = handler.partition("#")
     path = _find_file(root, file)
-    for folder in (os.path.join(root, PACKAGES), root):
-        sys.path.insert(0, folder)
+    set_root(root)
+    add_packages(os.path.join(root, PACKAGES))
+    sys.path.insert(0, root)
     module = _run_file(root, path)
     return find_function(module, os.path.relpath(path, root), export)
 

@@ -22,6 +22,7 @@ from time import time
 
 from .frames import LOG, encode
 from .messages import cut, encode_head
+from .thrown import shorten_paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -247,6 +248,8 @@ class LogHandler(logging.Handler):
         except Exception:
             self.handleError(record)
             return
+        if record.exc_info:
+            text = shorten_paths(text)
         if record.name not in ("root", FUNCTION_LOGGER):
             text = f"{record.name}: {text}"
         self._queue.add("stderr", _level(record.levelno), invocation_id.get(), text)

@@ -41,9 +41,11 @@ def _run(listener) -> None:
 
     from .guest import Guest, handle_signals
     from .link import Link
+    from .packages import take_environment
     from .process import complain, move_own_path_last, scrub_environment
     from .thrown import stack_of
 
+    take_environment()
     scrub_environment()
     move_own_path_last()
     _offer_module()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from .messages import cut
 
 TYPE_CHECKING = False
@@ -14,6 +16,16 @@ MAXIMUM_MESSAGE = 8_192
 MAXIMUM_STACK = 32_768
 ABOVE = (f"{__name__.rpartition('.')[0]}.", "importlib.", "_frozen_importlib.")
 """Packages whose frames stand above the user's. This one has another name where it is part of another."""
+
+
+_roots: tuple[str, ...] = ()
+"""Where the function's files lie, each as the text that stands before a path relative to it."""
+
+
+def set_root(root: str) -> None:
+    """Stacks name files relative to it from now on."""
+    global _roots
+    _roots = tuple({f'File "{os.path.join(folder, "")}' for folder in (root, os.path.realpath(root))})
 
 
 class Failure(Exception):
@@ -47,14 +59,21 @@ def message_of(error: BaseException) -> str:
 
 
 def stack_of(error: BaseException) -> str:
-    """The traceback as Python prints it, without the guest's own frames above the user's."""
+    """The traceback as Python prints it, without the guest's own frames above the user's, with files as their author knows them."""
     import traceback
 
     try:
         lines = traceback.format_exception(type(error), error, user_frames(error.__traceback__))
-        return "".join(lines).rstrip("\n")
+        return shorten_paths("".join(lines).rstrip("\n"))
     except Exception:  # Same as in message_of.
         return f"{type(error).__name__}: {message_of(error)}"
+
+
+def shorten_paths(text: str) -> str:
+    """Of tracebacks in `text`."""
+    for root in _roots:
+        text = text.replace(root, 'File "')
+    return text
 
 
 def user_frames(frames: Optional[TracebackType]) -> Optional[TracebackType]:

@@ -6,7 +6,7 @@ import logging
 import threading
 import unittest
 
-from colibri_guest import logs
+from colibri_guest import logs, thrown
 from colibri_guest.frames import FrameReader
 from colibri_guest.logs import LogHandler, LogQueue, LogText, invocation_id
 
@@ -125,7 +125,14 @@ class Logs(unittest.TestCase):
             raise ValueError("no ink")
         except ValueError:
             logger.exception("failed")
-        warning, error = taken(self.queue)[0][0]
+        thrown.set_root("/bundle")
+        self.addCleanup(setattr, thrown, "_roots", ())
+        try:
+            exec(compile("1 / 0", "/bundle/shop.py", "exec"))
+        except ZeroDivisionError:
+            logger.exception("divided")
+        warning, error, divided = taken(self.queue)[0][0]
         self.assertEqual((warning["level"], warning["text"]), ("warn", "shop: low on ink"))
         self.assertEqual(error["level"], "error")
         self.assertRegex(error["text"], r"(?s)^shop: failed\nTraceback.*ValueError: no ink$")
+        self.assertRegex(divided["text"], r'(?s)\n  File "shop.py", line 1,.*ZeroDivisionError')

@@ -43,7 +43,10 @@ const children = new Set<ChildProcess>();
 
 before(async () => {
   home = mkdtempSync(join(tmpdir(), "colibri-agent-"));
-  const tar = await tarOf([{ name: "index.mjs", content: FUNCTION }]);
+  const tar = await tarOf([
+    { name: "index.mjs", content: FUNCTION },
+    { name: "broken.mjs", content: 'throw new TypeError("broken at load");\n' },
+  ]);
   const digest = `sha256:${createHash("sha256").update(tar).digest("hex")}` as const;
   const blobs = createFilesystemBlobs({ root: join(home, "blobs") });
   await blobs.open(AbortSignal.timeout(5_000));
@@ -82,9 +85,10 @@ async function* chunkOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
 }
 
 /** An agent process, with the report items it left. */
-async function startAgent() {
+async function startAgent({ handler } = orders.spec) {
   const path = fileURLToPath(new URL("./process.fixture.ts", import.meta.url));
-  const child = spawn(process.execPath, [path, JSON.stringify(orders)], { stdio: ["ignore", "pipe", "inherit"] });
+  const given: AgentOrders = { ...orders, spec: { ...orders.spec, handler } };
+  const child = spawn(process.execPath, [path, JSON.stringify(given)], { stdio: ["ignore", "pipe", "inherit"] });
   children.add(child);
   const exited = once(child, "exit");
   const items: ReportItem[] = [];
@@ -173,4 +177,19 @@ test("an exit is told with its code; what was logged before arrives under the in
   );
   owner.close();
   await agent.kill();
+});
+
+test("what is thrown at load is in the log once, with paths relative to the bundle", async () => {
+  const agent = await startAgent({ ...orders.spec, handler: "broken.mjs" });
+  const owner = await connect(4);
+  const { sandbox } = await owner.ask("acquire", { epoch: 4, revision: REVISION }, 20_000);
+  await owner.ask("load", { epoch: 4, sandbox, revision: REVISION }, 5_000);
+  const { cause, failure } = await owner.event("gone");
+  const message = "TypeError: broken at load";
+  assert.deepEqual({ cause, failure }, { cause: "load-failed", failure: { code: "load-failed", message } });
+  owner.close();
+  await agent.kill();
+  const texts = agent.items.flatMap((item) => (item.kind === "logs" ? item.log.entries.map(({ text }) => text) : []));
+  assert.equal(texts.length, 1, JSON.stringify(texts));
+  assert.match(texts[0]!, /^TypeError: broken at load\n +at broken\.mjs:1:7$/);
 });

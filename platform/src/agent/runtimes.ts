@@ -49,9 +49,9 @@ export async function findRuntimes(options: RuntimesOptions): Promise<Runtimes> 
   ];
   const python = guests.python === undefined ? undefined : await findPython(options.searchPath);
   if (python !== undefined && guests.python !== undefined) {
-    const command = [python.path, "-E", "-s", guests.python];
     const { path, version, library } = python;
-    // Packages that were installed for the host's own programs are not its language.
+    // Nothing of the host but its standard library: no PYTHON… variables, no packages of the user's, none of the system's.
+    const command = [path, "-E", "-s", "-S", guests.python];
     const hides = library.flatMap((folder) => [`${folder}/site-packages`, `${folder}/dist-packages`]);
     // Where it is on the host as well: it knows its libraries by their paths.
     const shows = Object.fromEntries([path, ...library].map((file) => [file, file]));

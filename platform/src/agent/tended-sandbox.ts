@@ -301,7 +301,6 @@ export class TendedSandbox {
   }
 
   #failed({ phase, code, error }: GuestFailed): void {
-    if (error.stack !== undefined) this.#logs?.output("stderr", `${error.stack}\n`);
     const message = error.name === "Error" ? error.message : `${error.name}: ${error.message}`;
     this.send({ kind: phase === "load" ? "load-failed" : "init-failed", failure: { code, message } });
   }

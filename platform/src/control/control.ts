@@ -151,9 +151,9 @@ class ControlService implements Control {
   };
 
   #createServer(): FastifyInstance {
-    const { tokens, ids, log } = this.#deps;
+    const { clock, tokens, ids, log } = this.#deps;
     const { bind, bodyBytes = 8 * MIB } = this.#options;
-    const deps = { tokens, ids, log, handlers: this.#createHandlers(), closing: this.#closing.signal };
+    const deps = { clock, tokens, ids, log, handlers: this.#createHandlers(), closing: this.#closing.signal };
     return createServer(deps, { bind, bodyBytes });
   }
 

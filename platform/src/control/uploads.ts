@@ -1,4 +1,5 @@
 import { createReadStream } from "node:fs";
+import type { Readable } from "node:stream";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { Digest } from "#contract/digest.ts";
@@ -6,14 +7,17 @@ import { PlatformError } from "#contract/errors.ts";
 import { DEFAULT_TENANT } from "#contract/names.ts";
 import type { Blobs } from "#ports/blobs/index.ts";
 import type { Store } from "#ports/store/index.ts";
-import { type Piece, UnfinishedUploads } from "./unfinished-uploads.ts";
+import { Intake } from "./intake.ts";
+import { type Piece, type Standing, UnfinishedUploads } from "./unfinished-uploads.ts";
 
 /** Unreferenced blobs younger than this may still be meant for a deployment to come. */
 const KEPT_MS = 24 * 3_600_000;
 const SWEEP_EVERY_MS = 3_600_000;
 const MIB = 1024 * 1024;
-/** As many of the largest size may lie about for one tenant. */
-const UNFINISHED_AT_MOST = 4;
+/** Of unfinished ones: as many may lie about for a tenant, and of the largest size so many. */
+const UNFINISHED = { number: 64, largest: 4 };
+/** As much as this many tenants may have is the most for all together. */
+const UNFINISHED_TENANTS = 4;
 
 export interface UploadsDeps {
   readonly blobs: Blobs;
@@ -50,8 +54,9 @@ export class Uploads {
   constructor(deps: UploadsDeps, options: UploadsOptions) {
     this.#deps = deps;
     this.#options = options;
-    const tenantBytes = UNFINISHED_AT_MOST * options.maximumBytes;
-    this.#unfinished = new UnfinishedUploads(deps, { folder: options.folder, tenantBytes });
+    const tenant = { number: UNFINISHED.number, bytes: UNFINISHED.largest * options.maximumBytes };
+    const all = { number: UNFINISHED_TENANTS * tenant.number, bytes: UNFINISHED_TENANTS * tenant.bytes };
+    this.#unfinished = new UnfinishedUploads(deps, { folder: options.folder, tenant, all });
   }
 
   open(): void {
@@ -80,6 +85,11 @@ export class Uploads {
     await this.#removing.get(`${tenant} ${digest}`);
   }
 
+  /** The whole of it. False: it was there already. @throws PlatformError as `put`, `request-timeout` when it does not get on. */
+  receive(tenant: string, digest: Digest, source: Readable): Promise<boolean> {
+    return this.put(tenant, digest, new Intake(this.#deps, source));
+  }
+
   /** False: it was there already. @throws PlatformError `digest-mismatch` or `archive-too-large`. */
   async put(tenant: string, digest: Digest, source: AsyncIterable<Uint8Array>): Promise<boolean> {
     await this.touch(tenant, digest);
@@ -93,9 +103,9 @@ export class Uploads {
     return outcome.kind === "stored";
   }
 
-  /** Where an upload that was cut off is to go on; 0 where nothing of it is there. */
-  unfinished(tenant: string, digest: Digest): Promise<number> {
-    return this.#unfinished.offset(tenant, digest);
+  /** Where an upload that was cut off is to go on; undefined where nothing of it is there. */
+  unfinished(tenant: string, digest: Digest): Promise<Standing | undefined> {
+    return this.#unfinished.standing(tenant, digest);
   }
 
   /** Takes the next piece of an upload. Answers where it then stands, or that the whole is stored. @throws PlatformError */

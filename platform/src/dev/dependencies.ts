@@ -98,7 +98,7 @@ export function createDependencies(deps: DependenciesDeps, options: Dependencies
   async function python(fn: DependenciesOf, signal: AbortSignal): Promise<LaunchChange> {
     if (existsSync(join(fn.source, "_packages"))) return {};
     const environment = await virtualEnvOf(fn);
-    if (environment !== undefined) return { program: environment };
+    if (environment !== undefined) return { program: environment, without: ["-S"] };
     if (!PYTHON_LISTS.some((list) => existsSync(join(fn.source, list)))) return {};
     const key = digestOf(fn.source, PYTHON_LISTS, options.python?.version);
     const packages = join(ownFolder(fn.source), `packages-${key.slice(0, 16)}`);

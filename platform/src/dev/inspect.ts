@@ -47,14 +47,19 @@ registerHooks({
 `;
 
 /** Run instead of the guest, which is its argument: listens for a debugger and then becomes the guest. */
-const PYTHON_INSPECT = `import os, runpy, sys
+const PYTHON_INSPECT = `import os, runpy, site, sys
 sys.dont_write_bytecode = True
 del sys.path[0]
+own = list(sys.path)
+if sys.flags.no_site:
+    # The debugger may be a package of the machine's, which the function does not see.
+    site.main()
 import debugpy
 host, port = os.environ["COLIBRI_DEV_INSPECT"].rsplit(":", 1)
 wait = os.environ.get("COLIBRI_DEV_WAIT")
 says = os.environ.get("COLIBRI_DEV_WAITS", "") + "\\n"
 debugpy.listen((host, int(port)))
+sys.path[:] = own
 class Wait:
     """Before the function's own module is imported, by whatever way it is."""
     @staticmethod

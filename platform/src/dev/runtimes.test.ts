@@ -12,7 +12,12 @@ const NODE = {
   command: ["node", "--size={memoryMiB}", "guest.mjs"],
   environment: {},
 };
-const PYTHON = { name: "python", version: "3.11.7", command: ["python3", "-E", "-s", "guest.pyz"], environment: {} };
+const PYTHON = {
+  name: "python",
+  version: "3.11.7",
+  command: ["python3", "-E", "-s", "-S", "guest.pyz"],
+  environment: {},
+};
 
 /** A driver of sandboxes that only live and end. */
 function createDriver() {
@@ -51,7 +56,7 @@ test("a function's own launch has a name of its own, the same as long as it is t
   const name = runtimes.name("python", "a", { without: ["-E"], environment: { PYTHONPATH: "/x" } });
   assert.notEqual(name, runtimes.name("python", "b", { program: "/venv/bin/python" }));
   const launch = runtimes.get(name)!;
-  assert.deepEqual([launch.name, launch.command], ["python", ["python3", "-s", "guest.pyz"]]);
+  assert.deepEqual([launch.name, launch.command], ["python", ["python3", "-s", "-S", "guest.pyz"]]);
   assert.deepEqual(launch.environment, { PYTHONPATH: "/x" });
   assert.equal(runtimes.name("python", "a", { without: ["-E"], environment: { PYTHONPATH: "/x" } }), name);
   assert.equal(runtimes.get(name), launch);
@@ -59,7 +64,7 @@ test("a function's own launch has a name of its own, the same as long as it is t
   const inspected = runtimes.get(
     runtimes.name("python", "c", { program: "/venv/bin/python", flags: ["-Xa"], wrapper: "debug.py", exclusive: true }),
   )!;
-  assert.deepEqual(inspected.command, ["/venv/bin/python", "-E", "-s", "-Xa", "debug.py", "guest.pyz"]);
+  assert.deepEqual(inspected.command, ["/venv/bin/python", "-E", "-s", "-S", "-Xa", "debug.py", "guest.pyz"]);
   assert.equal(runtimes.exclusiveOf(inspected), "c");
   const renewed = runtimes.get(runtimes.name("python", "c", { program: "/other/bin/python", exclusive: true }))!;
   assert.deepEqual([runtimes.exclusiveOf(renewed), runtimes.exclusiveOf(inspected)], ["c", "c"]);

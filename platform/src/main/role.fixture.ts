@@ -6,6 +6,7 @@ process.once("message", ({ role, config }: RoleStart) => {
   const does = new Set(config.bind.split(","));
   process.on("message", ({ kind }: SupervisorMessage) => {
     if (kind === "ping") process.send?.({ kind: "pong" });
+    if (kind === "stop" && !does.has("stubborn")) process.exit(0);
   });
   if (does.has("talk")) {
     process.stdout.write(`{"from":"${role}","text":"begun `);

@@ -1,5 +1,5 @@
 /**
- * A role's process: started by the supervisor, told its configuration over the channel between them, ended by SIGTERM or by the
+ * A role's process: started by the supervisor, told its configuration over the channel between them, ended by its word, by SIGTERM or by the
  * end of that channel.
  */
 import { createSystemClock } from "#base/clock.ts";
@@ -47,7 +47,6 @@ async function run({ role, config }: RoleStart): Promise<void> {
     roles: () => statuses,
     signal: stopped.signal,
   };
-  const ending = Promise.withResolvers<Ending>();
   // Not once: a second one would end it before what it must end itself, as the spawner its children.
   process.on("SIGTERM", () => ending.resolve("told"));
   process.once("disconnect", () => ending.resolve("orphaned"));
@@ -78,10 +77,12 @@ async function run({ role, config }: RoleStart): Promise<void> {
 }
 
 let statuses: readonly RoleStatus[] = [];
+const ending = Promise.withResolvers<Ending>();
 
 process.once("message", (start: RoleStart) => {
   process.on("message", (message: SupervisorMessage) => {
     if (message.kind === "ping") tell({ kind: "pong" });
+    else if (message.kind === "stop") ending.resolve("stopped");
     else statuses = message.roles;
   });
   void run(start);

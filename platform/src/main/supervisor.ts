@@ -40,6 +40,8 @@ export interface RoleStatus {
 /** What the supervisor tells a role later. */
 export type SupervisorMessage =
   | { readonly kind: "ping" }
+  /** The platform stops, and this role with it: unlike after SIGTERM, nobody will take over what it leaves. */
+  | { readonly kind: "stop" }
   /** Told to control whenever it changes. */
   | { readonly kind: "roles"; readonly roles: readonly RoleStatus[] };
 
@@ -124,7 +126,7 @@ export class Supervisor {
       const unit = this.#units.get(role);
       if (unit === undefined) continue;
       const timer = this.#deps.clock.after(STOP_MS, () => unit.child?.kill("SIGKILL"));
-      unit.child?.kill("SIGTERM");
+      if (unit.child !== undefined) send(unit.child, { kind: "stop" });
       await unit.exited;
       this.#deps.clock.cancel(timer);
     }

@@ -64,7 +64,8 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
     await closePipes(deps.clock, process);
     listener.exited(exit);
   };
-  const pid = orphans === undefined ? process.pid! : await leftBehind(program, process, exited, command.pidFile!);
+  const pid =
+    orphans === undefined ? process.pid! : await leftBehind(deps.clock, program, process, exited, command.pidFile!);
   const child = { id, pid, startTime: startTimeOf(pid, program), cwd: command.cwd };
   if (orphans === undefined) return new FollowedChild(deps, child, { exited, told });
   const orphanExit = orphans.ended(pid).then((exit) => exit ?? untilGone(deps.clock, child));
@@ -72,7 +73,13 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
 }
 
 /** The pid that the command wrote. @throws PlatformError `start-failed` with what it said, when it failed. */
-async function leftBehind(program: string, command: ChildProcess, exited: Promise<Exit>, pidFile: string) {
+async function leftBehind(
+  clock: Clock,
+  program: string,
+  command: ChildProcess,
+  exited: Promise<Exit>,
+  pidFile: string,
+) {
   let said = "";
   const hear = (text: string) => {
     said = (said + text).slice(-KEPT_OUTPUT);
@@ -80,11 +87,9 @@ async function leftBehind(program: string, command: ChildProcess, exited: Promis
   command.stderr!.on("data", hear);
   const { code, signal } = await exited;
   if (code !== 0) {
-    command.stdout!.destroy();
-    // What it wrote last may still be in the pipe.
-    await new Promise(setImmediate);
-    command.stderr!.destroy();
-    const why = said.trim().split("\n").at(-1) || (signal === null ? `exited with code ${code}` : `was killed by ${signal}`);
+    await closePipes(clock, command);
+    const why =
+      said.trim().split("\n").at(-1) || (signal === null ? `exited with code ${code}` : `was killed by ${signal}`);
     throw new PlatformError("start-failed", `${program}: ${why}`);
   }
   command.stderr!.off("data", hear);

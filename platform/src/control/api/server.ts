@@ -1,6 +1,7 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifySchema, fastify } from "fastify";
+import type { Clock } from "#base/clock.ts";
 import type { Ids } from "#base/ids.ts";
 import type { Log } from "#base/log.ts";
 import { type Operation, ROUTES, type Route } from "#contract/api/routes.ts";
@@ -18,6 +19,7 @@ import { compileValidator } from "./validation.ts";
  * Host header, permission, shape, handler. Whatever goes wrong is answered as problem+json.
  */
 export interface ServerDeps {
+  readonly clock: Clock;
   readonly tokens: Tokens;
   readonly handlers: Handlers;
   readonly ids: Ids;
@@ -32,6 +34,9 @@ export interface ServerOptions {
 }
 
 type Server = FastifyInstance;
+
+/** Whoever is still sending when the answer is known has this long to read it. */
+const LINGER_MS = 2_000;
 
 export function createServer(deps: ServerDeps, options: ServerOptions): Server {
   const server = fastify({
@@ -163,13 +168,33 @@ function leaving(response: ServerResponse): AbortSignal {
 
 function fail(deps: ServerDeps, error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const problem = problemOfError(error, request.id) ?? unexpected(deps, error, request);
-  // What is left of the body will not be read, so no further request can come behind it.
-  if (!request.raw.complete && (request.raw.method === "PUT" || request.raw.method === "PATCH"))
-    reply.header("connection", "close");
   if (problem.code === "method-not-allowed") reply.header("allow", methodsAt(request.url).join(", "));
   if (problem.status === 503) reply.header("retry-after", "1");
   reply.header("colibri-request-id", request.id);
-  reply.code(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+  const body = JSON.stringify(problem);
+  reply.code(problem.status).type(PROBLEM_TYPE);
+  if (!request.raw.complete && (request.raw.method === "PUT" || request.raw.method === "PATCH"))
+    answerSender(deps, request, reply, body);
+  else reply.send(body);
+}
+
+/**
+ * What is left of the body is of no use, so no further request can come behind it. But to close on somebody who is still sending
+ * resets the connection, and may take the answer with it: so the rest is read for a while.
+ */
+function answerSender({ clock }: ServerDeps, request: FastifyRequest, reply: FastifyReply, body: string): void {
+  reply.hijack();
+  const { raw } = reply;
+  const headers = reply.getHeaders() as OutgoingHttpHeaders;
+  raw.writeHead(reply.statusCode, { ...headers, connection: "close", "content-length": Buffer.byteLength(body) });
+  raw.write(body);
+  if (request.raw.destroyed) return void raw.end();
+  const end = (): void => {
+    clock.cancel(timer);
+    raw.end();
+  };
+  const timer = clock.after(LINGER_MS, end);
+  request.raw.once("close", end).resume();
 }
 
 function unexpected({ log }: ServerDeps, error: unknown, request: FastifyRequest) {

@@ -18,10 +18,23 @@ interface Part {
 export function compileValidator({ schema, httpPart }: Part) {
   const compiled = Compile(schema);
   return (value: unknown): { value: unknown } | { error: Error } => {
-    const converted = httpPart === "body" ? value : Value.Convert(schema, value);
+    const converted = httpPart === "body" ? value : convert(schema, value);
     if (compiled.Check(converted)) return { value: converted };
     return { error: new RequestInvalid(sentences(schema, compiled.Errors(converted), converted)) };
   };
+}
+
+/** Texts that are no decimal number stay texts, where JavaScript would make one of them: "", "0x10", "1e3". */
+function convert(schema: TSchema, value: unknown): unknown {
+  const { properties = {} } = schema as { properties?: Readonly<Record<string, { type?: string }>> };
+  const texts = Object.entries((value ?? {}) as Readonly<Record<string, unknown>>).filter(
+    ([key, text]) => properties[key]?.type === "integer" && typeof text === "string" && !isDecimal(text),
+  );
+  return Object.assign(Value.Convert(schema, value) as object, Object.fromEntries(texts));
+}
+
+function isDecimal(text: string): boolean {
+  return /^-?\d+$/.test(text) && Number.isSafeInteger(Number(text));
 }
 
 /** What is wrong, field by field, in words that say what would be right. */

@@ -82,7 +82,7 @@ export const open: OpenRole = async (context) => {
     },
     async close(why) {
       // The spawner would end them, but may be gone as well.
-      await agent.close(why === "orphaned" ? "end" : "stay");
+      await agent.close(why === "told" ? "stay" : "end");
       await launches.close();
       await telemetry.close();
       await blobs.close();

@@ -23,8 +23,8 @@ export interface RoleContext {
   readonly signal: AbortSignal;
 }
 
-/** Why a role ends: it was told to, or its supervisor is gone, and with it whoever would start any role again. */
-export type Ending = "told" | "orphaned";
+/** Why a role ends: it alone was told to, the whole platform stops, or its supervisor is gone, which comes to the same. */
+export type Ending = "told" | "stopped" | "orphaned";
 
 export interface OpenedRole {
   /** Told to the supervisor: ports, for example. */

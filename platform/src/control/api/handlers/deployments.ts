@@ -3,6 +3,7 @@ import { PlatformError } from "#contract/errors.ts";
 import { isId } from "#contract/names.ts";
 import type { DeploymentState, Store } from "#ports/store/index.ts";
 import type { Deployments } from "../../deployments/deployments.ts";
+import type { Standing } from "../../unfinished-uploads.ts";
 import type { Uploads } from "../../uploads.ts";
 import type { Handlers } from "../handler.ts";
 import { decodeCursor, PAGE_ITEMS, pageOf } from "../paging.ts";
@@ -36,12 +37,12 @@ export function createDeploymentHandlers({ store, uploads, deployments }: Deploy
   return {
     async checkUpload({ params: { tenant, digest } }) {
       if (await uploads.has(tenant, digest as Digest)) return { body: undefined };
-      const offset = await uploads.unfinished(tenant, digest as Digest);
-      if (offset > 0) return { body: undefined, status: 404, headers: { "upload-offset": String(offset) } };
+      const standing = await uploads.unfinished(tenant, digest as Digest);
+      if (standing !== undefined) return { body: undefined, status: 404, headers: headersOf(standing) };
       throw new PlatformError("not-found", `${digest} has not been uploaded.`);
     },
     async putUpload({ params: { tenant, digest }, body }) {
-      const stored = await uploads.put(tenant, digest as Digest, body);
+      const stored = await uploads.receive(tenant, digest as Digest, body);
       return { body: undefined, status: stored ? 201 : 204 };
     },
     async appendUpload({ params: { tenant, digest }, body, headers }) {
@@ -68,6 +69,10 @@ export function createDeploymentHandlers({ store, uploads, deployments }: Deploy
       return { body: viewed(deployments.follow(tenant, id, after, signal)) };
     },
   };
+}
+
+function headersOf({ offset, totalBytes }: Standing): Record<string, string> {
+  return { "upload-offset": String(offset), "upload-length": String(totalBytes) };
 }
 
 async function* viewed(events: ReturnType<Deployments["follow"]>) {
