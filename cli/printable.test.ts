@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { INTERNET } from "#contract/network/policy.ts";
 import { renderFindings } from "./commands/doctor.ts";
 import { renderDeployed } from "./deploy/summary.ts";
 import { FixturePlatform, INVOCATION, NOW } from "./fixture/platform.ts";
@@ -26,7 +27,7 @@ test("nor what doctor found, a deployment's addresses, or the headers of an answ
   const plain: Style = (_colour, text) => text;
   const functions = [{ function: EVIL, state: "done" as const, change: "created" as const, url: `/${EVIL}` }];
   const deployment = { id: "D1", tenant: "default", app: EVIL, state: "done" as const, createdAt: NOW, functions };
-  const origin = { config: { app: EVIL, functions: {} }, calls: new Map(), options: "" };
+  const origin = { config: { app: EVIL, network: INTERNET, functions: {} }, calls: new Map(), options: "" };
   const server = createServer((socket) => {
     // Of the control characters, a header may have those above 0x7f.
     const value = `]0;renamed${EVIL.slice(-3)}`;

@@ -12,6 +12,7 @@ const RUN_MS = Number(process.env.FUZZ_MS ?? 1_500);
 
 const START = `app: shop
 env: { REGION: north }
+network: { allow: [example.com, "*.example.com:443"] }
 x-defaults: &defaults { memory: 128MiB, timeout: 30s }
 functions:
   thumb:

@@ -33,6 +33,7 @@ describe("colibri.yaml", () => {
   test("the smallest one gets every default", () => {
     assert.deepEqual(configOf("app: shop\nfunctions: { f: { runtime: nodejs } }"), {
       app: "shop",
+      network: { kind: "internet" },
       functions: {
         f: {
           source: "f",
@@ -40,6 +41,15 @@ describe("colibri.yaml", () => {
         },
       },
     });
+  });
+
+  test("what its sandboxes may reach is read as it stands", () => {
+    const networkOf = (network: string) => configOf(`network: ${network}\n${withLine("")}`).network;
+    assert.deepEqual(networkOf("none"), { kind: "none" });
+    assert.deepEqual(networkOf("internet"), { kind: "internet" });
+    const hosts = ["Example.com", "*.example.com", "203.0.113.0/24", "api.example.com:443"];
+    assert.deepEqual(networkOf(`{ allow: [${hosts.map((host) => `"${host}"`)}] }`), { kind: "allow", hosts });
+    assert.deepEqual(networkOf("\n  allow:\n    - api.example.com:443"), { kind: "allow", hosts: hosts.slice(3) });
   });
 
   test("every key is read", () => {
@@ -148,6 +158,58 @@ functions:
 const RIGHT = "starting and ending with a letter or digit";
 
 /** What is written, and what is said of it. */
+
+const FORMS = "a name, *.name, an IPv4 address or an IPv4 range such as 203.0.113.0/24, with an optional :port";
+const withNetwork = (network: string) => `network: ${network}\n${withLine("")}`;
+
+const WRONG_NETWORKS: typeof WRONG = [
+  [
+    "a network that is none of the words",
+    withNetwork("off"),
+    '1:10 network must be internet, none, or { allow: [example.com, "*.example.com"] }, not "off"',
+  ],
+  [
+    "hosts without allow",
+    withNetwork("[example.com]"),
+    '1:10 network must be internet, none, or { allow: [example.com, "*.example.com"] }, not a list',
+  ],
+  [
+    "a network without anything in it",
+    withNetwork("{}"),
+    '1:10 network says nothing: write internet, none, or { allow: [example.com, "*.example.com"] }',
+  ],
+  [
+    "an empty allow-list",
+    withNetwork("{ allow: [] }"),
+    "1:19 network.allow is empty: to let nothing through write network: none",
+  ],
+  [
+    "a URL for a host",
+    withNetwork("{ allow: [a.b, 'https://a.b'] }"),
+    `1:25 network.allow[1] "https://a.b" has no port from 1 to 65535 after its colon: expected ${FORMS}`,
+  ],
+  [
+    "an address with bits behind its prefix",
+    withNetwork("{ allow: [203.0.113.1/24] }"),
+    `1:20 network.allow[0] "203.0.113.1/24" is no host to allow: expected ${FORMS}`,
+  ],
+  [
+    "a private address",
+    withNetwork("\n  allow:\n    - 10.0.0.0/8"),
+    '3:7 network.allow[0] "10.0.0.0/8" is private, and denied to every sandbox: take it off the list',
+  ],
+  [
+    "a number for a host",
+    withNetwork("{ allow: [7] }"),
+    '1:20 network.allow[0] must be a host such as example.com or 203.0.113.0/24, not "7"',
+  ],
+  [
+    "the network of one function",
+    withLine("network: none"),
+    "5:5 functions.f.network is no key of this file; it belongs to the top level of this file, for the whole app",
+  ],
+];
+
 const WRONG: readonly (readonly [string, string, string])[] = [
   ["an empty file", "", "1:1  must be a mapping with the keys app and functions, not nothing"],
   ["a list", "- a", "1:1  must be a mapping with the keys app and functions, not a list"],
@@ -185,7 +247,7 @@ const WRONG: readonly (readonly [string, string, string])[] = [
   [
     "a strange key",
     "zzzzzzz: 1\napp: a\nfunctions: { f: { runtime: nodejs } }",
-    "1:1 zzzzzzz is no key of this file; known here: app, env, functions",
+    "1:1 zzzzzzz is no key of this file; known here: app, env, network, functions",
   ],
   [
     "no runtime",
@@ -398,6 +460,7 @@ const WRONG: readonly (readonly [string, string, string])[] = [
     withLine('triggers: [{ http: "/{a}" }, { http: "/{b}" }]'),
     "5:42 functions.f.triggers[1].http is claimed twice: this function has the same method, host and path already",
   ],
+  ...WRONG_NETWORKS,
   ["a tab", "app: a\nfunctions:\n\tf: 1", "3:1  a tab indents this line: YAML takes spaces only"],
   ["a key twice", "app: a\napp: b", "2:1  this key is given twice in the same mapping: remove one of the two"],
   [
@@ -410,7 +473,7 @@ const WRONG: readonly (readonly [string, string, string])[] = [
     "app: { a: x {y} }",
     '1:13  a text with brackets or quotes in it must be in quotes as a whole, such as "GET /thumb/{id}" (Unexpected flow-map-start at node end)',
   ],
-  ["no anchor", "app: *nope", "1:6  there is no &nope before this *nope"],
+  ["no anchor", "app: *nope", "1:6  there is no &nope before this *nope: a text that begins with * must be in quotes"],
   ["two documents", "app: a\n---\napp: b", "2:1  a second document begins: the file must hold one, without ---"],
 ];
 

@@ -1,13 +1,17 @@
 /** Reads colibri.yaml, the configuration of an app. What it may say is in keys.ts and docs/configuration.md. */
 import type { FunctionConfig } from "../api/resources.ts";
 import { isName, NAME_RULE } from "../names.ts";
+import { INTERNET, type NetworkPolicy } from "../network/policy.ts";
 import { type Entry, type Value, YamlDocument } from "./document.ts";
 import { readFunction } from "./function-config.ts";
 import type { Mistake } from "./mistakes.ts";
+import { readNetwork } from "./network.ts";
 import { FieldReader } from "./reader.ts";
 
 export interface AppConfig {
   readonly app: string;
+  /** What its sandboxes may reach; `internet` where the file says nothing. */
+  readonly network: NetworkPolicy;
   readonly functions: Readonly<Record<string, AppFunction>>;
 }
 
@@ -47,15 +51,17 @@ export function parseAppConfig(text: string, options: ParseOptions): ParsedConfi
 function readApp(document: YamlDocument, options: ParseOptions, warnings: ConfigWarning[]): AppConfig {
   const reader = new FieldReader(document);
   const root = document.root;
-  if (!reader.expect(root, "map", "a mapping with the keys app and functions")) return { app: "", functions: {} };
+  if (!reader.expect(root, "map", "a mapping with the keys app and functions"))
+    return { app: "", network: INTERNET, functions: {} };
   const fields = reader.fields(root, "");
   const app = readAppName(reader, fields.get("app"), root);
   const env = reader.environment(fields.get("env")?.value);
+  const network = readNetwork(reader, fields.get("network"));
   const entries = readFunctionEntries(reader, fields.get("functions"), root);
   const context = { env, exists: options.exists, claims: new Map<string, string>() };
   const functions = entries.map((entry): [string, AppFunction] => [entry.key, readFunction(reader, entry, context)]);
   warnings.push(...warningsOf(functions));
-  return { app, functions: Object.fromEntries(functions) };
+  return { app, network, functions: Object.fromEntries(functions) };
 }
 
 function readAppName(reader: FieldReader, field: Entry | undefined, root: Value): string {

@@ -160,7 +160,12 @@ export class YamlDocument {
         if (isAlias(node)) {
           const target = anchors.get(node.source);
           if (target !== undefined) targets.set(node, target);
-          else this.mistake(offsetOf(node) ?? 0, "", `there is no &${node.source} before this *${node.source}`);
+          else
+            this.mistake(
+              offsetOf(node) ?? 0,
+              "",
+              `there is no &${node.source} before this *${node.source}: a text that begins with * must be in quotes`,
+            );
         } else if ((isScalar(node) || isCollection(node)) && node.anchor) anchors.set(node.anchor, node as Node);
       },
     });

@@ -5,7 +5,7 @@
 
 export const APP_FILE = "colibri.yaml";
 
-export type KeyType = "text" | "integer" | "size" | "duration" | "map" | "list";
+export type KeyType = "text" | "integer" | "size" | "duration" | "map" | "list" | "text or map";
 
 export interface Key {
   /** `*` stands for a name that the user chooses, `[]` for the entries of a list. */
@@ -25,6 +25,8 @@ export const KEYS = [
   { path: "app", type: "text" },
   { path: "env", type: "map" },
   { path: "env.*", type: "text" },
+  { path: "network", type: "text or map" },
+  { path: "network.allow", type: "list" },
   { path: "functions", type: "map" },
   { path: FN, type: "map" },
   { path: `${FN}.runtime`, type: "text" },
@@ -72,5 +74,6 @@ export function keysBelow(path: string): readonly string[] {
 
 /** Where a key that was written at the wrong place belongs, such as `functions.*.scaling.max` for `max`. */
 export function placesOf(name: string): readonly string[] {
-  return KEYS.map((key): string => key.path).filter((path) => path.endsWith(`.${name}`));
+  const paths = KEYS.map((key): string => key.path);
+  return [...paths.filter((path) => path.endsWith(`.${name}`)), ...paths.filter((path) => path === name)];
 }

@@ -8,6 +8,10 @@ export const MEANINGS: Readonly<Record<Path, string>> = Object.freeze({
   env: "Environment variables of every function.",
   "env.*":
     "One variable. Numbers and booleans are taken as they are spelled; names that begin with `COLIBRI_` are reserved.",
+  network:
+    "What the sandboxes of every function may reach: `internet`, `none`, or `{ allow: […] }`. No policy opens private addresses.",
+  "network.allow":
+    "Hosts that may be reached, and no others: `example.com`, `*.example.com` (the names below it), `203.0.113.7`, `203.0.113.0/24`, each with an optional `:port`; at most 256.",
   functions: "The functions, by name. Names follow the same rule as `app`.",
   "functions.*": "One function.",
   "functions.*.runtime": "`nodejs` or `python`; a version may follow, as in `nodejs24` or `python3.11`.",

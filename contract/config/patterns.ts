@@ -5,6 +5,9 @@ import { DURATIONS, SIZES, WRITTEN } from "./units.ts";
 export const SIZE_PATTERN = withUnits(SIZES);
 export const DURATION_PATTERN = withUnits(DURATIONS);
 export const HOST_PATTERN = HOST.source.replaceAll("a-z", "A-Za-z");
+/** Of an allow-list: whether an address is one, and none that is private, the parser says. */
+export const ALLOWED_HOST_PATTERN =
+  "^(?:\\*\\.)?[A-Za-z0-9_-]{1,63}(?:\\.[A-Za-z0-9_-]{1,63})*\\.?(?:/\\d{1,2})?(?::[1-9]\\d{0,4})?$";
 export const HTTP_PATTERN = httpPattern();
 export const TIMER_PATTERN = `^\\s*${TIMER_FIELDS.map(cronField).join("\\s+")}\\s*$`;
 

@@ -144,7 +144,8 @@ export class FieldReader {
 
   #refuseUnknown(entry: Entry, known: readonly string[]): void {
     const meant = closest(entry.key, known);
-    const elsewhere = placesOf(entry.key)[0]?.replaceAll("*", "<name>");
+    const place = placesOf(entry.key)[0]?.replaceAll("*", "<name>");
+    const elsewhere = place === entry.key ? "the top level of this file, for the whole app" : place;
     const hint =
       meant !== undefined
         ? `did you mean ${meant}?`

@@ -28,8 +28,12 @@ const python = (line: string) => fn(line).replace("nodejs", "python");
 const http = (value: string) => fn(`triggers: [{ http: ${JSON.stringify(value)} }]`);
 const timer = (value: string) => fn(`triggers: [{ timer: ${JSON.stringify(value)} }]`);
 
+const app = (network: string) => `network: ${network}\n${fn()}`;
+
 const GOOD: readonly string[] = [
   fn(),
+  ...["internet", '"none"', "{ allow: [example.com] }"].map(app),
+  app('{ allow: ["*.Example.com.", 203.0.113.0/24, "api.example.com:443", "203.0.113.7:65535", localhost, a_b.c] }'),
   fn().replace("nodejs", "nodejs24"),
   fn().replace("nodejs", "python3.11"),
   "app: a\nx-small: &small { runtime: nodejs, memory: 64MiB }\nfunctions: { one: *small, two: { <<: *small, timeout: 5s } }",
@@ -49,6 +53,11 @@ const BAD: readonly string[] = [
   "app: a",
   "functions: { f: { runtime: nodejs } }",
   "app: a\nfunctions: {}",
+  ...["", "off", "true", "[example.com]", "{}", "{ deny: [a.b] }", "{ allow: }", "{ allow: a.b }"].map(app),
+  ...["[]", "[7]", '["*"]', '["http://a"]', '["a b"]', '["a..b"]', '["a:0"]', '["a/b"]'].map((to) =>
+    app(`{ allow: ${to} }`),
+  ),
+  fn("network: none"),
   "app: A\nfunctions: { f: { runtime: nodejs } }",
   "app: a\nfunctions: { F_g: { runtime: nodejs } }",
   "app: 7\nfunctions: { f: { runtime: nodejs } }",
@@ -96,6 +105,7 @@ const ONLY_PARSER: readonly string[] = [
   fn("memory: 1MiB"),
   fn("memory: 65.5MiB"),
   fn("scaling: { min: 5, max: 1 }"),
+  ...["10.0.0.1", "203.0.113.1/24", "1.2.3", "a:99999"].map((to) => app(`{ allow: ["${to}"] }`)),
   http("/{a}/{a}"),
   timer("5-1 * * * *"),
   fn("triggers: [{ http: / }, { http: / }]"),
@@ -143,8 +153,8 @@ describe("colibri.schema.json", () => {
     const told: string[] = [];
     const visit = (schema: Record<string, unknown>) => {
       if (typeof schema.title === "string" && typeof schema.description === "string") told.push(schema.title);
-      const { properties = {}, additionalProperties, items } = schema;
-      const below = [...Object.values(properties as object), additionalProperties, items];
+      const { properties = {}, additionalProperties, items, anyOf = [] } = schema;
+      const below = [...Object.values(properties as object), additionalProperties, items, ...(anyOf as object[])];
       for (const part of below) if (typeof part === "object" && part !== null) visit(part);
       const isLeaf = schema.type === "string" || schema.type === "integer";
       assert.ok(

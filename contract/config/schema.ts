@@ -3,13 +3,21 @@
  * can't say, such as whether a folder exists or whether two functions claim the same path, the parser alone says.
  */
 import { NAME, NAME_RULE } from "../names.ts";
+import { MAXIMUM_HOSTS } from "../network/policy.ts";
 import { MAXIMUM_FUNCTIONS } from "./app-config.ts";
 import { MAXIMUM_VARIABLES, VARIABLE } from "./environment.ts";
 import { MAXIMUM_INSTALL_SCRIPTS, MAXIMUM_TRIGGERS, PACKAGE_NAME } from "./function-config.ts";
 import { RUNTIME_FAMILIES, type RuntimeFamily } from "./handler.ts";
 import { KEYS, type Key, keysBelow } from "./keys.ts";
 import { MEANINGS } from "./meanings.ts";
-import { DURATION_PATTERN, HOST_PATTERN, HTTP_PATTERN, SIZE_PATTERN, TIMER_PATTERN } from "./patterns.ts";
+import {
+  ALLOWED_HOST_PATTERN,
+  DURATION_PATTERN,
+  HOST_PATTERN,
+  HTTP_PATTERN,
+  SIZE_PATTERN,
+  TIMER_PATTERN,
+} from "./patterns.ts";
 import { DURATIONS, formatDuration, formatSize, SIZES } from "./units.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -27,6 +35,21 @@ const FORMS: Partial<Record<Path, Json>> = {
   app: { pattern: NAME.source, examples: ["shop"], ...says(`Write ${NAME_RULE}.`) },
   env: { ...ENV, examples: [{ REGION: "north" }] },
   "env.*": { type: ["string", "number", "boolean"], minLength: 0, examples: ["north"] },
+  network: {
+    default: "internet",
+    examples: ["none", { allow: ["example.com", "*.example.com"] }],
+    ...says("Write internet, none, or a mapping such as { allow: [example.com] }."),
+  },
+  "network.allow": {
+    items: {
+      type: "string",
+      pattern: ALLOWED_HOST_PATTERN,
+      ...says("Write a name, *.name, an IPv4 address or a range of them; a :port may follow."),
+    },
+    minItems: 1,
+    maxItems: MAXIMUM_HOSTS,
+    examples: [["example.com", "*.example.com", "203.0.113.0/24", "api.example.com:443"]],
+  },
   functions: { propertyNames: { pattern: NAME.source }, minProperties: 1, maxProperties: MAXIMUM_FUNCTIONS },
   [FN]: {
     required: ["runtime"],
@@ -125,6 +148,8 @@ function typeOf({ path, type, minimum, maximum, default: standard }: Key): Json 
       return { type: "integer", minimum, maximum, default: standard };
     case "map":
       return mapping(path);
+    case "text or map":
+      return { anyOf: [{ enum: ["internet", "none"] }, { ...mapping(path), required: ["allow"] }] };
     case "text":
       return { type: "string", minLength: 1 };
     case "list":

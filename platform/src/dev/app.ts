@@ -5,6 +5,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { AppConfig, AppFunction } from "#contract/config/app-config.ts";
 import { splitHandler } from "#contract/config/handler.ts";
 import { APP_FILE } from "#contract/config/keys.ts";
+import { INTERNET } from "#contract/network/policy.ts";
 import { type FolderWatcher, watchFile, watchFolder } from "#platform/builder/archive/watch.ts";
 import { readApp } from "./app-file.ts";
 import { DevSource, type DevSourceDeps } from "./code.ts";
@@ -53,7 +54,7 @@ export class DevApp {
   readonly #options: DevAppOptions;
   readonly #functions = new Map<string, RunFunction>();
   readonly #closing = new AbortController();
-  #config: AppConfig = { app: "", functions: {} };
+  #config: AppConfig = { app: "", network: INTERNET, functions: {} };
   /** What is wrong with the configuration, as it was told. */
   #broken: string | undefined;
   #watcher: FolderWatcher | undefined;
