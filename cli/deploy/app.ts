@@ -69,5 +69,10 @@ export function requestFor(
   const functions = Object.entries(config.functions).map(
     ([name, fn]) => [name, { config: fn.config, source: digests.get(name)! }] as const,
   );
-  return { app: config.app, functions: Object.fromEntries(functions), ...(prune && { prune }) };
+  return {
+    app: config.app,
+    network: config.network,
+    functions: Object.fromEntries(functions),
+    ...(prune && { prune }),
+  };
 }

@@ -1,6 +1,7 @@
 /** Resources of the control API, as JSON Schema: what validates requests also types the clients and documents the API. */
 import Type, { type Static } from "typebox";
 import { MIB, type QuantityPath, quantityKey } from "../config/keys.ts";
+import { MAXIMUM_HOST_LENGTH, MAXIMUM_HOSTS } from "../network/policy.ts";
 
 const Name = Type.String({
   pattern: "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
@@ -33,6 +34,28 @@ export const ProblemSchema = Type.Object(
   { $id: "Problem", description: "RFC 9457 problem details." },
 );
 export type Problem = Static<typeof ProblemSchema>;
+
+/** What an app's sandboxes may reach: `network` in colibri.yaml. */
+export const NetworkPolicySchema = Type.Union(
+  [
+    Type.Object({ kind: Type.Literal("none") }, strict),
+    Type.Object({ kind: Type.Literal("internet") }, strict),
+    Type.Object(
+      {
+        kind: Type.Literal("allow"),
+        hosts: Type.Array(
+          Type.String({
+            maxLength: MAXIMUM_HOST_LENGTH,
+            description: "A name, `*.name`, an IPv4 address or an IPv4 range; `:port` may follow.",
+          }),
+          { minItems: 1, maxItems: MAXIMUM_HOSTS },
+        ),
+      },
+      strict,
+    ),
+  ],
+  { $id: "NetworkPolicy" },
+);
 
 const TriggerSchema = Type.Union([
   Type.Object(
@@ -90,6 +113,7 @@ export const DeploymentRequestSchema = Type.Object(
   {
     app: Name,
     prune: Type.Optional(Type.Boolean({ description: "Remove the app's functions that are not named here." })),
+    network: Type.Optional(NetworkPolicySchema),
     functions: Type.Record(Name, Type.Object({ config: FunctionConfigSchema, source: Digest }, strict)),
   },
   { ...strict, $id: "DeploymentRequest" },
@@ -165,7 +189,14 @@ export const DeploymentEventSchema = Type.Object(
 export type DeploymentEvent = Static<typeof DeploymentEventSchema>;
 
 export const AppSchema = Type.Object(
-  { tenant: Name, app: Name, functions: Type.Integer(), createdAt: Time, updatedAt: Time },
+  {
+    tenant: Name,
+    app: Name,
+    network: NetworkPolicySchema,
+    functions: Type.Integer(),
+    createdAt: Time,
+    updatedAt: Time,
+  },
   { $id: "App" },
 );
 export type App = Static<typeof AppSchema>;

@@ -35,6 +35,13 @@ test("a plan is told from what is none, by the place where it goes wrong", () =>
       { ...launch.plan, execution: "fork" },
       '.execution: expected one of loop, threads, process, got "fork"',
     ],
+    ["launches", launch.key, { ...launch.plan, network: undefined }, ".network: expected an object, got undefined"],
+    [
+      "launches",
+      launch.key,
+      { ...launch.plan, network: { kind: "open" } },
+      '.network.kind: expected one of none, internet, allow, got "open"',
+    ],
     ["launches", launch.key, route.plan, ".revision: expected a revision, got undefined"],
   ] as const)
     assert.equal(planProblem(topic, key, value), problem);

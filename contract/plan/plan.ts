@@ -1,9 +1,11 @@
 /**
  * Plans: what control tells gateways (RoutePlan, one per function) and agents (LaunchSpec, one per revision). Apart, because
- * a gateway needs no environment and an agent no routes. Revisions never change; policy does, without a new revision.
+ * a gateway needs no environment and an agent no routes. Revisions never change; policy does, without a new revision, and so does the
+ * network that a LaunchSpec names.
  */
 import { EXECUTIONS } from "../guest/link.ts";
 import { functionKey, isName, isRevision, revisionKey } from "../names.ts";
+import { networkPolicy } from "../network/policy.ts";
 import {
   anything,
   boolean,
@@ -62,6 +64,8 @@ const launchSpec = object({
   timeoutMs: integer(1),
   initTimeoutMs: integer(1),
   environment: map(text(131_072), 1_000),
+  /** The app's as it is now: of a revision this alone changes, and for sandboxes that run it too. */
+  network: networkPolicy,
   /** Opened by the agent only when it binds a sandbox. */
   sealedSecrets: list(object({ name: text(256), sealed: text() }), 1_000),
 });

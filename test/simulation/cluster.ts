@@ -183,6 +183,7 @@ export class SimulatedCluster {
       bundle: { digest: DIGEST, bytes: CODE.length },
       initTimeoutMs: 2_000,
       environment: {},
+      network: { kind: "internet" },
       sealedSecrets: [],
     };
     this.#specs.set(revisionKey(ref), spec);

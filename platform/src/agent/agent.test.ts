@@ -31,7 +31,15 @@ function specOf(revision: RevisionRef, given: Partial<LaunchSpec> = {}): LaunchS
   return {
     ...revision,
     ...{ runtime: "nodejs", handler: "index.mjs", execution: "loop", bundle: { digest: DIGEST, bytes: CODE.length } },
-    ...{ memoryMiB: 128, concurrency: 2, timeoutMs: 1_000, initTimeoutMs: 500, environment: {}, sealedSecrets: [] },
+    ...{
+      memoryMiB: 128,
+      concurrency: 2,
+      timeoutMs: 1_000,
+      initTimeoutMs: 500,
+      environment: {},
+      network: { kind: "internet" },
+      sealedSecrets: [],
+    },
     ...given,
   };
 }

@@ -65,6 +65,7 @@ before(async () => {
         timeoutMs: 10_000,
         initTimeoutMs: 10_000,
         environment: {},
+        network: { kind: "internet" },
         sealedSecrets: [],
       },
     },

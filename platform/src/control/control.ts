@@ -103,7 +103,8 @@ class ControlService implements Control {
       maximumBytes: options.uploadBytes ?? 512 * MIB,
       folder: options.uploadsFolder,
     });
-    const own = { uploads: this.#uploads, notices: new Notices(), onReleased: this.#changed };
+    const { sandbox } = options;
+    const own = { uploads: this.#uploads, notices: new Notices(), onReleased: this.#changed, sandbox };
     this.#deployments = new Deployments({ ...deps, ...own }, { parallel: options.parallelDeployments ?? 2 });
     this.#server = this.#createServer();
   }

@@ -47,5 +47,5 @@ test("what it gives are plans as the contract has them, in both ways of asking",
 
 test("its store is named after the store, and after how plans are computed", async () => {
   const { feed } = await opened();
-  assert.equal(feed.store, "store-1.1");
+  assert.equal(feed.store, "store-1.2");
 });

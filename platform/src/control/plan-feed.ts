@@ -18,7 +18,7 @@ export interface PlanFeed {
 }
 
 /** Counted up when `routePlan` or `launchSpec` compute something else from the same state, so that copies are read anew. */
-const COMPUTATION = 1;
+const COMPUTATION = 2;
 
 /**
  * Plans computed from what the store holds.
@@ -76,7 +76,8 @@ export class StorePlanFeed implements PlanFeed {
 function changeOf(entry: PlanEntry): PlanChange {
   if (entry.topic === "launches") {
     const key = revisionKey(entry.key);
-    return entry.state === undefined ? { kind: "remove", key } : { kind: "put", key, plan: launchSpec(entry.state) };
+    if (entry.state === undefined) return { kind: "remove", key };
+    return { kind: "put", key, plan: launchSpec(entry.state.revision, entry.state.network) };
   }
   const key = functionKey(entry.key);
   if (entry.state === undefined) return { kind: "remove", key };

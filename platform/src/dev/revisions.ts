@@ -5,6 +5,7 @@ import type { Digest } from "#contract/digest.ts";
 import type { Failure } from "#contract/errors.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { DEFAULT_TENANT, type FunctionRef, functionKey, revisionKey } from "#contract/names.ts";
+import { INTERNET } from "#contract/network/policy.ts";
 import type { LaunchSpec, RoutePlan } from "#contract/plan/plan.ts";
 import { splitConfig } from "#domain/function/function.ts";
 import { launchSpec, routePlan } from "#domain/function/plan.ts";
@@ -80,7 +81,8 @@ export class DevRevisions {
     const { policy, config } = this.#splitConfig(fn.config);
     const state = { ...ref, revision, source: digest, bundle: { digest, bytes: 0 }, config, createdAtMs: 0 };
     const own = code.kind === "code" ? { runtime: code.runtime, handler: code.handler } : {};
-    this.#launches.put(revisionKey(state), { ...launchSpec(state), ...own });
+    // Without walls there is nothing that could be held to another one: whoever runs it says so.
+    this.#launches.put(revisionKey(state), { ...launchSpec(state, INTERNET), ...own });
     const live = [{ revision, weight: 100 }];
     const owner = { ...ref, version: number, live, policy, createdAtMs: 0, updatedAtMs: 0 };
     this.#routes.put(functionKey(ref), routePlan(owner, [state]));

@@ -401,7 +401,13 @@ export class Stage {
       this.#launches.put(revisionKey(ref), {
         ...ref,
         ...{ runtime, memoryMiB, concurrency, timeoutMs, handler: "index.mjs", execution: "loop" as const },
-        ...{ bundle: { digest: DIGEST, bytes: CODE.length }, initTimeoutMs: 2_000, environment: {}, sealedSecrets: [] },
+        ...{
+          bundle: { digest: DIGEST, bytes: CODE.length },
+          initTimeoutMs: 2_000,
+          environment: {},
+          network: { kind: "internet" },
+          sealedSecrets: [],
+        },
       });
     }
     this.plans.put(functionKey(plan), plan);

@@ -53,6 +53,18 @@ export type Runtime = {
   readonly detail: string;
 };
 
+export type NetworkPolicy =
+  | {
+      readonly kind: "none";
+    }
+  | {
+      readonly kind: "internet";
+    }
+  | {
+      readonly kind: "allow";
+      readonly hosts: readonly string[];
+    };
+
 export type FunctionConfig = {
   /** Such as nodejs, nodejs24 or python. */
   readonly runtime: string;
@@ -100,6 +112,7 @@ export type DeploymentRequest = {
   readonly app: string;
   /** Remove the app's functions that are not named here. */
   readonly prune?: boolean;
+  readonly network?: NetworkPolicy;
   readonly functions: Readonly<
     Record<
       string,
@@ -176,6 +189,7 @@ export type App = {
   readonly tenant: string;
   /** Lower-case letters, digits and inner hyphens, 1 to 63 characters. */
   readonly app: string;
+  readonly network: NetworkPolicy;
   readonly functions: number;
   /** RFC 3339, UTC, milliseconds. */
   readonly createdAt: string;

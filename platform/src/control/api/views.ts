@@ -7,8 +7,16 @@ import type { AppState, DeploymentState, StoredEvent } from "#ports/store/index.
 /** What the store holds, as the API shows it. */
 
 export function viewApp(state: AppState): App {
-  const { tenant, app, functions } = state;
-  return { tenant, app, functions, createdAt: timeOf(state.createdAtMs), updatedAt: timeOf(state.updatedAtMs) };
+  const { tenant, app, network, functions } = state;
+  const shown = network.kind === "allow" ? { ...network, hosts: [...network.hosts] } : network;
+  return {
+    tenant,
+    app,
+    network: shown,
+    functions,
+    createdAt: timeOf(state.createdAtMs),
+    updatedAt: timeOf(state.updatedAtMs),
+  };
 }
 
 /** `main`: the revision whose configuration is shown. */

@@ -1,8 +1,9 @@
-import type { DeploymentRequest, Runtime } from "#contract/api/resources.ts";
+import type { DeploymentRequest, Health, Runtime } from "#contract/api/resources.ts";
 import { claimKey } from "#contract/config/triggers.ts";
 import type { Digest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { isName, NAME_RULE } from "#contract/names.ts";
+import { networkProblems } from "#contract/network/policy.ts";
 import { type ConfigProblem, checkConfig } from "#domain/function/check.ts";
 import { splitConfig } from "#domain/function/function.ts";
 import { type Overrides, overridden } from "#domain/function/overrides.ts";
@@ -15,6 +16,8 @@ export interface AdmissionDeps {
   readonly store: Store;
   readonly uploads: Uploads;
   readonly runtimes: () => readonly Runtime[] | Promise<readonly Runtime[]>;
+  /** What the platform's sandboxes are. */
+  readonly sandbox: Health["sandbox"];
 }
 
 const MAXIMUM_FUNCTIONS = 500;
@@ -32,11 +35,11 @@ export async function admit(
 ): Promise<string[]> {
   const known = await deps.runtimes();
   const overrides = await deps.store.overrides(tenant, request.app);
-  refuse("request-invalid", [...checkNames(request), ...checkConfigs(request, overrides)]);
+  refuse("request-invalid", [...checkNames(request), ...checkNetwork(request), ...checkConfigs(request, overrides)]);
   refuse("runtime-unknown", checkRuntimes(request, known));
   if (sources === "must be there") refuse("request-invalid", await checkSources(deps.uploads, tenant, request));
   await checkClaims(deps.store, tenant, request);
-  return warningsOf(request);
+  return [...networkWarnings(deps, request), ...warningsOf(request)];
 }
 
 export function refuse(code: "request-invalid" | "runtime-unknown", problems: readonly ConfigProblem[]): void {
@@ -56,6 +59,11 @@ function checkNames({ functions, prune }: DeploymentRequest): ConfigProblem[] {
     path: `functions.${name.slice(0, 80)}`,
     message: `is not a function's name: ${NAME_RULE}`,
   }));
+}
+
+function checkNetwork({ network }: DeploymentRequest): ConfigProblem[] {
+  if (network === undefined) return [];
+  return networkProblems(network).map(({ path, message }) => ({ path: `network.${path}`, message }));
 }
 
 /** Together with what is set beside it. */
@@ -115,6 +123,15 @@ export function conflict({ functions }: DeploymentRequest, name: string, { claim
   const at = `${method} ${host}${path}`;
   const message = `${name}: the HTTP trigger "${at}" is claimed by ${by}: choose another path or host, or change that function first.`;
   return new PlatformError("conflict", message, { details: { function: name, claim, ...(holder && { holder }) } });
+}
+
+/** Hosts refuse it themselves: told here, it is known before the first caller finds out. */
+function networkWarnings({ sandbox }: AdmissionDeps, { network }: DeploymentRequest): string[] {
+  if (network === undefined || network.kind === "internet" || sandbox.isolation !== "none") return [];
+  const why = `network: ${sandbox.technology} sandboxes can't be kept to it, so invocations will be refused`;
+  return [
+    `${why}; run the platform with container sandboxes (\`colibri doctor\` says what they need), or leave network out.`,
+  ];
 }
 
 function warningsOf({ functions }: DeploymentRequest): string[] {

@@ -21,7 +21,7 @@ export interface Decision {
 export async function decide(
   store: Store,
   tenant: string,
-  { request, overrides }: Wanted,
+  { request, overrides, networkChanges }: Wanted,
   name: string,
 ): Promise<Decision> {
   const { app } = request;
@@ -33,5 +33,7 @@ export async function decide(
   const current = state && (await store.revision(tenant, app, name, mainRevision(state.live)));
   if (state === undefined || current === undefined) return { ...decided, change: "build", current: undefined };
   const live = { policy: state.policy, revision: current, whole: state.live.length === 1 };
-  return { ...decided, change: changeOf(live, wanted), current };
+  const change = changeOf(live, wanted);
+  // A policy that a function shares with its app is one all the same.
+  return { ...decided, change: change === "unchanged" && networkChanges ? "policy" : change, current };
 }

@@ -3,6 +3,7 @@ import { stableJson } from "#base/stable-json.ts";
 import type { Digest } from "#contract/digest.ts";
 import { type ErrorCode, type Failure, PlatformError, toFailure } from "#contract/errors.ts";
 import type { FunctionRef } from "#contract/names.ts";
+import { INTERNET } from "#contract/network/policy.ts";
 import { type BundleRef, splitConfig } from "#domain/function/function.ts";
 import { NO_OVERRIDES, overriddenNames } from "#domain/function/overrides.ts";
 import { plansProblem } from "#domain/function/plan.ts";
@@ -100,7 +101,8 @@ class Execution {
     this.#interrupted = interrupted;
     this.#signal = signal;
     this.#isReleased = job.state === "released";
-    this.#wanted = { request: job.request, overrides: NO_OVERRIDES };
+    const { request } = job;
+    this.#wanted = { request, overrides: NO_OVERRIDES, network: request.network ?? INTERNET, networkChanges: false };
     this.#events = new EventWriter(deps, job.tenant, job.id);
     for (const { function: name, bundle } of job.functions)
       if (bundle !== undefined) this.#bundles.set(name, bundle as BundleRef);
@@ -145,7 +147,8 @@ class Execution {
     for (const decision of decisions) this.#refuseUnreadable(decision);
     const functions = decisions.map((decision) => this.#releaseOf(decision));
     this.#signal.throwIfAborted();
-    const release = { deployment: id, app, atMs: this.#deps.clock.now(), prune: request.prune === true, functions };
+    const { network, prune } = request;
+    const release = { deployment: id, app, atMs: this.#deps.clock.now(), prune: prune === true, network, functions };
     const outcome = await this.#deps.store.release(tenant, release);
     if (outcome.kind === "claimed")
       throw new FunctionFailed(outcome.function, conflict(request, outcome.function, outcome.held));
@@ -202,7 +205,7 @@ class Execution {
   #refuseUnreadable({ name, current, config }: Decision): void {
     const { tenant, app } = this.#job;
     const bundle = this.#bundles.get(name) ?? current?.bundle;
-    const problem = bundle && plansProblem({ tenant, app, function: name }, config, bundle);
+    const problem = bundle && plansProblem({ tenant, app, function: name }, config, bundle, this.#wanted.network);
     if (problem === undefined) return;
     const message = `Its plan would be refused: ${problem.replace(/^\./, "")}. Correct its configuration and deploy again.`;
     throw new FunctionFailed(name, new PlatformError("request-invalid", message));

@@ -1,13 +1,17 @@
 import type { DeploymentRequest } from "#contract/api/resources.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import { type FunctionState, mainRevision, type RevisionState } from "#domain/function/function.ts";
 import { declaredEnvironment, type Overrides } from "#domain/function/overrides.ts";
-import type { DeploymentState, Store } from "#ports/store/index.ts";
+import { type DeploymentState, releasedNetwork, type Store } from "#ports/store/index.ts";
 
 /** What a deployment is to bring about as things stand. */
 export interface Wanted {
   /** Configurations as colibri.yaml has them. */
   readonly request: DeploymentRequest;
   readonly overrides: Overrides;
+  /** The app's network as it is to be; `changes`: it is another one now. */
+  readonly network: NetworkPolicy;
+  readonly networkChanges: boolean;
 }
 
 const FUNCTIONS_AT_ONCE = 1_000;
@@ -19,14 +23,16 @@ export async function wantedBy(
 ): Promise<Wanted> {
   const overrides = await store.overrides(tenant, app);
   const { reconfigure, ...plain } = request;
-  if (reconfigure === undefined) return { request: plain, overrides };
+  const { network, changes } = releasedNetwork(request, (await store.app(tenant, app))?.network);
+  const settled = { overrides, network, networkChanges: changes };
+  if (reconfigure === undefined) return { request: plain, ...settled };
   const functions: DeploymentRequest["functions"] = {};
   for (const state of await functionsOf(store, tenant, app)) {
     if (reconfigure.function !== undefined && reconfigure.function !== state.function) continue;
     const main = await store.revision(tenant, app, state.function, mainRevision(state.live));
     if (main !== undefined) functions[state.function] = asDeclared(state, main);
   }
-  return { request: { app, functions }, overrides };
+  return { request: { app, functions }, ...settled };
 }
 
 export async function functionsOf(store: Store, tenant: string, app: string): Promise<FunctionState[]> {

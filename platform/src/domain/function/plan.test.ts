@@ -52,11 +52,12 @@ test("a gateway is told routes, limits and what dispatch needs, and no environme
 });
 
 test("an agent is told how to start, with the handler's name in the bundle, and no routes", () => {
-  const spec = launchSpec(REVISION);
+  const spec = launchSpec(REVISION, { kind: "allow", hosts: ["example.com"] });
   assert.equal(planProblem("launches", revisionKey(REVISION), spec), undefined);
   assert.equal(spec.handler, "src/index.mjs#resize");
   assert.equal(spec.runtime, "nodejs");
   assert.deepEqual(spec.environment, { QUALITY: "80" });
+  assert.deepEqual(spec.network, { kind: "allow", hosts: ["example.com"] });
   assert.deepEqual(spec.bundle, REVISION.bundle);
   assert.ok(!JSON.stringify(spec).includes("thumb/"));
 });
@@ -76,4 +77,6 @@ test("what plans would refuse is known before they are made, of the policy and o
   const queue = { length: 2, timeoutMs: 2 ** 53 };
   assert.match(problem({ policy: { ...FUNCTION.policy, queue } })!, /^\.policy\.queue\.timeoutMs: expected an integer/);
   assert.match(problem({ initTimeoutMs: 1e300 })!, /^\.initTimeoutMs: expected an integer/);
+  const network = { kind: "allow", hosts: ["a".repeat(300)] } as const;
+  assert.match(plansProblem(REF, config, REVISION.bundle, network)!, /^\.network\.hosts\[0\]: expected/);
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { PlatformError } from "#contract/errors.ts";
 import type { ReleaseOutcome, Store, StoreLimits } from "./index.ts";
+import { networking } from "./network-conformance.ts";
 import { overriding } from "./overrides-conformance.ts";
 import { content, create, deploy, digest, fresh, POLICY, queue, release, request, updated } from "./sample.ts";
 
@@ -47,6 +48,7 @@ export function storeConformance(name: string, makeFixture: () => Promise<StoreF
     listing(parts);
     planning(parts);
     overriding(parts);
+    networking(parts);
     living(parts, makeFixture);
   });
 }
@@ -180,7 +182,14 @@ function releasing({ store, reopen }: Parts): void {
       bundle,
     });
     assert.deepEqual(await after.app("acme", "shop"), {
-      ...{ tenant: "acme", app: "shop", functions: 2, createdAtMs: 100, updatedAtMs: 100 },
+      ...{
+        tenant: "acme",
+        app: "shop",
+        network: { kind: "internet" },
+        functions: 2,
+        createdAtMs: 100,
+        updatedAtMs: 100,
+      },
     });
   });
 

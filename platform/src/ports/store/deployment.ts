@@ -1,4 +1,5 @@
 import type { Deployment, DeploymentEvent, DeploymentFunction, DeploymentRequest } from "#contract/api/resources.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { FunctionPolicy, RevisionContent } from "#domain/function/function.ts";
 import type { OverridesChange } from "#domain/function/overrides.ts";
 import type { Claim } from "#domain/function/triggers.ts";
@@ -69,6 +70,8 @@ export interface Release {
   readonly atMs: number;
   /** Removes the app's functions that are not named here. */
   readonly prune: boolean;
+  /** The app's from now on, in the plans of all its revisions; absent, it stays, and a new app has `internet`. */
+  readonly network?: NetworkPolicy | undefined;
   readonly functions: readonly FunctionRelease[];
 }
 

@@ -1,5 +1,6 @@
 import { claimKey } from "#contract/config/triggers.ts";
 import type { FunctionRef } from "#contract/names.ts";
+import { INTERNET, type NetworkPolicy, samePolicy } from "#contract/network/policy.ts";
 import { type FunctionState, type LiveShare, mainRevision } from "#domain/function/function.ts";
 import { type Claim, claimsOf } from "#domain/function/triggers.ts";
 import type {
@@ -91,6 +92,16 @@ function claimedBy(
 /** Another tenant's holder is not named. */
 export function heldClaim({ claim, ...holder }: ClaimHolder, tenant: string): HeldClaim {
   return holder.tenant === tenant ? { claim, holder: { app: holder.app, function: holder.function } } : { claim };
+}
+
+/** The app's network as the release leaves it; `changes`: the plans of the revisions there are say another one. */
+export function releasedNetwork(
+  { network }: Pick<Release, "network">,
+  current: NetworkPolicy | undefined,
+): { readonly network: NetworkPolicy; readonly changes: boolean } {
+  const before = current ?? INTERNET;
+  const after = network ?? before;
+  return { network: after, changes: !samePolicy(before, after) };
 }
 
 /** The function as the release leaves it; `revision` and `version` are the numbers that the store gave. */

@@ -1,4 +1,5 @@
 import type { Digest } from "#contract/digest.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { PlanTopic } from "#contract/plan/plan.ts";
 import type { FunctionState, RevisionState } from "#domain/function/function.ts";
 import type { Overrides } from "#domain/function/overrides.ts";
@@ -20,7 +21,7 @@ import type {
  * The store port: what control knows and must not forget.
  *
  * Apps hold functions. A function has revisions, which never change, an alias `live` that says which of them callers get, and a
- * policy that changes without a revision. All of this changes in one way only, by `release`, which a deployment leads to, and by
+ * policy that changes without a revision; an app has a network policy that goes into the plans of all its revisions. All of this changes in one way only, by `release`, which a deployment leads to, and by
  * deleting. Either is one transaction: revision, alias, policy, claims, the deployment's state and the plan changes that follow
  * are seen together or not at all, and what was answered is never lost again (where `durable` is claimed).
  *
@@ -130,6 +131,8 @@ export interface DeploymentPage {
 export interface AppState {
   readonly tenant: string;
   readonly app: string;
+  /** What its sandboxes may reach. No revision has one of its own, so that an older one does not bring an older policy back. */
+  readonly network: NetworkPolicy;
   readonly functions: number;
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
@@ -156,7 +159,7 @@ export type PlanEntry =
         readonly function: string;
         readonly revision: string;
       };
-      readonly state?: RevisionState;
+      readonly state?: { readonly revision: RevisionState; readonly network: NetworkPolicy };
     };
 
 /** Every method that answers from the store: drivers that pass calls on, and wrappers, go through this list. */

@@ -46,7 +46,9 @@ function entryOf(tables: Tables, row: ChangeRow): PlanEntry {
   const of = { tenant, app, function: name };
   if (topic === "launches") {
     const state = tables.revisions.get(key(tenant, app, name, revision));
-    return { topic, key: { ...of, revision }, ...(state === undefined ? {} : { state }) };
+    if (state === undefined) return { topic, key: { ...of, revision } };
+    const { network } = tables.apps.get(key(tenant, app))!;
+    return { topic, key: { ...of, revision }, state: { revision: state, network } };
   }
   const state = tables.functions.get(key(tenant, app, name));
   if (state === undefined) return { topic, key: of };

@@ -12,6 +12,7 @@ import {
   released,
   releasedBefore,
   releasedFunction,
+  releasedNetwork,
   releasedProgress,
   removedProgress,
   revisionsToForget,
@@ -38,7 +39,7 @@ export function createReleases(tables: Tables, limits: StoreLimits, plans: Plans
       );
       if (decided.kind !== "accepted") return decided;
 
-      touchApp(tables, tenant, release);
+      touchApp(tables, plans, tenant, release);
       for (const name of decided.removed) removeFunction(tables, plans, tenant, release.app, name);
       for (const one of changingIn(release)) removeClaims(tables, tenant, release.app, one.function);
       const changed = release.functions.map((one) => releaseFunction(tables, limits, plans, tenant, release, one));
@@ -58,9 +59,17 @@ function holders(tables: Tables, release: Release): ClaimHolder[] {
   return claimsWanted(release).flatMap((claim) => tables.claims.get(claimKey(claim)) ?? []);
 }
 
-function touchApp(tables: Tables, tenant: string, { app, atMs }: Release): void {
-  const createdAtMs = tables.apps.get(key(tenant, app))?.createdAtMs ?? atMs;
-  tables.apps.set(key(tenant, app), { tenant, app, createdAtMs, updatedAtMs: atMs });
+function touchApp(tables: Tables, plans: Plans, tenant: string, release: Release): void {
+  const { app, atMs } = release;
+  const current = tables.apps.get(key(tenant, app));
+  const { network, changes } = releasedNetwork(release, current?.network);
+  tables.apps.set(key(tenant, app), {
+    ...{ tenant, app, network },
+    ...{ createdAtMs: current?.createdAtMs ?? atMs, updatedAtMs: atMs },
+  });
+  if (!changes) return;
+  for (const { function: name, revision } of below(tables.revisions, tenant, app))
+    plans.changed("launches", tenant, app, name, revision);
 }
 
 function releaseFunction(

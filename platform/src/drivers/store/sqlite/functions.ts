@@ -194,6 +194,7 @@ function appOf(row: AppRow & { functions: number | null }): AppState {
   return {
     tenant: row.tenant,
     app: row.app,
+    network: JSON.parse(row.network_json),
     functions: row.functions ?? 0,
     createdAtMs: row.created_at_ms,
     updatedAtMs: row.updated_at_ms,

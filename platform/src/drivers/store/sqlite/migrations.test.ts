@@ -43,11 +43,21 @@ test("a migration that fails leaves the version before, with its data", () => {
 test("data goes through a later migration", () => {
   const database = new DatabaseSync(":memory:");
   migrate(database);
-  database.exec("INSERT INTO apps VALUES ('acme', 'shop', 1, 2)");
+  database.exec("INSERT INTO apps (tenant, app, created_at_ms, updated_at_ms) VALUES ('acme', 'shop', 1, 2)");
   const next = { version: NEWEST + 1, sql: "ALTER TABLE apps ADD COLUMN note TEXT NOT NULL DEFAULT 'none'" };
   migrate(database, [...MIGRATIONS, next]);
   const row = database.prepare("SELECT * FROM apps").get();
-  assert.deepEqual({ ...row }, { tenant: "acme", app: "shop", created_at_ms: 1, updated_at_ms: 2, note: "none" });
+  const network_json = '{"kind":"internet"}';
+  const expected = { tenant: "acme", app: "shop", created_at_ms: 1, updated_at_ms: 2, network_json, note: "none" };
+  assert.deepEqual({ ...row }, expected);
+});
+
+test("apps that were there before networks could be chosen have the internet", () => {
+  const database = new DatabaseSync(":memory:");
+  migrate(database, MIGRATIONS.slice(0, 2));
+  database.exec("INSERT INTO apps VALUES ('acme', 'shop', 1, 2)");
+  migrate(database);
+  assert.equal(database.prepare("SELECT network_json FROM apps").get()?.network_json, '{"kind":"internet"}');
 });
 
 test("a store of a newer Colibri is refused and left alone", () => {

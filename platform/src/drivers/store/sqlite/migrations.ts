@@ -97,6 +97,13 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE revisions ADD COLUMN declared_json TEXT;
     `,
   },
+  {
+    version: 3,
+    sql: `
+      -- What its sandboxes may reach. Before there was a choice they had the internet.
+      ALTER TABLE apps ADD COLUMN network_json TEXT NOT NULL DEFAULT '{"kind":"internet"}';
+    `,
+  },
 ];
 
 /** Brings the database up to date. @throws PlatformError when a newer version of Colibri has written it. */

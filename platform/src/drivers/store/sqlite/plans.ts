@@ -1,5 +1,6 @@
 import type { Kysely } from "kysely";
 import { functionKey, revisionKey } from "#contract/names.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { PlanTopic } from "#contract/plan/plan.ts";
 import { type FunctionState, type RevisionState, revisionName } from "#domain/function/function.ts";
 import type { PlanEntry, PlanReading, StoreLimits } from "#ports/store/index.ts";
@@ -73,16 +74,25 @@ async function read(tx: Kysely<Database>, topic: PlanTopic, after: number): Prom
     .orderBy("number")
     .execute();
   const revisions = await changedRevisions(tx, topic, after);
-  if (topic === "launches") return changed.map((row) => launchEntry(row, revisions));
+  if (topic === "launches") {
+    const networks = await changedNetworks(tx, after);
+    return changed.map((row) => launchEntry(row, revisions, networks));
+  }
   const functions = await changedFunctions(tx, after);
   return changed.map((row) => routeEntry(row, functions, revisions));
 }
 
-function launchEntry(row: ChangeRow, revisions: ReadonlyMap<string, RevisionState>): PlanEntry {
+function launchEntry(
+  row: ChangeRow,
+  revisions: ReadonlyMap<string, RevisionState>,
+  networks: ReadonlyMap<string, NetworkPolicy>,
+): PlanEntry {
   const revision = revisionName(row.revision);
   const key = { tenant: row.tenant, app: row.app, function: row.function, revision };
   const state = revisions.get(revisionKey(key));
-  return { topic: "launches", key, ...(state === undefined ? {} : { state }) };
+  if (state === undefined) return { topic: "launches", key };
+  const network = networks.get(`${row.tenant}/${row.app}`)!;
+  return { topic: "launches", key, state: { revision: state, network } };
 }
 
 function routeEntry(
@@ -95,6 +105,23 @@ function routeEntry(
   if (state === undefined) return { topic: "routes", key };
   const live = state.live.map((share) => revisions.get(revisionKey({ ...key, revision: share.revision }))!);
   return { topic: "routes", key, state: { function: state, revisions: live } };
+}
+
+/** By `tenant/app`, of the apps whose launches changed. */
+async function changedNetworks(tx: Kysely<Database>, after: number): Promise<Map<string, NetworkPolicy>> {
+  const rows = await tx
+    .selectFrom("apps")
+    .innerJoin("plan_changes as change", (join) =>
+      join
+        .onRef("change.tenant", "=", "apps.tenant")
+        .onRef("change.app", "=", "apps.app")
+        .on("change.topic", "=", "launches"),
+    )
+    .where("change.number", ">", after)
+    .select(["apps.tenant", "apps.app", "apps.network_json"])
+    .distinct()
+    .execute();
+  return new Map(rows.map((row) => [`${row.tenant}/${row.app}`, JSON.parse(row.network_json)]));
 }
 
 async function changedFunctions(tx: Kysely<Database>, after: number): Promise<Map<string, FunctionState>> {

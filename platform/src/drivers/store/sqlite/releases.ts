@@ -13,6 +13,7 @@ import {
   released,
   releasedBefore,
   releasedFunction,
+  releasedNetwork,
   releasedProgress,
   removedProgress,
   revisionsToForget,
@@ -64,7 +65,7 @@ async function perform(
   removed: readonly string[],
 ): Promise<FunctionProgress[]> {
   const { app, atMs } = release;
-  await touchApp(tx, tenant, app, atMs);
+  await touchApp(tx, limits, tenant, release);
   for (const name of removed) await removeFunction(tx, limits, { tenant, app, function: name });
   for (const one of changingIn(release)) await removeClaims(tx, { tenant, app, function: one.function });
   const results: FunctionProgress[] = [];
@@ -76,12 +77,25 @@ async function perform(
   return [...results, ...removed.map(removedProgress)];
 }
 
-async function touchApp(tx: Kysely<Database>, tenant: string, app: string, atMs: number): Promise<void> {
+async function touchApp(tx: Kysely<Database>, limits: StoreLimits, tenant: string, release: Release): Promise<void> {
+  const { app, atMs } = release;
+  const found = tx.selectFrom("apps").select("network_json");
+  const row = await found.where((where) => where.and({ tenant, app })).executeTakeFirst();
+  const { network, changes } = releasedNetwork(release, row && JSON.parse(row.network_json));
+  const changed = { network_json: JSON.stringify(network), updated_at_ms: atMs };
   await tx
     .insertInto("apps")
-    .values({ tenant, app, created_at_ms: atMs, updated_at_ms: atMs })
-    .onConflict((conflict) => conflict.columns(["tenant", "app"]).doUpdateSet({ updated_at_ms: atMs }))
+    .values({ tenant, app, created_at_ms: atMs, ...changed })
+    .onConflict((conflict) => conflict.columns(["tenant", "app"]).doUpdateSet(changed))
     .execute();
+  if (changes) await launchesChanged(tx, limits, tenant, app);
+}
+
+/** Of every revision that there is of the app. */
+async function launchesChanged(tx: Kysely<Database>, limits: StoreLimits, tenant: string, app: string): Promise<void> {
+  const all = tx.selectFrom("revisions").select(["function", "number"]);
+  for (const row of await all.where((where) => where.and({ tenant, app })).execute())
+    await planChanged(tx, limits, { tenant, app, function: row.function, topic: "launches", revision: row.number });
 }
 
 /** Answers the revision that callers get from now on. */

@@ -19,6 +19,7 @@ export interface Database {
 export interface AppRow {
   tenant: string;
   app: string;
+  network_json: string;
   created_at_ms: number;
   updated_at_ms: number;
 }
