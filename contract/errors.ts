@@ -140,6 +140,13 @@ export const ERRORS = Object.freeze({
     "The function's code could not be loaded.",
     "Fix the error named in the message and deploy again.",
   ),
+  "network-unenforced": define(
+    501,
+    "user",
+    false,
+    "The app's `network` asks for walls that this host's sandboxes do not have, so its code is not run there.",
+    "Run the platform with container sandboxes (`npx colibri doctor` says what they need), or set `network: internet` and deploy again.",
+  ),
   "init-failed": define(
     500,
     "user",

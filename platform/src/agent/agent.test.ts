@@ -12,10 +12,15 @@ import { type AgentEvents, agentEvents, agentRequests } from "#contract/agent/li
 import { PlatformError } from "#contract/errors.ts";
 import { GUEST_FRAMES } from "#contract/guest/link.ts";
 import { type RevisionRef, revisionKey } from "#contract/names.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
 import type { ReportItem } from "#contract/report/report.ts";
 import { type Behaviour, DEFAULT_BEHAVIOUR } from "#drivers/sandbox/simulated/behaviour.ts";
-import { createSimulatedDriver, createSimulatedHost } from "#drivers/sandbox/simulated/driver.ts";
+import {
+  createSimulatedDriver,
+  createSimulatedHost,
+  type SimulatedHostOptions,
+} from "#drivers/sandbox/simulated/driver.ts";
 import type { LaunchPlans } from "#ports/plans/plans.ts";
 import { type Agent, createAgent } from "./agent.ts";
 import type { Bundles } from "./bundles.ts";
@@ -92,7 +97,7 @@ afterEach(async () => {
 });
 
 /** A host with simulated sandboxes whose agent can be replaced. */
-async function createWorld(behaviour: Partial<Behaviour> = {}) {
+async function createWorld(behaviour: Partial<Behaviour> = {}, apply?: SimulatedHostOptions["network"]) {
   const clock = new SimulatedClock();
   const random = createSeededRandom(7);
   const wires = createSimulatedNetwork(clock, random, { delayMs: [0.1, 0.3] });
@@ -111,6 +116,7 @@ async function createWorld(behaviour: Partial<Behaviour> = {}) {
     {
       ...{ prefix: "guest:", startMs: [20, 30], startFails: 0, behaviourOf: () => settings.behaviour },
       observer: { started: (_, active) => void started.push(active) },
+      ...(apply && { network: apply }),
     },
   );
   const items: ReportItem[] = [];
@@ -548,4 +554,117 @@ test("log entries reach telemetry under the function's name; a flood is cut and 
   const dropped = logs.reduce((sum, { log }) => sum + (log.dropped ?? 0), 0);
   assert.equal(passed + dropped, 300);
   assert.ok(passed >= 100 && passed <= 125, `${passed}`);
+});
+
+/** Every policy that a sandbox was put under, in order, with what was in the guest then; `refuses` one kind. */
+function createWalls() {
+  const walls = {
+    applied: [] as string[],
+    refuses: "",
+    stateOf: (_: string): string | undefined => undefined,
+    async apply(sandbox: string, policy: NetworkPolicy) {
+      if (policy.kind === walls.refuses) throw new Error("nft failed");
+      walls.applied.push(`${policy.kind} while ${walls.stateOf(sandbox)}`);
+    },
+  };
+  return walls;
+}
+
+async function createWalledWorld() {
+  const walls = createWalls();
+  const world = await createWorld({}, walls.apply);
+  walls.stateOf = (sandbox) => world.agent().sandboxes.find((view) => view.sandbox === sandbox)?.state;
+  return { ...world, walls };
+}
+
+const NONE: Partial<LaunchSpec> = { network: { kind: "none" } };
+const LIST: Partial<LaunchSpec> = { network: { kind: "allow", hosts: ["example.com"] } };
+
+test("a sandbox is under its app's network before it is loaded, and under a new one while it runs", async () => {
+  const { walls, ...world } = await createWalledWorld();
+  world.plans.put(specOf(THUMB, NONE));
+  const owner = await world.owner();
+  const { sandbox } = await owner.ready();
+  assert.deepEqual(walls.applied, ["none while loading"]);
+  world.plans.put(specOf({ ...THUMB, function: "other" }, LIST));
+  world.plans.put(specOf(THUMB, LIST));
+  await world.clock.advance(10);
+  assert.deepEqual(walls.applied.slice(1), ["allow while ready"]);
+  await owner.ask("release", { sandbox, cause: "idle", reason: "" });
+  await world.clock.advance(50);
+  world.plans.put(specOf(THUMB, NONE));
+  await world.clock.advance(10);
+  assert.equal(walls.applied.length, 2, "nothing is left to be put under it");
+});
+
+test("a policy that changes while the bundle is fetched is the one that the code is loaded under", async () => {
+  const { walls, ...world } = await createWalledWorld();
+  const fetched = Promise.withResolvers<void>();
+  world.bundles.fetched = fetched.promise;
+  const owner = await world.owner();
+  const { sandbox } = await owner.acquire();
+  await owner.ask("load", { sandbox, revision: THUMB });
+  world.plans.put(specOf(THUMB, NONE));
+  fetched.resolve();
+  await world.clock.advance(100);
+  assert.equal(owner.of("ready").length, 1);
+  assert.deepEqual(new Set(walls.applied), new Set(["none while loading"]));
+});
+
+test("the next agent puts what runs under the network that its app has by then", async () => {
+  const { walls, ...world } = await createWalledWorld();
+  const first = await world.owner();
+  const { sandbox } = await first.ready();
+  await world.agent().close();
+  world.plans.put(specOf(THUMB, NONE));
+  walls.applied.splice(0);
+  await world.boot();
+  await world.clock.advance(50);
+  assert.deepEqual(walls.applied, ["none while ready"]);
+  world.plans.put(specOf(THUMB, LIST));
+  await world.clock.advance(10);
+  assert.deepEqual(walls.applied, ["none while ready", "allow while ready"]);
+  assert.deepEqual(
+    world.agent().sandboxes.map((view) => view.sandbox),
+    [sandbox],
+  );
+});
+
+test("a sandbox that can't be put under a new policy is removed: it would go on under the old one", async () => {
+  const { walls, ...world } = await createWalledWorld();
+  const owner = await world.owner();
+  const { sandbox } = await owner.ready();
+  walls.refuses = "none";
+  world.plans.put(specOf(THUMB, NONE));
+  await world.clock.advance(100);
+  const [gone] = owner.of("gone");
+  assert.deepEqual([gone?.sandbox, gone?.cause, gone?.failure?.code], [sandbox, "host", "sandbox-lost"]);
+  const again = await owner.acquire();
+  await owner.ask("load", { sandbox: again.sandbox, revision: THUMB });
+  await world.clock.advance(100);
+  assert.match(
+    owner.of("failed").at(-1)?.failure.message ?? owner.of("gone").at(-1)?.failure?.message ?? "",
+    /nft failed/,
+  );
+  assert.equal(owner.of("ready").length, 1);
+});
+
+test("without walls nothing but internet is loaded, and what runs ends when its app asks for more", async () => {
+  const world = await createWorld();
+  const owner = await world.owner();
+  const running = await owner.ready();
+  world.plans.put(specOf(THUMB, NONE));
+  await world.clock.advance(100);
+  const [gone] = owner.of("gone");
+  assert.deepEqual([gone?.sandbox, gone?.failure?.code], [running.sandbox, "network-unenforced"]);
+  const { sandbox } = await owner.acquire();
+  await owner.ask("load", { sandbox, revision: THUMB });
+  await world.clock.advance(100);
+  const failure = owner.of("failed").at(-1)?.failure ?? owner.of("gone").at(-1)?.failure;
+  assert.equal(failure?.code, "network-unenforced");
+  assert.match(
+    failure.message,
+    /network in colibri.yaml is "none", and simulated sandboxes can't .*set network: internet/,
+  );
+  assert.equal(owner.of("ready").length, 1);
 });

@@ -8,6 +8,8 @@ import type { LaunchPlans } from "#ports/plans/plans.ts";
 export interface Launches {
   /** @throws PlatformError `unavailable` when it has not come in time. */
   get(revision: RevisionRef): Promise<LaunchSpec>;
+  /** Called with each later one of this revision, until what is returned is called. */
+  follow(revision: RevisionRef, listener: (spec: LaunchSpec) => void): () => void;
 }
 
 export function createLaunches(
@@ -15,9 +17,11 @@ export function createLaunches(
   options: { readonly patienceMs: number },
 ): Launches {
   const waiting = new Map<string, Set<(spec: LaunchSpec) => void>>();
+  const following = new Map<string, Set<(spec: LaunchSpec) => void>>();
   deps.plans.onChange((key, spec) => {
     if (spec === undefined) return;
     for (const resolve of waiting.get(key) ?? []) resolve(spec);
+    for (const listener of following.get(key) ?? []) listener(spec);
   });
 
   function wait(key: string): Promise<LaunchSpec> {
@@ -46,6 +50,15 @@ export function createLaunches(
     async get(revision) {
       const key = revisionKey(revision);
       return deps.plans.get(key) ?? wait(key);
+    },
+    follow(revision, listener) {
+      const key = revisionKey(revision);
+      const listeners = following.get(key) ?? new Set();
+      following.set(key, listeners.add(listener));
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size === 0 && following.get(key) === listeners) following.delete(key);
+      };
     },
   };
 }

@@ -5,9 +5,10 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { AgentEvents, SandboxView } from "#contract/agent/link.ts";
 import type { Digest } from "#contract/digest.ts";
-import { PlatformError, toFailure } from "#contract/errors.ts";
+import { type Failure, PlatformError, toFailure } from "#contract/errors.ts";
 import type { GuestFailed, GuestLoad } from "#contract/guest/link.ts";
 import { type RevisionRef, revisionKey } from "#contract/names.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
 import { boundOf, deadline, type LifeEffect, type LifeEvent, type SandboxLife, stateOf } from "#domain/sandbox/life.ts";
 import { recordOf } from "#domain/sandbox/record.ts";
@@ -56,7 +57,7 @@ const LOAD_EXTRA_MS = 5_000;
  * One sandbox and everything the agent does for it: the one place where its life (domain/sandbox) is stepped and the effects
  * are performed.
  *
- * Owns: the life, the driver's sandbox, the control stream, the bundle it holds, its logs. Does not own: who may ask (agent.ts).
+ * Owns: the life, the driver's sandbox, the control stream, the bundle it holds, the network policy it is under, its logs. Does not own: who may ask (agent.ts).
  * Invariants: 1. `send` is the only writer of `life`, and effects are performed in order; 2. `left` is called once, after the
  * driver says that nothing is left; 3. after `leave` (the agent closes) nothing more is done to the sandbox.
  */
@@ -76,6 +77,9 @@ export class TendedSandbox {
   #timer: { readonly at: number; readonly timer: Timer } | undefined;
   /** Counts loads begun: an older one that is still fetching must not send. */
   #loads = 0;
+  /** Newer than the one in the plan that it was loaded by. */
+  #network: NetworkPolicy | undefined;
+  #unfollow: (() => void) | undefined;
   #stderr = "";
   #left = false;
 
@@ -154,6 +158,7 @@ export class TendedSandbox {
   async leave(): Promise<void> {
     this.#left = true;
     this.#disarm();
+    this.#unfollow?.();
     this.#started.reject(new PlatformError("unavailable", "the agent is closing"));
     this.#bundle?.release();
     await this.#control?.close();
@@ -227,6 +232,7 @@ export class TendedSandbox {
     this.#disarm();
     const { code, message } = failure ?? { code: "start-failed", message: `the sandbox was removed: ${cause}` };
     this.#started.reject(new PlatformError(code, message));
+    this.#unfollow?.();
     this.#logs?.close();
     this.#bundle?.release();
     this.#deps.handles.remove(this.id);
@@ -243,10 +249,13 @@ export class TendedSandbox {
 
   async #load(revision: RevisionRef): Promise<void> {
     const load = ++this.#loads;
+    this.#follow(revision);
     try {
       const spec = await this.#deps.launches.get(revision);
       const bundle = await this.#holdBundle(revision, spec);
-      const code = await this.#sandbox!.deliver(bundle);
+      const network = this.#network ?? spec.network;
+      this.#requireNetwork(network);
+      const code = await this.#sandbox!.deliver(bundle, network);
       if (load !== this.#loads || this.#left) return;
       this.#slots = spec.concurrency;
       this.#openLogs(revision);
@@ -264,6 +273,12 @@ export class TendedSandbox {
   #holdAgain(phase: SandboxLife["phase"]): void {
     const revision = boundOf(phase);
     if (revision === undefined || phase.name === "loading") return;
+    this.#follow(revision);
+    // It may have changed while there was no agent.
+    this.#deps.launches.get(revision).then(
+      ({ network }) => this.#restrict(this.#network ?? network),
+      () => {},
+    );
     this.#holdBundle(revision).catch((error) => this.#log.warn("its bundle could not be held again", { error }));
   }
 
@@ -281,6 +296,30 @@ export class TendedSandbox {
     if (this.#left || this.#bundle !== undefined) bundle.release();
     this.#bundle ??= bundle;
     return this.#bundle;
+  }
+
+  /** The network alone changes of a revision: its app's. */
+  #follow(revision: RevisionRef): void {
+    this.#unfollow ??= this.#deps.launches.follow(revision, ({ network }) => {
+      this.#network = network;
+      this.#restrict(network);
+    });
+  }
+
+  /** What can't be held to the policy ends: it would go on under another one. */
+  #restrict(network: NetworkPolicy): void {
+    if (this.#left || boundOf(this.#life.phase) === undefined) return;
+    if (this.#deps.driver.capabilities.network) return this.#drive((sandbox) => sandbox.restrict(network));
+    if (network.kind !== "internet")
+      this.send({ kind: "remove", cause: "host", failure: unenforced(this.#deps.driver, network) });
+  }
+
+  /** @throws PlatformError network-unenforced */
+  #requireNetwork(network: NetworkPolicy): void {
+    const { driver } = this.#deps;
+    if (driver.capabilities.network || network.kind === "internet") return;
+    const { code, message } = unenforced(driver, network);
+    throw new PlatformError(code, message);
   }
 
   #makeControl(address: string): GuestControl {
@@ -334,6 +373,14 @@ export class TendedSandbox {
     if (this.#timer !== undefined) this.#deps.clock.cancel(this.#timer.timer);
     this.#timer = undefined;
   }
+}
+
+function unenforced({ technology }: SandboxDriver, network: NetworkPolicy): Failure {
+  const wanted = `the app's network in colibri.yaml is "${network.kind}", and ${technology} sandboxes can't be held to it`;
+  return {
+    code: "network-unenforced",
+    message: `${wanted}: run the platform with container sandboxes (COLIBRI_SANDBOX=container), or set network: internet and deploy again`,
+  };
 }
 
 function loadOf(revision: RevisionRef, spec: LaunchSpec, code: GuestLoad["code"]): GuestLoad {

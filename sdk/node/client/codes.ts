@@ -21,6 +21,7 @@ export type ErrorCode =
   | "queue-timeout"
   | "start-failed"
   | "load-failed"
+  | "network-unenforced"
   | "init-failed"
   | "function-exited"
   | "out-of-memory"

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, type TestContext, test } from "node:test";
 import type { Network } from "#base/link/link.ts";
 import { PlatformError } from "#contract/errors.ts";
+import { INTERNET } from "#contract/network/policy.ts";
 import type {
   Bundle,
   RuntimeLaunch,
@@ -96,7 +97,7 @@ function createStage(suite: SandboxSuite) {
   async function load(sandbox: Sandbox, handler: string): Promise<GuestSession> {
     const guest = session(sandbox);
     assert.equal(await fixture.settle(guest.greet()), "pending");
-    const code = await fixture.settle(sandbox.deliver(fixture.bundle));
+    const code = await fixture.settle(sandbox.deliver(fixture.bundle, INTERNET));
     assert.equal(code.kind, suite.capabilities.deliver);
     await fixture.settle(guest.load(code, fixture.bundle.read, handler, MEMORY_MIB));
     return guest;

@@ -16,6 +16,7 @@ test("starts are counted by outcome, those that went well are timed; everything 
       isolation: "none",
       deliver: "mount",
       freeze: false,
+      network: false,
       limits: { memory: "none", cpu: "none", processes: "none" },
     },
     probe: async () => ({ works: true, detail: "yes" }),

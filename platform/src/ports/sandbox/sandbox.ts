@@ -1,12 +1,13 @@
 import type { GoneCause } from "#contract/agent/link.ts";
 import type { Digest } from "#contract/digest.ts";
 import type { GuestLoad } from "#contract/guest/link.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 
 /**
  * The sandbox port: an isolated place in which one guest runs.
  *
  * A driver *starts* generic sandboxes: a guest of one runtime that listens and waits, holding no tenant's code and no secret.
- * Later the agent *delivers* one bundle into it, once, and tells the guest (over the guest link, which is not the driver's
+ * Later the agent *delivers* one bundle into it, once, under the network policy of its app, and tells the guest (over the guest link, which is not the driver's
  * business) to load it. From then on the sandbox belongs to that revision until it is gone; it never goes back.
  *
  * The agent may be killed at any moment. A sandbox outlives it: `start` gives a handle that is plain data and versioned, the
@@ -46,6 +47,8 @@ export interface SandboxCapabilities {
   readonly isolation: "none" | "container" | "microvm" | "simulated";
   readonly deliver: "mount" | "bytes";
   readonly freeze: boolean;
+  /** Whether it holds sandboxes to network policies. Where not, `internet` is the only one it takes, and stands for any network. */
+  readonly network: boolean;
   /** Limits that hold: `enforced` by the kernel, `watched` by looking now and then. */
   readonly limits: {
     readonly memory: "enforced" | "watched" | "none";
@@ -111,8 +114,16 @@ export interface Sandbox {
   readonly handle: SandboxHandle;
   /** Where the guest listens. */
   readonly address: string;
-  /** One bundle only; asked again with the same one, as after `recover`, it answers the same. What LOAD is to say about the code. */
-  deliver(bundle: Bundle): Promise<GuestLoad["code"]>;
+  /**
+   * One bundle only; asked again with the same one, as after `recover`, it answers the same. What LOAD is to say about the code.
+   * The policy is in force before any code is there; a sandbox that holds none has no more than `internet`.
+   */
+  deliver(bundle: Bundle, network: NetworkPolicy): Promise<GuestLoad["code"]>;
+  /**
+   * Another policy, in force when it resolves, also for connections that are open; the last one asked for stays, and is kept
+   * over `recover`. Only where `network` is claimed.
+   */
+  restrict(network: NetworkPolicy): Promise<void>;
   freeze(): Promise<void>;
   thaw(): Promise<void>;
   /** Removes it with everything it holds; `gone` follows. Works twice. */

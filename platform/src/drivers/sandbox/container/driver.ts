@@ -204,7 +204,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
 
   return {
     technology: "container",
-    capabilities: capabilitiesOf(runtime),
+    capabilities: capabilitiesOf(runtime, networks !== undefined),
     probe: () => probeContainers({ wanted: runtime.path, searchPath: "" }),
     async open(signal) {
       signal.throwIfAborted();
@@ -241,9 +241,9 @@ interface Opened {
   readonly roots: RootFileSystems;
 }
 
-export function capabilitiesOf({ deliver }: OciRuntime): SandboxCapabilities {
+export function capabilitiesOf({ deliver }: OciRuntime, network: boolean): SandboxCapabilities {
   const limits = { memory: "enforced", cpu: "enforced", processes: "enforced" } as const;
-  return Object.freeze({ isolation: "container", deliver, freeze: true, limits: Object.freeze(limits) });
+  return Object.freeze({ isolation: "container", deliver, freeze: true, network, limits: Object.freeze(limits) });
 }
 
 /** Whoever has more memory has more of the processors. */

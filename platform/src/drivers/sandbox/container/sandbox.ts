@@ -3,6 +3,7 @@ import type { ProcessName } from "#base/process-group.ts";
 import type { GoneCause } from "#contract/agent/link.ts";
 import { digestHex } from "#contract/digest.ts";
 import type { GuestLoad } from "#contract/guest/link.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { Bundle, Sandbox, SandboxExit, SandboxHandle } from "#ports/sandbox/index.ts";
 import { explainEnd } from "../spawned/exit.ts";
 import { GuestOutput } from "../spawned/guest-output.ts";
@@ -80,14 +81,22 @@ export class ContainerSandbox implements Sandbox {
     return this.#output.lastWords;
   }
 
-  async deliver(bundle: Bundle): Promise<GuestLoad["code"]> {
-    const { place, deliver } = this.#parts;
+  async deliver(bundle: Bundle, policy: NetworkPolicy): Promise<GuestLoad["code"]> {
+    const { place, deliver, network } = this.#parts;
+    if (network !== undefined || policy.kind !== "internet") await this.restrict(policy);
     if (deliver === "bytes") return { kind: "bytes", bytes: bundle.bytes, digest: bundle.digest };
     if (this.#view === undefined) {
       this.#view = digestHex(bundle.digest);
       place.show(this.#deps.views.hold(this.#view, bundle.folder));
     }
     return { kind: "mount", path: INSIDE.code };
+  }
+
+  /** @throws Error when an earlier agent's network is not whole any more: nothing could be held to the policy. */
+  async restrict(policy: NetworkPolicy): Promise<void> {
+    const { network } = this.#parts;
+    if (network === undefined) throw new Error("the sandbox has no network that could be held to a policy");
+    await network.apply(policy);
   }
 
   freeze(): Promise<void> {

@@ -14,6 +14,7 @@ import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createSilentLog } from "#base/log.ts";
 import { readStat } from "#base/process-group.ts";
 import { createSystemRandom } from "#base/random.ts";
+import { INTERNET } from "#contract/network/policy.ts";
 import { spawnerRequests } from "#contract/spawner/link.ts";
 import { bundleGuests } from "#guest/bundle.ts";
 import { type SandboxFixture, testSandboxDriver } from "#ports/sandbox/conformance.ts";
@@ -107,6 +108,7 @@ testSandboxDriver({
     isolation: "none",
     deliver: "mount",
     freeze: true,
+    network: false,
     limits: { memory: "watched", cpu: "none", processes: "none" },
   },
   make,
@@ -145,7 +147,12 @@ async function withDriver(run: (fixture: ProcessFixture, driver: SandboxDriver) 
 async function ready(fixture: ProcessFixture, sandbox: Sandbox, handler: string): Promise<GuestSession> {
   const session = new GuestSession(network, sandbox.address);
   await session.greet();
-  await session.load(await sandbox.deliver(fixture.bundle), fixture.bundle.read, handler, sandbox.handle.memoryMiB);
+  await session.load(
+    await sandbox.deliver(fixture.bundle, INTERNET),
+    fixture.bundle.read,
+    handler,
+    sandbox.handle.memoryMiB,
+  );
   return session;
 }
 

@@ -46,6 +46,7 @@ const CAPABILITIES: SandboxCapabilities = Object.freeze({
   isolation: "none",
   deliver: "mount",
   freeze: true,
+  network: false,
   limits: Object.freeze({ memory: "watched", cpu: "none", processes: "none" }),
 });
 const START_MS = 30_000;

@@ -1,8 +1,10 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { assert } from "#base/assert.ts";
 import { groupMembers, isRunning, type ProcessName, signalGroup } from "#base/process-group.ts";
 import { descendantsOf, type Reaper } from "#base/reaper.ts";
 import type { GoneCause } from "#contract/agent/link.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { SpawnerSignal } from "#contract/spawner/link.ts";
 import type { Bundle, Sandbox, SandboxExit, SandboxHandle } from "#ports/sandbox/index.ts";
 import { explainEnd } from "../spawned/exit.ts";
@@ -80,8 +82,13 @@ export class ProcessSandbox implements Sandbox, Watched {
     return this.#output.lastWords;
   }
 
-  async deliver(bundle: Bundle): Promise<{ kind: "mount"; path: string }> {
+  async deliver(bundle: Bundle, network: NetworkPolicy): Promise<{ kind: "mount"; path: string }> {
+    await this.restrict(network);
     return { kind: "mount", path: bundle.folder };
+  }
+
+  async restrict({ kind }: NetworkPolicy): Promise<void> {
+    assert(kind === "internet", "processes are not held to network policies");
   }
 
   freeze(): Promise<void> {

@@ -71,6 +71,7 @@ testSandboxDriver({
     isolation: "simulated",
     deliver: "bytes",
     freeze: true,
+    network: false,
     limits: { memory: "watched", cpu: "none", processes: "none" },
   },
   make,

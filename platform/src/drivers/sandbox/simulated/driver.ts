@@ -1,9 +1,11 @@
+import { assert } from "#base/assert.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 import type { Network } from "#base/link/link.ts";
 import type { Random } from "#base/random.ts";
 import type { GoneCause } from "#contract/agent/link.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { GuestLoad } from "#contract/guest/link.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type {
   Bundle,
   Sandbox,
@@ -29,6 +31,8 @@ export interface SimulatedHostOptions {
   readonly startFails: number;
   readonly behaviourOf: (load: GuestLoad) => Behaviour;
   readonly observer?: GuestObserver;
+  /** Puts a sandbox under a policy. Where there is none the driver does not claim `network`. */
+  readonly network?: (sandbox: string, policy: NetworkPolicy) => Promise<void>;
 }
 
 /** What outlives a driver: a machine's guests. A driver dies with its agent, the host goes on. */
@@ -47,6 +51,7 @@ const CAPABILITIES: SandboxCapabilities = Object.freeze({
   isolation: "simulated",
   deliver: "bytes",
   freeze: true,
+  network: false,
   limits: Object.freeze({ memory: "watched", cpu: "none", processes: "none" }),
 });
 
@@ -77,7 +82,7 @@ export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
 
   return {
     technology: "simulated",
-    capabilities: CAPABILITIES,
+    capabilities: { ...CAPABILITIES, network: host.options.network !== undefined },
     probe: async () => ({ works: true, detail: "simulated guests" }),
     async open(signal) {
       signal.throwIfAborted();
@@ -99,13 +104,13 @@ export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
       await guest.open();
       const { id, memoryMiB, runtime } = spec;
       const handle = { version: 1, technology: "simulated", id, runtime: runtime.name, memoryMiB, state: {} } as const;
-      return sandboxOf(handle, guest);
+      return sandboxOf(handle, guest, host.options.network);
     },
     async recover(handle) {
       const guest = host.guests.get(handle.id);
       if (guest === undefined) return undefined;
       follow(handle.id, guest);
-      return sandboxOf(handle, guest);
+      return sandboxOf(handle, guest, host.options.network);
     },
     async reap(keep) {
       const kept = new Set(keep.map((handle) => handle.id));
@@ -119,13 +124,21 @@ export function createSimulatedDriver(host: SimulatedHost): SandboxDriver {
   };
 }
 
-function sandboxOf(handle: SandboxHandle, guest: SimulatedGuest): Sandbox {
+function sandboxOf(handle: SandboxHandle, guest: SimulatedGuest, apply: SimulatedHostOptions["network"]): Sandbox {
+  const restrict = async (network: NetworkPolicy) => {
+    assert(apply !== undefined, "this host's sandboxes are not held to network policies");
+    await apply(handle.id, network);
+  };
   return {
     id: handle.id,
     handle,
     address: guest.options.address,
     gone: guest.gone,
-    deliver: async (bundle: Bundle) => ({ kind: "bytes", bytes: bundle.bytes, digest: bundle.digest }),
+    async deliver(bundle: Bundle, network: NetworkPolicy) {
+      if (apply !== undefined || network.kind !== "internet") await restrict(network);
+      return { kind: "bytes", bytes: bundle.bytes, digest: bundle.digest };
+    },
+    restrict,
     freeze: async () => guest.freeze(),
     thaw: async () => guest.thaw(),
     kill: (cause: GoneCause) => guest.die({ cause, detail: "killed by SIGKILL" }),

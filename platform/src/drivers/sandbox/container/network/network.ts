@@ -1,6 +1,10 @@
+import type { NetworkPolicy } from "#contract/network/policy.ts";
+
 export interface NetworkSlot {
   readonly name: string;
   readonly path: string;
+  /** In force when it resolves; changes take effect in the order in which they were asked for. */
+  apply(policy: NetworkPolicy): Promise<void>;
   release(): Promise<void>;
 }
 export interface SandboxNetworks {
