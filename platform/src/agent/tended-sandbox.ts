@@ -80,6 +80,7 @@ export class TendedSandbox {
   /** Newer than the one in the plan that it was loaded by. */
   #network: NetworkPolicy | undefined;
   #unfollow: (() => void) | undefined;
+  #resident: RevisionRef | undefined;
   #stderr = "";
   #left = false;
 
@@ -97,6 +98,10 @@ export class TendedSandbox {
   }
   get life(): SandboxLife {
     return this.#life;
+  }
+  /** Whose code it holds, until nothing of it is left. */
+  get resident(): RevisionRef | undefined {
+    return boundOf(this.#life.phase) ?? this.#resident;
   }
   get address(): string {
     return this.#sandbox?.address ?? "";
@@ -300,6 +305,7 @@ export class TendedSandbox {
 
   /** The network alone changes of a revision: its app's. */
   #follow(revision: RevisionRef): void {
+    this.#resident = revision;
     this.#unfollow ??= this.#deps.launches.follow(revision, ({ network }) => {
       this.#network = network;
       this.#restrict(network);

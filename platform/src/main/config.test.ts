@@ -10,6 +10,7 @@ test("without anything set: loopback, the usual ports, the home in the folder", 
     controlPort: 8081,
     sandbox: "auto",
     ociRuntime: undefined,
+    placement: {},
     logLevel: "info",
   });
 });
@@ -28,6 +29,15 @@ test("what is set is taken; a home is relative to the folder; empty is not set",
     [config.home, config.bind, config.port, config.controlPort, config.sandbox, config.logLevel],
     ["/srv/state", "::1", 0, 65_535, "process", "info"],
   );
+});
+
+test("who shares no host with others is read from one text", () => {
+  const { placement } = readConfig({ COLIBRI_PLACEMENT: "acme=tenant,acme/cart=app" }, "/");
+  assert.deepEqual(placement, { acme: "tenant", "acme/cart": "app" });
+  assert.throws(() => readConfig({ COLIBRI_PLACEMENT: "acme" }, "/"), {
+    code: "request-invalid",
+    message: 'COLIBRI_PLACEMENT is "acme": "acme": the class must be one of shared, tenant, app',
+  });
 });
 
 test("what is wrong is named, with what would be right", () => {

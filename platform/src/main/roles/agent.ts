@@ -63,6 +63,7 @@ export const open: OpenRole = async (context) => {
       host: hostname(),
       labels: {},
       address: paths.sockets.agent,
+      placement: config.placement,
       capacityMiB: Math.floor((totalmem() / MIB) * PROMISED_SHARE),
     },
   );
