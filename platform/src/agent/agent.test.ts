@@ -15,6 +15,7 @@ import { type RevisionRef, revisionKey } from "#contract/names.ts";
 import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
 import type { ReportItem } from "#contract/report/report.ts";
+import type { PlacementRules } from "#domain/placement/sharing.ts";
 import { type Behaviour, DEFAULT_BEHAVIOUR } from "#drivers/sandbox/simulated/behaviour.ts";
 import {
   createSimulatedDriver,
@@ -97,7 +98,11 @@ afterEach(async () => {
 });
 
 /** A host with simulated sandboxes whose agent can be replaced. */
-async function createWorld(behaviour: Partial<Behaviour> = {}, apply?: SimulatedHostOptions["network"]) {
+async function createWorld(
+  behaviour: Partial<Behaviour> = {},
+  apply?: SimulatedHostOptions["network"],
+  placement: PlacementRules = {},
+) {
   const clock = new SimulatedClock();
   const random = createSeededRandom(7);
   const wires = createSimulatedNetwork(clock, random, { delayMs: [0.1, 0.3] });
@@ -158,6 +163,7 @@ async function createWorld(behaviour: Partial<Behaviour> = {}, apply?: Simulated
         capacityMiB: 512,
         grantMs: GRANT_MS,
         logEntriesPerSecond: 100,
+        placement,
       },
     );
     const opening = agent.open(new AbortController().signal);
@@ -667,4 +673,40 @@ test("without walls nothing but internet is loaded, and what runs ends when its 
     /network in colibri.yaml is "none", and simulated sandboxes can't .*set network: internet/,
   );
   assert.equal(owner.of("ready").length, 1);
+});
+
+test("a tenant that shares no host is refused beside others, and they beside it, until nothing of them is left", async () => {
+  const world = await createWorld({}, undefined, { default: "tenant" });
+  const other: RevisionRef = { ...THUMB, tenant: "beta", app: "web" };
+  const cart: RevisionRef = { ...THUMB, app: "cart" };
+  world.plans.put(specOf(other));
+  world.plans.put(specOf(cart));
+  const owner = await world.owner();
+  const first = await owner.ready();
+  await owner.ready(cart);
+  const why = /no place for beta\/web on this host: tenant default shares no host with others/;
+  await assert.rejects(owner.acquire(other), fails("no-capacity", why));
+  assert.equal(world.host.guests.size, 2, "none was started");
+  for (const { sandbox } of world.agent().sandboxes) await owner.ask("release", { sandbox, cause: "idle", reason: "" });
+  await world.clock.advance(100);
+  await owner.ready(other);
+  await assert.rejects(owner.acquire(), fails("no-capacity", /no place for default\/shop .*and beta\/web runs here/));
+  assert.ok(first.sandbox !== "");
+});
+
+test("of two that can't share the host and start at once, the one that loads first has it; so after a restart", async () => {
+  const world = await createWorld({}, undefined, { "beta/web": "app" });
+  const other: RevisionRef = { ...THUMB, tenant: "beta", app: "web" };
+  world.plans.put(specOf(other));
+  const owner = await world.owner();
+  const mine = await owner.acquire();
+  const theirs = await owner.acquire(other);
+  await owner.ask("load", { sandbox: theirs.sandbox, revision: other });
+  const why = /app beta\/web shares no host with others \(class app\), and beta\/web runs here/;
+  await assert.rejects(owner.ask("load", { sandbox: mine.sandbox, revision: THUMB }), fails("no-capacity", why));
+  await owner.ask("load", { sandbox: theirs.sandbox, revision: other });
+  await world.clock.advance(100);
+  await world.boot();
+  const again = await world.owner("gw1", 2);
+  await assert.rejects(again.acquire(), fails("no-capacity", why));
 });

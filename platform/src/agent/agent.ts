@@ -7,6 +7,7 @@ import type { SandboxView } from "#contract/agent/link.ts";
 import { PlatformError } from "#contract/errors.ts";
 import type { RevisionRef } from "#contract/names.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
+import type { PlacementRules } from "#domain/placement/sharing.ts";
 import { admit, type OwnerRequest } from "#domain/sandbox/admit.ts";
 import { type Grant, LIFE_LIMITS, type SandboxLife } from "#domain/sandbox/life.ts";
 import { restore } from "#domain/sandbox/record.ts";
@@ -16,6 +17,7 @@ import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Bundles } from "./bundles.ts";
 import type { Handles, SandboxRecord } from "./handles.ts";
 import { createLaunches } from "./launches.ts";
+import { requirePlace } from "./neighbours.ts";
 import { Owners } from "./owners.ts";
 import type { Runtimes } from "./runtimes.ts";
 import { TendedSandbox } from "./tended-sandbox.ts";
@@ -42,6 +44,8 @@ export interface AgentOptions {
   readonly address: string;
   /** Memory that sandboxes may be promised, all together. */
   readonly capacityMiB: number;
+  /** Who shares no host with others. */
+  readonly placement?: PlacementRules;
   readonly grantMs?: number;
   readonly pingMs?: number;
   /** For a launch plan that is on its way. */
@@ -60,6 +64,7 @@ export interface Agent {
 }
 
 const DEFAULTS = {
+  placement: {} as PlacementRules,
   grantMs: 30_000,
   pingMs: 2_000,
   planMs: 2_000,
@@ -125,6 +130,7 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
         `no runtime ${spec.runtime} on this host: there are ${there.join(", ")}`,
       );
     }
+    requirePlace(options.placement, revision, sandboxes.values());
     requireRoom(spec.memoryMiB);
     const nowMs = deps.clock.monotonic();
     const phase = { name: "starting", sinceMs: nowMs, untilMs: nowMs + LIFE_LIMITS.startMs } as const;
@@ -164,7 +170,10 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     if (sandbox === undefined) throw new PlatformError("not-found", `there is no sandbox ${id} on this host`);
     const admitted = admit(sandbox.life, owner, epoch, asked);
     if (admitted.kind === "refused") throw new PlatformError("conflict", `sandbox ${id}: ${admitted.reason}`);
-    if (asked.kind === "load") requireSame(sandbox, await launches.get(asked.revision));
+    if (asked.kind === "load") {
+      requireSame(sandbox, await launches.get(asked.revision));
+      requirePlace(options.placement, asked.revision, sandboxes.values());
+    }
     sandbox.send(asked.kind === "release" ? { kind: "remove", cause: asked.cause, failure: undefined } : asked);
   }
 
