@@ -32,6 +32,17 @@ describe("commands that show and remove", () => {
     assert.match(lines[2]!, /^shop\/pay +r4 90% r3 10% +nodejs +128 MiB +0–100 +.* ago +http.*\/fn\/shop\/pay$/);
   });
 
+  test("what an app may reach is shown by inspect, and in a wide list", async () => {
+    platform.networks.set("shop", { kind: "allow", hosts: ["example.com", "*.example.com:443"] });
+    const { out } = await colibri(["list", "-o", "wide"], { env });
+    assert.match(out, /CONCURRENCY +NETWORK +SOURCE\n/);
+    assert.match(out, /^shop\/greet .* 20 +allow +sha256:/m);
+    assert.match(out, /^blog\/post .* 20 +internet +sha256:/m);
+    const app = await colibri(["inspect", "shop"], { env });
+    assert.match(app.out, /^network +only example\.com, \*\.example\.com:443$/m);
+    assert.match((await colibri(["inspect", "blog"], { env })).out, /^network +internet$/m);
+  });
+
   test("list --json: an array of functions, whole addresses", async () => {
     const functions = JSON.parse((await colibri(["list", "--json"], { env })).out);
     assert.deepEqual(

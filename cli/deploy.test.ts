@@ -33,6 +33,16 @@ describe("deploy", () => {
   });
   afterEach(() => platform.stop());
 
+  test("what the app may reach goes with it", async (t) => {
+    const cwd = appFolder(t, `network: { allow: [example.com, "*.example.com:443"] }\n${YAML}`);
+    assert.equal((await onTerminal(["deploy"], { cwd, env: envFor(platform) })).code, 0);
+    assert.deepEqual(platform.networks.get("shop"), { kind: "allow", hosts: ["example.com", "*.example.com:443"] });
+    const wrong = appFolder(t, `network: { allow: [10.0.0.1] }\n${YAML}`);
+    const refused = await onTerminal(["deploy"], { cwd: wrong, env: envFor(platform) });
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.err, /colibri\.yaml:1:20: network\.allow\[0\]: "10\.0\.0\.1" is private/);
+  });
+
   test("uploads, follows and says how to call what is new; then says that nothing is to do", async (t) => {
     const cwd = appFolder(t);
     const spool = temporaryFolder(t);
@@ -47,6 +57,8 @@ describe("deploy", () => {
       first.out,
       new RegExp(`It is called at:\n  ${platform.url}/fn/shop/greet\n.*:\n  colibri logs shop/greet\n$`),
     );
+
+    assert.deepEqual(platform.networks.get("shop"), { kind: "internet" }, "what the file leaves out is sent");
 
     const again = await colibri(["deploy"], { cwd, env });
     assert.equal(again.code, 0, again.err);

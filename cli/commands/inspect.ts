@@ -1,3 +1,4 @@
+import { showPolicy } from "#contract/network/policy.ts";
 import type { App, FunctionResource, Invocation, Revision } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
@@ -50,6 +51,7 @@ function renderApp(
   const facts = [
     ["app", app.app, "bold"],
     ["tenant", app.tenant],
+    ["network", showPolicy(app.network)],
     ["created", `${app.createdAt} (${showAgo(app.createdAt, now)})`],
     ["updated", `${app.updatedAt} (${showAgo(app.updatedAt, now)})`],
   ] as const;

@@ -18,7 +18,7 @@ export interface ListOptions extends ShowOptions {
 }
 
 const COLUMNS = ["FUNCTION", "REVISION", "RUNTIME", "MEMORY", "SCALING", "UPDATED", "URL"];
-const WIDE_COLUMNS = ["HANDLER", "TIMEOUT", "CONCURRENCY", "SOURCE"];
+const WIDE_COLUMNS = ["HANDLER", "TIMEOUT", "CONCURRENCY", "NETWORK", "SOURCE"];
 
 export function list(context: Context, options: ListOptions): Promise<ExitCode> {
   const connection = findConnection(context);
@@ -60,6 +60,7 @@ function render(context: Context, tenant: string, { apps, functions, wide }: Lis
   const empty = apps.filter(({ app }) => !functions.some((fn) => fn.app === app)).map(({ app }) => app);
   const note = empty.length > 0 ? `Apps without functions: ${printable(empty.join(", "))}\n` : "";
   if (functions.length === 0) return `${note}${asTyped(nothing(tenant), context)}\n`;
+  const networks = new Map(apps.map(({ app, network }) => [app, network]));
   const rows = functions.map((fn) => [
     `${fn.app}/${fn.function}`,
     showLive(fn.live),
@@ -68,13 +69,19 @@ function render(context: Context, tenant: string, { apps, functions, wide }: Lis
     showScaling(fn.config.policy.scaling),
     showAgo(fn.updatedAt, Date.now()),
     fn.url,
-    ...(wide ? wideCells(fn) : []),
+    ...(wide ? wideCells(fn, networks.get(fn.app)) : []),
   ]);
   return renderTable(wide ? [...COLUMNS, ...WIDE_COLUMNS] : COLUMNS, rows, style) + note;
 }
 
-function wideCells({ config, source }: FunctionResource): string[] {
-  return [config.handler, showSpan(config.timeoutMs), String(config.concurrency), showDigest(source)];
+function wideCells({ config, source }: FunctionResource, network: App["network"] | undefined): string[] {
+  return [
+    config.handler,
+    showSpan(config.timeoutMs),
+    String(config.concurrency),
+    network?.kind ?? "",
+    showDigest(source),
+  ];
 }
 
 function nothing(tenant: string): string {

@@ -140,6 +140,10 @@ describe("colibri dev", () => {
     assert.equal((await run.call("/fn/shop/added")).text, "south");
     run.write("colibri.yaml", CONFIG);
     from = await run.says("colibri.yaml is right again", from);
+    run.write("colibri.yaml", `network: none\n${CONFIG}  added: { runtime: nodejs }\n`);
+    from = await run.says(/network: none is not enforced here: functions run as plain processes/, from);
+    await run.answers("/fn/shop/added", "north");
+    run.write("colibri.yaml", CONFIG);
     await run.says(/added +· is no longer in colibri\.yaml/, from);
     await until("404", async () => (await run.call("/fn/shop/added")).status === 404);
   });

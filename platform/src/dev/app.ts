@@ -5,7 +5,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { AppConfig, AppFunction } from "#contract/config/app-config.ts";
 import { splitHandler } from "#contract/config/handler.ts";
 import { APP_FILE } from "#contract/config/keys.ts";
-import { INTERNET } from "#contract/network/policy.ts";
+import { INTERNET, samePolicy, showPolicy } from "#contract/network/policy.ts";
 import { type FolderWatcher, watchFile, watchFolder } from "#platform/builder/archive/watch.ts";
 import { readApp } from "./app-file.ts";
 import { DevSource, type DevSourceDeps } from "./code.ts";
@@ -122,6 +122,7 @@ export class DevApp {
 
   #apply(config: AppConfig): void {
     const { app, functions } = config;
+    this.#tellOfNetwork(config);
     this.#config = config;
     for (const [name, run] of [...this.#functions]) {
       const fn = functions[name];
@@ -140,6 +141,13 @@ export class DevApp {
         this.#changed(name);
       }
     }
+  }
+
+  /** Once for each that is not the default. */
+  #tellOfNetwork({ network }: AppConfig): void {
+    if (network.kind === "internet" || samePolicy(network, this.#config.network)) return;
+    const text = `network: ${showPolicy(network)} is not enforced here: functions run as plain processes of this machine`;
+    this.#deps.tell({ kind: "note", function: undefined, text });
   }
 
   #add(app: string, name: string, fn: AppFunction): void {
