@@ -2,7 +2,7 @@ import { assertNever } from "#base/assert.ts";
 import { isName, NAME_RULE } from "#contract/names.ts";
 
 /** With whom the sandboxes of a tenant share a host: with everybody, with those of the tenant, or with those of the same app. */
-export const PLACEMENT_CLASSES = ["shared", "tenant", "app"] as const;
+const PLACEMENT_CLASSES = ["shared", "tenant", "app"] as const;
 export type PlacementClass = (typeof PLACEMENT_CLASSES)[number];
 
 /** By tenant, or by `tenant/app` for one app of it, which goes before. Who is not named is shared. */
