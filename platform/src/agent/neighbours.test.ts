@@ -40,3 +40,21 @@ test("of two that can't share the host and start at once, the one that loads fir
   const again = await world.owner("gw1", 2);
   await assert.rejects(again.acquire(), fails("no-capacity", why));
 });
+
+test("what is ending is there until nothing of it is left", async () => {
+  const world = await createWorld({}, { placement: { default: "tenant" } });
+  const other: RevisionRef = { ...THUMB, tenant: "beta", app: "web" };
+  world.plans.put(specOf(other));
+  const owner = await world.owner();
+  const { sandbox } = await owner.ready();
+  const guest = world.host.guests.get(sandbox)!;
+  const { die } = guest;
+  guest.die = async () => {};
+  await owner.ask("release", { sandbox, cause: "idle", reason: "" });
+  await world.clock.advance(1_000);
+  assert.equal(world.agent().sandboxes[0]?.state, "draining");
+  await assert.rejects(owner.acquire(other), fails("no-capacity", /and default\/shop runs here/));
+  guest.die = die;
+  await world.clock.advance(10_000);
+  await owner.ready(other);
+});
