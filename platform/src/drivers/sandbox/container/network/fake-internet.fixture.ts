@@ -117,6 +117,7 @@ interface ProbeOrder {
 /** A process in a namespace, ready to try things. */
 export function openProbe(path: string): Probe {
   const program = start(path, "probe.fixture.ts", []);
+  program.setMaxListeners(0);
   const waiting = new Map<number, (result: string) => void>();
   let next = 0;
   createInterface({ input: program.stdout }).on("line", (line) => {

@@ -4,6 +4,8 @@ export interface Names {
   /** All interfaces of the home on the host begin with it. */
   readonly linkPrefix: string;
   readonly namespacePrefix: string;
+  /** Of interfaces that are about to be removed. */
+  readonly linkGroup: number;
   /** Family and name of the nft table. */
   readonly table: string;
   /** Holds the address of the forwarder of names. */
@@ -23,6 +25,8 @@ export function createNames(home: string): Names {
   return {
     linkPrefix: `cb${home}-`,
     namespacePrefix: `colibri-${home}-`,
+    // Past what people number by hand.
+    linkGroup: 2 ** 30 + Number.parseInt(home, 16),
     table: `inet colibri_${home}`,
     forwarderLink: `cb${home}-dns`,
     forwarderNamespace: `colibri-${home}-dns`,

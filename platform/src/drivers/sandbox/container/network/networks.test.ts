@@ -173,7 +173,7 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
   test("a sandbox reaches no other", async (t) => {
     const [one, other] = [await sandbox(t), await sandbox(t, { kind: "allow", hosts: ["0.0.0.0/0"] })];
     await one.probe.run({ kind: "listen", port: 7_000 });
-    assert.equal(await fromHost(one.slot.address, 7_000), "neighbour");
+    assert.equal(await one.probe.run({ kind: "tcp", host: one.slot.address, port: 7_000 }), "neighbour");
     await assertShut(other.probe, one.slot.address, 7_000);
   });
 

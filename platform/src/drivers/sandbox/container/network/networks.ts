@@ -373,7 +373,7 @@ class Networks implements SandboxNetworks {
     }
     const elements = slots.some((slot) => slot.hasRows) ? await readElements(tools, this.#names) : undefined;
     const rows = elements ? deletions(this.#names, elements, new Set(slots.map(({ address }) => address))) : [];
-    await writer.write([...slots.map((slot) => slot.closing()), ...rows]);
+    await writer.write([...slots.flatMap((slot) => slot.closing()), ...rows]);
     await plumbing.remove(slots.map(({ number }) => number));
     for (const slot of slots) {
       if (slot.hasRows) await slot.forgetFile();

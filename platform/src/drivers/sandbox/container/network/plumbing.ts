@@ -47,7 +47,7 @@ export function createPlumbing(tools: NetworkTools, names: Names): Plumbing {
   const remove = async (numbers: readonly number[]) => {
     const before = await readRemains(names);
     const lines = [
-      ...numbers.filter((number) => before.links.has(number)).map((number) => `link del ${link(number)}`),
+      ...removeLinks(names, numbers.filter((number) => before.links.has(number)).map(link)),
       ...numbers.filter((number) => before.files.has(number)).map((number) => `netns del ${namespace(number)}`),
     ];
     if (lines.length === 0) return;
@@ -92,6 +92,12 @@ export function createPlumbing(tools: NetworkTools, names: Names): Plumbing {
     },
     removeForwarderLink,
   };
+}
+
+/** As a group: the kernel waits for its readers once, not once for each. */
+function removeLinks(names: Names, links: readonly string[]): string[] {
+  if (links.length === 0) return [];
+  return [...links.map((link) => `link set ${link} group ${names.linkGroup}`), `link del group ${names.linkGroup}`];
 }
 
 function pairLines(link: string, namespace: string, mtu: number): string[] {

@@ -76,9 +76,14 @@ export class Slot {
     return this.#add("slots", `${this.#key} : goto internet`);
   }
 
-  /** Line that closes it: nothing of it is let through any more. */
-  closing(): string {
-    return `delete element ${this.#deps.names.table} slots { ${this.#key} }`;
+  /** Lines after which nothing of it is let through any more. */
+  closing(): string[] {
+    // What the kernel adds by itself may be there or not: it is added to be there.
+    const counted = ["connections", "questions"].flatMap((set) => [
+      this.#add(set, this.address),
+      `delete element ${this.#deps.names.table} ${set} { ${this.address} }`,
+    ]);
+    return [this.#withdrawing(), ...counted];
   }
 
   /** Whether other sets of the table hold rows of it. */
@@ -150,6 +155,10 @@ export class Slot {
     return join(this.#deps.folder, `${this.name}.json`);
   }
 
+  #withdrawing(): string {
+    return `delete element ${this.#deps.names.table} slots { ${this.#key} }`;
+  }
+
   #add(set: string, element: string): string {
     return `add element ${this.#deps.names.table} ${set} { ${element} }`;
   }
@@ -163,7 +172,7 @@ export class Slot {
       await Promise.allSettled(this.#granting);
       await this.#deps.writer.write([
         ...(await this.#forgetting()),
-        this.closing(),
+        this.#withdrawing(),
         this.#add("slots", `${this.#key} : goto ${policy.kind satisfies Verdict}`),
         ...(list === undefined ? [] : this.#allowing(list)),
       ]);
