@@ -4,9 +4,9 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
+import { fileURLToPath } from "node:url";
 import { loadSystemCalls, MOUNT } from "#base/system-calls.ts";
 import type { Nameserver } from "./nameservers.ts";
 
@@ -65,7 +65,7 @@ export async function openFakeInternet(): Promise<FakeInternet> {
     ip(`route add ${net}${offset(0)}/28 via ${net}${offset(2)}`);
     const metric = 1 + Math.floor(Math.random() * 2 ** 31);
     for (const there of [privateAddress, METADATA]) ip(`route add ${there}/32 via ${net}${offset(2)} metric ${metric}`);
-    const server = start(`/run/netns/${name}`, "server.fixture.ts", [address, privateAddress, PORTS.join(",")]);
+    const server = start(`/run/netns/${name}`, "./server.fixture.ts", [address, privateAddress, PORTS.join(",")]);
     await once(createInterface({ input: server.stdout }), "line");
     return {
       address,
@@ -116,7 +116,7 @@ interface ProbeOrder {
 
 /** A process in a namespace, ready to try things. */
 export function openProbe(path: string): Probe {
-  const program = start(path, "probe.fixture.ts", []);
+  const program = start(path, "./probe.fixture.ts", []);
   program.setMaxListeners(0);
   const waiting = new Map<number, (result: string) => void>();
   let next = 0;
@@ -137,7 +137,7 @@ export function openProbe(path: string): Probe {
 }
 
 function start(namespace: string, program: string, args: string[]): Program {
-  const file = join(import.meta.dirname, program);
+  const file = fileURLToPath(new URL(program, import.meta.url));
   return spawn("nsenter", [`--net=${namespace}`, process.execPath, file, ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });

@@ -34,7 +34,7 @@ export function formatRange({ first, last }: Range): string {
   return first === last ? formatAddress(first) : `${formatAddress(first)}-${formatAddress(last)}`;
 }
 
-export function contains(outer: Range, inner: Range): boolean {
+function contains(outer: Range, inner: Range): boolean {
   return outer.first <= inner.first && inner.last <= outer.last;
 }
 

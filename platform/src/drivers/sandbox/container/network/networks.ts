@@ -26,7 +26,7 @@ import { NftWriter } from "./nft-writer.ts";
 import { createPlumbing, type Plumbing } from "./plumbing.ts";
 import type { NetworkPolicy } from "./policy.ts";
 import { Slot, type SlotDeps } from "./slot.ts";
-import { tableScript } from "./table.ts";
+import { NAMESERVER, tableScript } from "./table.ts";
 import { Uplinks } from "./uplinks.ts";
 
 export interface NetworkSlot {
@@ -35,6 +35,8 @@ export interface NetworkSlot {
   /** File of the network namespace, for `namespaces[].path` of an OCI configuration. In our mount table only. */
   readonly path: string;
   readonly address: string;
+  /** For its resolv.conf: the same for every slot. */
+  readonly nameserver: string;
   /** In force when it resolves; a new slot has `internet`. @throws PlatformError config-invalid for a host that can't be allowed. */
   apply(policy: NetworkPolicy): Promise<void>;
   /** When its sandbox is gone. Nothing of it is left when it resolves. */
@@ -157,7 +159,12 @@ class Networks implements SandboxNetworks {
     const element = elements?.slots.find(({ link }) => linkNumber(this.#names, link) === number);
     if (element === undefined || !remains.links.has(number) || !remains.pins.has(number)) return undefined;
     const slot = new Slot(slotDeps, { number, address: element.address });
-    await slot.adopt(element);
+    try {
+      await slot.adopt(element);
+    } catch (error) {
+      this.#deps.log.warn("a sandbox's network is not recovered: its policy can't be read", { network: name, error });
+      return undefined;
+    }
     this.#found.delete(number);
     this.#slots.set(slot.address, slot);
     return this.#handle(slot);
@@ -255,7 +262,7 @@ class Networks implements SandboxNetworks {
       released ??= this.#release(slot);
       return released;
     };
-    return { name, path, address, apply: (policy) => slot.apply(policy), release };
+    return { name, path, address, nameserver: NAMESERVER, apply: (policy) => slot.apply(policy), release };
   }
 
   #nextMade(): Promise<Slot> {

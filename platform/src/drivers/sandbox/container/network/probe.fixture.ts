@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram";
 import { Resolver } from "node:dns/promises";
 import { connect, createServer, type Socket } from "node:net";
 import { createInterface } from "node:readline";
+import { NAMESERVER } from "./table.ts";
 
 interface Order {
   readonly id: number;
@@ -35,19 +36,19 @@ const ACTIONS: Record<Order["kind"], (order: Order) => Promise<string>> = {
     }),
   names: async ({ host }) => {
     const resolver = new Resolver({ timeout: 3_000, tries: 1 });
-    resolver.setServers(["169.254.1.1"]);
+    resolver.setServers([NAMESERVER]);
     return resolver.resolve4(host).then(String, (error) => error.code);
   },
   flood: async ({ host, count }) => {
     const resolver = new Resolver({ timeout: 3_000, tries: 1 });
-    resolver.setServers(["169.254.1.1"]);
+    resolver.setServers([NAMESERVER]);
     const ask = (index: number) =>
       resolver.resolve4(`slow.${index}.${host}`).then(String, (error) => error.code as string);
     const codes = await Promise.all(Array.from({ length: count! }, (_, index) => ask(index)));
     return JSON.stringify(Object.groupBy(codes, (code) => code));
   },
   tcpNames: async (order) => {
-    const { socket } = await open({ ...order, host: "169.254.1.1", port: 53 }, false);
+    const { socket } = await open({ ...order, host: NAMESERVER, port: 53 }, false);
     if (socket === undefined) return "no connection";
     const name = Buffer.concat(
       [...order.host.split("."), ""].map((label) => Buffer.from([label.length, ...Buffer.from(label)])),

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before, describe, type TestContext, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { createSystemClock, sleep } from "#base/clock.ts";
 import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
@@ -23,7 +24,7 @@ import {
 } from "./fake-internet.fixture.ts";
 import { createSandboxNetworks, type SandboxNetworks } from "./networks.ts";
 
-const OWNER = join(import.meta.dirname, "owner.fixture.ts");
+const OWNER = fileURLToPath(new URL("./owner.fixture.ts", import.meta.url));
 const PORT = PORTS[0]!;
 
 interface Held {
@@ -41,41 +42,61 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
   });
   after(() => internet?.close());
 
-  function scene(t: TestContext): { home: string; folder: string; networks: SandboxNetworks } {
+  interface Scene {
+    readonly home: string;
+    readonly folder: string;
+    readonly networks: SandboxNetworks;
+    readonly children: ChildProcess[];
+  }
+
+  function scene(t: TestContext): Scene {
     const home = newHome();
     const folder = mkdtempSync(join(tmpdir(), "colibri-networks-"));
     const deps = { clock: createSystemClock(), random: createSystemRandom(), log: createSilentLog() };
-    const networks = createSandboxNetworks(deps, { home, folder, poolSize: 1, nameservers: internet.nameservers });
+    const create = (poolSize: number) =>
+      createSandboxNetworks(deps, { home, folder, poolSize, nameservers: internet.nameservers });
+    const networks = create(1);
+    const children: ChildProcess[] = [];
     t.after(async () => {
+      for (const child of children) await kill(child);
       await networks.close();
+      const left = hostState(home);
+      // A test that failed halfway leaves slots: they go in any case.
+      const last = create(0);
+      await last.open(new AbortController().signal);
+      await last.reap([]);
+      await last.close();
       rmSync(folder, { recursive: true, force: true });
-      assert.deepEqual(hostState(home), NOTHING);
+      assert.deepEqual(left, NOTHING);
     });
-    return { home, folder, networks };
+    return { home, folder, networks, children };
   }
 
   /** Started, and its first line. */
   async function owner(
-    t: TestContext,
-    prefix: string[],
-    args: string[],
+    scene: Scene,
+    what: string,
+    prefix: string[] = [],
   ): Promise<{ child: ChildProcess; line: string }> {
+    const args = [scene.home, scene.folder, internet.address, what];
     const [program, ...rest] = [...prefix, process.execPath, OWNER, ...args] as [string, ...string[]];
     const child = spawn(program, rest, { stdio: ["pipe", "pipe", "inherit"] });
-    t.after(() => child.kill("SIGKILL"));
+    scene.children.push(child);
     const [line] = (await once(createInterface({ input: child.stdout }), "line")) as [string];
     return { child, line };
   }
 
   async function kill(child: ChildProcess): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, "exit");
     child.kill("SIGKILL");
     await exit;
   }
 
   test("slots are recovered with their policies, connections go on, the rest is reaped", async (t) => {
-    const { home, folder, networks } = scene(t);
-    const { child, line } = await owner(t, [], [home, folder, internet.address, "hold"]);
+    const stage = scene(t);
+    const { home, folder, networks } = stage;
+    const { child, line } = await owner(stage, "hold");
     const held = JSON.parse(line) as [Held, Held, Held];
     const probes = held.map(({ path }) => openProbe(path));
     t.after(() => Promise.all(probes.map((probe) => probe.close())));
@@ -108,8 +129,9 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
   });
 
   test("what is kept by name survives reaping and closing, until it is reaped", async (t) => {
-    const { home, folder, networks } = scene(t);
-    const { child, line } = await owner(t, [], [home, folder, internet.address, "hold"]);
+    const stage = scene(t);
+    const { home, folder, networks } = stage;
+    const { child, line } = await owner(stage, "hold");
     const [free] = JSON.parse(line) as [Held];
     await kill(child);
     await networks.open(new AbortController().signal);
@@ -128,9 +150,10 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
   });
 
   test("pins that went with the platform's mount table leave nothing behind", async (t) => {
-    const { home, folder, networks } = scene(t);
+    const stage = scene(t);
+    const { networks } = stage;
     const apart = ["unshare", "--mount", "--propagation", "slave"];
-    const { child, line } = await owner(t, apart, [home, folder, internet.address, "hold"]);
+    const { child, line } = await owner(stage, "hold", apart);
     const [free] = JSON.parse(line) as [Held];
     await kill(child);
     await networks.open(new AbortController().signal);
@@ -142,8 +165,9 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
     const clock = createSystemClock();
     for (const delayMs of [0, 30, 70, 150, 300]) {
       await t.test(`after ${delayMs} ms`, async (t) => {
-        const { home, folder, networks } = scene(t);
-        const { child } = await owner(t, [], [home, folder, internet.address, "churn"]);
+        const stage = scene(t);
+        const { folder, networks } = stage;
+        const { child } = await owner(stage, "churn");
         // Any moment will do: it is the spread that matters.
         await sleep(clock, delayMs);
         await kill(child);

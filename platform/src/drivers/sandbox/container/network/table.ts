@@ -31,7 +31,7 @@ const QUESTION_RATE = 200;
 const QUESTION_BURST = 400;
 
 /** Elements are kept when a new agent writes the table anew: change a definition and its name. */
-export const SETS: Readonly<Record<string, string>> = Object.freeze({
+const SETS: Readonly<Record<string, string>> = Object.freeze({
   denied: "type ipv4_addr; flags interval;",
   uplinks: "type ifname;",
   live: "type ipv4_addr . mark;",
