@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { PlatformError } from "#contract/errors.ts";
 import { createContainerDriver } from "#drivers/sandbox/container/driver.ts";
+import { createSandboxNetworks } from "#drivers/sandbox/container/network/networks.ts";
 import { findOciRuntime } from "#drivers/sandbox/container/oci-runtime.ts";
 import { SANDBOX_PLACE } from "#drivers/sandbox/container/own-mounts.ts";
 import { probeContainers } from "#drivers/sandbox/container/probe.ts";
@@ -13,6 +14,9 @@ import type { RoleContext } from "./roles/context.ts";
 
 /** What separates functions of each technology from the machine and from each other. */
 export const ISOLATION = Object.freeze({ process: "none", container: "container" });
+/** Made ahead, for as many starts at once. */
+const NETWORKS = 16;
+
 type Asked = Pick<Config, "sandbox" | "ociRuntime">;
 
 /** The best that works here, or what was asked for. @throws PlatformError when that can't be had: never something weaker. */
@@ -46,8 +50,11 @@ export async function createSandboxDriver(context: RoleContext): Promise<Sandbox
   const runtime = await findOciRuntime(config.ociRuntime, process.env.PATH ?? "");
   if ("why" in runtime) throw cannot("container", runtime.why, runtime.remedy);
   const key = createHash("sha256").update(config.home).digest("hex").slice(0, 8);
-  return createContainerDriver(
-    { ...context, networks: undefined },
-    { place: SANDBOX_PLACE, spawner, key, runtime, resolver: "127.0.0.1" },
-  );
+  const home = key.slice(0, 6);
+  const networks = createSandboxNetworks(context, {
+    home,
+    folder: join(paths.agent.home, "networks"),
+    poolSize: NETWORKS,
+  });
+  return createContainerDriver({ ...context, networks }, { place: SANDBOX_PLACE, spawner, key, runtime });
 }

@@ -13,7 +13,7 @@ import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
 import { IdRanges } from "./id-ranges.ts";
-import type { NetworkSlot, SandboxNetworks } from "./network/network.ts";
+import type { NetworkSlot, SandboxNetworks } from "./network/networks.ts";
 import { INSIDE, ociConfig } from "./oci-config.ts";
 import { type OciRuntime, runCommand } from "./oci-runtime.ts";
 import { BundleViews, Place } from "./place.ts";
@@ -26,7 +26,7 @@ export interface ContainerDriverDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Network namespaces; undefined where sandboxes have none but an empty one. */
+  /** Undefined where sandboxes have a network of nothing. */
   readonly networks: SandboxNetworks | undefined;
 }
 
@@ -38,8 +38,6 @@ export interface ContainerDriverOptions {
   /** Tells this platform's cgroups from another's. */
   readonly key: string;
   readonly runtime: OciRuntime;
-  /** What sandboxes ask for names. */
-  readonly resolver: string;
   /** For a guest to listen. */
   readonly startMs?: number;
 }
@@ -214,7 +212,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       const cgroups = await openCgroups(deps, { parent: `colibri/${options.key}` });
       const views = new BundleViews(calls, join(options.place, "bundles"));
       views.open();
-      const roots = new RootFileSystems(calls, join(options.place, "roots"), options.resolver);
+      const roots = new RootFileSystems(calls, join(options.place, "roots"));
       roots.open();
       await networks?.open(signal);
       opened = { calls, cgroups, views, roots };

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Probe } from "#ports/sandbox/index.ts";
 import { inspectCgroups } from "./cgroups/inspect.ts";
+import { inspectNetwork } from "./network/inspect.ts";
 import { findOciRuntime, type OciRuntime } from "./oci-runtime.ts";
 
 export type ContainerProbe =
@@ -22,11 +23,17 @@ export async function probeContainers(options: {
   if ("why" in runtime) return no(runtime.why, runtime.remedy);
   const cgroups = inspectCgroups();
   if (cgroups.kind === "unusable") return no(cgroups.reason, cgroups.remedy);
+  const lack = (await inspectNetwork()).find(({ kind }) => kind === "missing");
+  if (lack !== undefined) return no(`${lack.what} is missing`, `${capital(lack.remedy)}.`);
   return { works: true, detail: `${runtime.version}, cgroups ${cgroups.version}`, runtime };
 }
 
 function no(reason: string, remedy: string): Extract<Probe, { works: false }> {
   return { works: false, reason, remedy };
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** How many there may be; undefined where the kernel does not say. */

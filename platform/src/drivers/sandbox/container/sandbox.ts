@@ -8,7 +8,7 @@ import { explainEnd } from "../spawned/exit.ts";
 import { GuestOutput } from "../spawned/guest-output.ts";
 import type { OutputStream, ProcessExit, SpawnerClient } from "../spawned/spawner-client.ts";
 import type { Cgroup } from "./cgroups/cgroups.ts";
-import type { NetworkSlot } from "./network/network.ts";
+import type { NetworkSlot } from "./network/networks.ts";
 import { INSIDE } from "./oci-config.ts";
 import type { BundleViews, Place } from "./place.ts";
 
