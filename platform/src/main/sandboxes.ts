@@ -42,6 +42,11 @@ export async function describeIsolation(technology: SandboxTechnology, wanted: s
   return probe.works ? summary : `${summary}. Containers: ${probe.reason}. ${probe.remedy}`;
 }
 
+/** Tells the control groups and networks of this home's sandboxes from another's. */
+export function keyOf(home: string): string {
+  return createHash("sha256").update(home).digest("hex").slice(0, 8);
+}
+
 export async function createSandboxDriver(context: RoleContext): Promise<SandboxDriver> {
   const { config, paths } = context;
   const spawner = paths.sockets.spawner;
@@ -49,7 +54,7 @@ export async function createSandboxDriver(context: RoleContext): Promise<Sandbox
     return createProcessDriver(context, { folder: join(paths.agent.home, "sandboxes"), spawner });
   const runtime = await findOciRuntime(config.ociRuntime, process.env.PATH ?? "");
   if ("why" in runtime) throw cannot("container", runtime.why, runtime.remedy);
-  const key = createHash("sha256").update(config.home).digest("hex").slice(0, 8);
+  const key = keyOf(config.home);
   const home = key.slice(0, 6);
   const networks = createSandboxNetworks(context, {
     home,

@@ -58,6 +58,11 @@ const ENVIRONMENT = Object.freeze({
 });
 /** Joins the cgroups named before `--`, then becomes the command behind it. */
 const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"';
+/**
+ * The first process of a sandbox. The guest is its child: signals without a handler do nothing to a first process, and nobody else
+ * would bury what functions leave behind. Its own words about signals are not the function's.
+ */
+const INIT = ["/bin/sh", "-c", 'exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; exit $?', "sh"];
 const containerState = object({ pid: integer(2), startTime: text(32), slot: integer(), network: optional(text(64)) });
 
 /**
@@ -136,7 +141,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
     const cgroup = await cgroups.create(id, limitsFor(memoryMiB));
     place.configure(
       ociConfig({
-        command: commandFor(spec).map((part) => spec.runtime.files?.shows[part] ?? part),
+        command: [...INIT, ...commandFor(spec).map((part) => spec.runtime.files?.shows[part] ?? part)],
         environment: { ...ENVIRONMENT, ...spec.runtime.environment },
         rootFolder: roots.of(spec.runtime),
         runFolder: place.run,

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { Log } from "#base/log.ts";
 import type { ProcessName } from "#base/process-group.ts";
 import type { GoneCause } from "#contract/agent/link.ts";
@@ -131,7 +132,7 @@ export class ContainerSandbox implements Sandbox {
     this.#deps.spawner.forget(this.id);
     this.#deps.left(this);
     const { memoryMiB: limitMiB } = this.handle;
-    this.#settle(explainEnd({ exit, killedFor, heapFull: this.#output.heapFull, limitMiB }));
+    this.#settle(explainEnd({ exit: asSignal(exit), killedFor, heapFull: this.#output.heapFull, limitMiB }));
   }
 
   /** What can't be removed now is found by the next `reap`. */
@@ -142,4 +143,10 @@ export class ContainerSandbox implements Sandbox {
       this.#deps.log.error(`a sandbox is gone, but could not ${what}`, { sandbox: this.id, error });
     }
   }
+}
+
+/** The first process of a sandbox, a shell, tells a signal that ended its child in this way. */
+function asSignal(exit: ProcessExit): ProcessExit {
+  const signal = Object.entries(constants.signals).find(([, number]) => number + 128 === exit.code)?.[0];
+  return signal === undefined ? exit : { code: null, signal };
 }
