@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "#base/log.ts";
-import { anything, integer, map, object, parseJson, type TypeOf, text } from "#contract/shape.ts";
+import { anything, integer, map, object, optional, parseJson, type TypeOf, text } from "#contract/shape.ts";
 import { lifeRecord } from "#domain/sandbox/record.ts";
 
 /** What the next agent must know of a sandbox. */
@@ -15,6 +15,8 @@ const sandboxRecord = object({
     memoryMiB: integer(1),
     state: map(anything, 100),
   }),
+  /** Of the launch it was started with (runtimes.ts). */
+  fingerprint: optional(text(64)),
   slots: integer(0),
   life: lifeRecord,
 });

@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { promisify } from "node:util";
 import { findProgram } from "#base/program.ts";
 import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
@@ -49,6 +50,14 @@ export async function findRuntimes(options: RuntimesOptions): Promise<Runtimes> 
 
 export function createRuntimes(found: readonly FoundRuntime[]): Runtimes {
   return { get: (name) => found.find((runtime) => runtime.name === name), list: () => found };
+}
+
+/**
+ * Tells whether a guest that was started earlier is the one that would be started now: its file has its sources' digest in its
+ * name, so that the command says all.
+ */
+export function fingerprintOf(launch: RuntimeLaunch): string {
+  return createHash("sha256").update(JSON.stringify(launch)).digest("hex");
 }
 
 /**

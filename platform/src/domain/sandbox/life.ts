@@ -103,6 +103,8 @@ export interface Stepped {
 export const LIFE_LIMITS = Object.freeze({
   /** From the order to start until the guest's HELLO. */
   startMs: 30_000,
+  /** For the guest of an earlier agent that waited in a pool to say HELLO to this one. */
+  greetMs: 5_000,
   /** For the plan and the bundle to be on this host. */
   fetchMs: 120_000,
   /** What a guest is given beyond its own timeout to report it, before it is taken for stuck. */
@@ -119,6 +121,11 @@ export function stateOf(phase: Phase): SandboxState {
 /** What it is bound to, for ever, once it was told to load. */
 export function boundOf(phase: Phase): RevisionRef | undefined {
   return "revision" in phase ? phase.revision : undefined;
+}
+
+/** Generic, and nobody's: what a pool may hold. What was granted once is never so again. */
+export function isPooled({ phase, grant }: SandboxLife): boolean {
+  return grant === undefined && (phase.name === "starting" || phase.name === "pending");
 }
 
 /** When `tick` is due, or undefined when nothing is waited for. */

@@ -26,12 +26,14 @@ import {
  *     every phase ─exited→ gone
  *
  * 1. `gone` is final, and told exactly once.
- * 2. A sandbox is bound to one revision, by its first load, for ever.
+ * 2. A sandbox is bound to one revision, by its first load, for ever; and nothing is bound that nobody holds.
  * 3. LOAD is sent again only to a guest that says it is pending, INIT only to one that says it is loaded or whose `init` failed.
  * 4. A phase that waits for somebody has a deadline of its own, and `tick` leaves it then (`ending`: orders the kill again).
  * 5. A grant's epoch never goes down for the same owner; what a grant no longer covers ends (`admit` fences older epochs).
  * 6. What a guest says must fit the phase; what does not fit is a violation and ends the sandbox.
  * 7. What the agent must remember is persisted before the guest or the owner is told of it.
+ * 8. Generic → granted → bound is one way: no event takes a grant away again, so that what was held once serves or ends, and no
+ *    pool ever has it back.
  */
 export function step(state: SandboxLife, event: LifeEvent, nowMs: number): Stepped {
   const { phase } = state;
@@ -155,6 +157,7 @@ function load(state: SandboxLife, event: Extract<LifeEvent, { kind: "load" }>, n
   const { phase } = state;
   switch (phase.name) {
     case "pending": {
+      if (state.grant === undefined) return same(state);
       const untilMs = nowMs + LIFE_LIMITS.fetchMs;
       const loading = { startMs: phase.startMs, revision: event.revision, sinceMs: nowMs, untilMs };
       return to(state, { name: "loading", ...loading, initBudgetMs: undefined }, [
