@@ -99,20 +99,10 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
   const launches = createLaunches({ plans: deps.launches, clock: deps.clock }, { patienceMs: options.planMs });
   const sandboxes = new Map<string, TendedSandbox>();
   const views = () => [...sandboxes.values()].map((sandbox) => sandbox.view);
-  const room = new Room(
-    {
-      clock: deps.clock,
-      promisedMiB: () => [...sandboxes.values()].reduce((sum, sandbox) => sum + sandbox.options.memoryMiB, 0),
-      giveWay: (memoryMiB) => pools.giveWay(memoryMiB),
-    },
-    options.capacityMiB,
-  );
-  const pools: Pools = new Pools(
-    {
-      ...{ clock: deps.clock, random: deps.random, log: deps.log, metrics: deps.metrics ?? createMetrics() },
-      ...{ start: startGeneric, freeMiB: () => room.freeMiB, roomWaitedFor: () => room.waitedFor },
-    },
-    { rules: options.pools, starts: options.poolStarts, mostMiB: options.capacityMiB * POOL_SHARE },
+  const room = new Room({ clock: deps.clock, promisedMiB, giveWay }, options.capacityMiB);
+  const pools = new Pools(
+    { ...deps, metrics: deps.metrics ?? createMetrics(), start: startGeneric, room },
+    { rules: hereOnly(options.pools, deps.runtimes), starts: options.poolStarts, share: POOL_SHARE },
   );
   const owners = new Owners(deps, {
     hello: (owner, epoch) => {
@@ -131,6 +121,14 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     list: views,
   });
   let listener: Listener | undefined;
+
+  function promisedMiB(): number {
+    return [...sandboxes.values()].reduce((sum, sandbox) => sum + sandbox.options.memoryMiB, 0);
+  }
+
+  function giveWay(memoryMiB: number): boolean {
+    return pools.giveWay(memoryMiB);
+  }
 
   /** What waits in a pool gives way. */
   function capacity() {
@@ -190,9 +188,8 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     return sandbox;
   }
 
-  function startGeneric(key: PoolKey): TendedSandbox | undefined {
-    const runtime = deps.runtimes.get(key.runtime);
-    return runtime && start({ runtime: key.runtime, memoryMiB: key.memoryMiB }, runtime, undefined);
+  function startGeneric({ runtime, memoryMiB }: PoolKey): TendedSandbox {
+    return start({ runtime, memoryMiB }, requireRuntime(runtime), undefined);
   }
 
   function tend(known: Tended, life: SandboxLife): TendedSandbox {
@@ -287,6 +284,11 @@ type Tended = Pick<TendedSandboxOptions, "id" | "runtime" | "memoryMiB" | "slots
 
 function acquired({ id, address }: TendedSandbox, pooled: Acquired["pooled"]): Acquired {
   return { sandbox: id, address, pooled };
+}
+
+/** Without those for runtimes that this host does not have. */
+function hereOnly({ named, others }: PoolRules, runtimes: Runtimes): PoolRules {
+  return { named: named.filter(({ runtime }) => runtimes.get(runtime) !== undefined), others };
 }
 
 /** One on its way to a pool may fail where one's own does not. */

@@ -9,6 +9,7 @@ import { type Grant, isPooled, type PhaseName } from "#domain/sandbox/life.ts";
 import { type PoolKey, type PoolRules, poolName, ruleOf } from "#domain/scaling/pool-rules.ts";
 import { asked, type Demand, NO_DEMAND, neediest, type PoolRule, poolSizes } from "#domain/scaling/pool-size.ts";
 import { meterPool, type PoolMeters } from "./pool-meters.ts";
+import type { Room } from "./room.ts";
 import type { TendedSandbox } from "./tended-sandbox.ts";
 
 export interface PoolsDeps {
@@ -16,20 +17,17 @@ export interface PoolsDeps {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
-  /** Begins to start a generic sandbox. Undefined where the host does not have the runtime. */
-  readonly start: (key: PoolKey) => TendedSandbox | undefined;
-  /** Memory that is not promised to any sandbox. */
-  readonly freeMiB: () => number;
-  /** A request waits for memory. */
-  readonly roomWaitedFor: () => boolean;
+  /** Begins to start a generic sandbox of a runtime that the host has. */
+  readonly start: (key: PoolKey) => TendedSandbox;
+  readonly room: Pick<Room, "capacityMiB" | "freeMiB" | "waitedFor">;
 }
 
 export interface PoolsOptions {
   readonly rules: PoolRules;
   /** How many of a pool may be starting at once, on the whole host. */
   readonly starts: number;
-  /** Memory that all pools together may have. */
-  readonly mostMiB: number;
+  /** Of the host's capacity, what all pools together may have. */
+  readonly share: number;
 }
 
 export interface Taken {
@@ -100,7 +98,7 @@ export class Pools {
     this.#open = true;
     for (const key of named) this.#pool(key);
     const leastMiB = named.reduce((sum, { min, memoryMiB }) => sum + min * memoryMiB, 0);
-    const { mostMiB } = this.#options;
+    const mostMiB = this.#mostMiB;
     if (leastMiB > mostMiB)
       this.#deps.log.warn("the pools stay below their minimum on this host", { leastMiB, mostMiB });
     this.#lookLater();
@@ -286,7 +284,7 @@ export class Pools {
   }
 
   #startOne(nowMs: number): boolean {
-    if (this.#settling.size > 0 || this.#deps.roomWaitedFor()) return false;
+    if (this.#settling.size > 0 || this.#deps.room.waitedFor) return false;
     const members = [...this.#pools.values()].flatMap((pool) => [...pool.members.values()]);
     if (members.filter(({ starting }) => starting).length >= this.#options.starts) return false;
     const able = [...this.#pools.values()].filter((pool) => nowMs >= pool.blockedUntilMs && this.#hasRoom(pool));
@@ -298,15 +296,18 @@ export class Pools {
       })),
     );
     if (chosen === undefined) return false;
-    const sandbox = this.#deps.start(chosen.pool);
-    if (sandbox !== undefined) this.#join(chosen.pool, sandbox, true);
-    return sandbox !== undefined;
+    this.#join(chosen.pool, this.#deps.start(chosen.pool), true);
+    return true;
   }
 
   /** One of its size must still find room afterwards. */
   #hasRoom({ memoryMiB }: Pool): boolean {
     const pooledMiB = this.memoryMiB + memoryOf(this.#leaving);
-    return pooledMiB + memoryMiB <= this.#options.mostMiB && this.#deps.freeMiB() >= 2 * memoryMiB;
+    return pooledMiB + memoryMiB <= this.#mostMiB && this.#deps.room.freeMiB >= 2 * memoryMiB;
+  }
+
+  get #mostMiB(): number {
+    return this.#deps.room.capacityMiB * this.#options.share;
   }
 }
 

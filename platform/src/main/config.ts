@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { LOG_LEVELS, type LogLevel } from "#base/log.ts";
 import { PlatformError } from "#contract/errors.ts";
+import { type PoolRules, parsePoolRules } from "#domain/scaling/pool-rules.ts";
 
 const SANDBOX_CHOICES = ["auto", "process", "container", "microvm"] as const;
 export type SandboxChoice = (typeof SANDBOX_CHOICES)[number];
@@ -14,6 +15,8 @@ export interface Config {
   readonly port: number;
   readonly controlPort: number;
   readonly sandbox: SandboxChoice;
+  /** Undefined: as fits how sandboxes are isolated. */
+  readonly pools: PoolRules | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -26,6 +29,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     port: port("COLIBRI_PORT", value("COLIBRI_PORT", "8080")),
     controlPort: port("COLIBRI_CONTROL_PORT", value("COLIBRI_CONTROL_PORT", "8081")),
     sandbox: choice("COLIBRI_SANDBOX", value("COLIBRI_SANDBOX", "auto"), SANDBOX_CHOICES),
+    pools: pools("COLIBRI_POOL", value("COLIBRI_POOL", "")),
     logLevel: choice("COLIBRI_LOG_LEVEL", value("COLIBRI_LOG_LEVEL", "info"), LOG_LEVELS),
   };
 }
@@ -37,6 +41,13 @@ function port(name: string, text: string): number {
     "request-invalid",
     `${name} is ${JSON.stringify(text)}: it takes a port from 1 to 65535, or 0 for a free one`,
   );
+}
+
+function pools(name: string, text: string): PoolRules | undefined {
+  if (text === "") return undefined;
+  const parsed = parsePoolRules(text);
+  if (parsed.kind === "rules") return parsed.rules;
+  throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${parsed.message}`);
 }
 
 function choice<T extends string>(name: string, text: string, choices: readonly T[]): T {

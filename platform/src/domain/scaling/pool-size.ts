@@ -59,17 +59,17 @@ export function poolSizes(demand: Demand, rule: PoolRule, startMs: number, nowMs
   };
 }
 
-export type PoolNeed = "minimum" | "refill" | "prediction";
+/** Why a pool should have one more: what was promised, what is being used, what may be needed again. */
+type PoolNeed = "minimum" | "refill" | "prediction";
 const BY_URGENCY: readonly PoolNeed[] = ["minimum", "refill", "prediction"];
 
-/** Why a pool of `size` should have one more; undefined where it should not. */
-export function poolNeed(size: number, { min, recent, fill }: PoolSizes): PoolNeed | undefined {
+function poolNeed(size: number, { min, recent, fill }: PoolSizes): PoolNeed | undefined {
   if (size < min) return "minimum";
   if (size < Math.min(recent, fill)) return "refill";
   return size < fill ? "prediction" : undefined;
 }
 
-/** Which pool is to have the next start: by urgency, then the one that lacks most, then the first. */
+/** Which pool is to have the next start: by what it needs it for, then the one that lacks most, then the first. */
 export function neediest<P extends { readonly size: number; readonly sizes: PoolSizes }>(
   pools: readonly P[],
 ): P | undefined {
