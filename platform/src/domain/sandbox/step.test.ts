@@ -5,7 +5,16 @@ import { GONE_CAUSES } from "#contract/agent/link.ts";
 import { GUEST_STATES } from "#contract/guest/link.ts";
 import { parse } from "#contract/shape.ts";
 import { admit } from "./admit.ts";
-import { boundOf, deadline, LIFE_LIMITS, type LifeEffect, type LifeEvent, type SandboxLife, stateOf } from "./life.ts";
+import {
+  boundOf,
+  deadline,
+  isPooled,
+  LIFE_LIMITS,
+  type LifeEffect,
+  type LifeEvent,
+  type SandboxLife,
+  stateOf,
+} from "./life.ts";
 import { lifeRecord, recordOf, restore } from "./record.ts";
 import { step } from "./step.ts";
 
@@ -104,6 +113,21 @@ test("a control stream that was cut: HELLO tells what was missed", () => {
   }
 });
 
+test("what waits in a pool has no deadline, is bound to nothing, and starts anew under the next agent", () => {
+  const { life } = run([STARTED], { ...fresh(), grant: undefined });
+  assert.deepEqual([isPooled(life), deadline(life)], [true, undefined]);
+  assert.equal(step(life, LOAD, 10).state, life);
+  const again = restart(life, 5_000);
+  assert.deepEqual([again.phase.name, deadline(again)], ["starting", 5_000 + LIFE_LIMITS.greetMs]);
+  assert.equal(step(again, STARTED, 5_003).state.phase.name, "pending");
+  const bound: LifeEvent = { kind: "hello", state: "loading", bound: REVISION };
+  const { phase } = step(again, bound, 5_003).state;
+  assert.equal(phase.name === "ending" && phase.cause, "violation");
+  const held = step(life, { kind: "grant", grant: { owner: "gw1", epoch: 1, untilMs: 9_000 } }, 20);
+  assert.deepEqual([isPooled(held.state), kinds(held.effects)], [false, ["persist"]]);
+  assert.equal(isPooled(restart(held.state, 30)), false);
+});
+
 test("draining ends as stopped when the guest leaves, and by force when it does not", () => {
   const { life } = run([...TO_READY, { kind: "freeze" }, { kind: "drain", graceMs: 50 }]);
   assert.equal(life.phase.name, "draining");
@@ -134,7 +158,8 @@ test("random lives keep the invariants, and survive their agent at any moment", 
 
 function walk(random: Random, where: string): void {
   let nowMs = 0;
-  let life = fresh();
+  let life: SandboxLife = random.below(2) === 0 ? fresh() : { ...fresh(), grant: undefined };
+  let pooled = life.grant === undefined;
   let gone = 0;
   let inits = 0;
   const bound = new Set<string>();
@@ -152,6 +177,10 @@ function walk(random: Random, where: string): void {
     const revision = boundOf(life.phase);
     if (revision !== undefined) bound.add(revision.revision);
     assert.ok(bound.size <= 1, `2: ${note}`);
+    assert.ok(revision === undefined || life.grant !== undefined, `2: ${note}`);
+    assert.ok(before.grant === undefined || life.grant !== undefined, `8: ${note}`);
+    assert.ok(pooled || !isPooled(life), `8: ${note}`);
+    pooled &&= isPooled(life);
     inits += kinds(effects).filter((kind) => kind === "init").length;
     if (life.phase.name === "ready") assert.ok(inits > 0, `3: ${note}`);
     if (["starting", "loading", "initialising", "draining", "ending"].includes(life.phase.name))
@@ -179,8 +208,10 @@ function restart(life: SandboxLife, nowMs: number): SandboxLife {
 }
 
 /** Mostly what would come next, so that walks get far. */
-function fitting(random: Random, { phase }: SandboxLife, nowMs: number): LifeEvent | undefined {
+function fitting(random: Random, { phase, grant }: SandboxLife, nowMs: number): LifeEvent | undefined {
   if (random.below(5) === 0) return undefined;
+  if (grant === undefined && random.below(3) === 0)
+    return { kind: "grant", grant: { owner: "gw1", epoch: 2, untilMs: nowMs + 50_000 } };
   switch (phase.name) {
     case "starting":
       return STARTED;
