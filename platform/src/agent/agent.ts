@@ -219,7 +219,11 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     if (sandbox === undefined) throw new PlatformError("not-found", `there is no sandbox ${id} on this host`);
     const admitted = admit(sandbox.life, owner, epoch, asked);
     if (admitted.kind === "refused") throw new PlatformError("conflict", `sandbox ${id}: ${admitted.reason}`);
-    if (asked.kind === "load") requireSame(sandbox, await launches.get(asked.revision));
+    if (asked.kind === "load") {
+      const spec = await launches.get(asked.revision);
+      requireSame(sandbox, spec);
+      return sandbox.load(asked.revision, spec);
+    }
     sandbox.send(asked.kind === "release" ? { kind: "remove", cause: asked.cause, failure: undefined } : asked);
   }
 

@@ -51,8 +51,15 @@ export function createDiskHandles(deps: { log: Log }, options: { folder: string 
     save(record) {
       const path = pathOf(record.handle.id);
       const aside = `${path}.new`;
-      mkdirSync(join(options.folder, record.handle.id), { recursive: true, mode: 0o700 });
-      writeFileSync(aside, JSON.stringify(record), { mode: 0o600 });
+      const text = JSON.stringify(record);
+      try {
+        writeFileSync(aside, text, { mode: 0o600 });
+      } catch (error) {
+        // Of a driver that keeps nothing in the folder.
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+        mkdirSync(join(options.folder, record.handle.id), { recursive: true, mode: 0o700 });
+        writeFileSync(aside, text, { mode: 0o600 });
+      }
       renameSync(aside, path);
     },
     remove: (id) => rmSync(join(options.folder, id), { recursive: true, force: true }),

@@ -147,9 +147,11 @@ test("a function answers, outlives its agent with its memory, and leaves nothing
   const second = await startAgent();
   const again = await connect(2);
   assert.deepEqual(
-    again.hello.sandboxes.map((view) => [view.sandbox, view.state, view.bound, view.slots, view.epoch]),
-    [[sandbox, "ready", REVISION, 1, 2]],
+    again.hello.sandboxes.map((view) => [view.sandbox, view.bound, view.slots, view.epoch]),
+    [[sandbox, REVISION, 1, 2]],
   );
+  // How far it is the guest tells, where the agent was killed before it wrote that down.
+  if (again.hello.sandboxes[0]?.state !== "ready") await again.event("ready");
   assert.deepEqual(await invoke(address, "c"), { kind: "answer", text: "3" });
 
   await again.ask("release", { epoch: 2, sandbox, cause: "idle", reason: "the test is over" }, 5_000);

@@ -62,6 +62,8 @@ export interface TendedSandboxOptions {
 
 /** What a dead guest had sent is heard for at most this long before its end is told. */
 const LAST_WORDS_MS = 250;
+/** After the first invocations, which wait for the sandbox now. */
+const PERSIST_LATER_MS = 50;
 const STDERR_TAIL = 4 * 1024;
 /** On the way to something that is told, or the agent's own affair. */
 const PASSING: readonly PhaseName[] = ["pending", "loading", "initialising", "ending"];
@@ -94,6 +96,8 @@ export class TendedSandbox {
   #loads = 0;
   #stderr = "";
   #left = false;
+  /** Something is not written down yet. */
+  #persistLater: Timer | undefined;
   /** Since when it is in its phase. */
   #sinceMs: number;
 
@@ -178,6 +182,12 @@ export class TendedSandbox {
     this.#arm();
   }
 
+  /** Asked by its owner, of a revision that it fits. */
+  load(revision: RevisionRef, spec: LaunchSpec): void {
+    this.#slots = spec.concurrency;
+    this.send({ kind: "load", revision, initBudgetMs: spec.initTimeoutMs });
+  }
+
   /** The agent closes; the sandbox stays. */
   async leave(): Promise<void> {
     this.#left = true;
@@ -203,6 +213,9 @@ export class TendedSandbox {
     switch (effect.kind) {
       case "persist":
         return this.#persist();
+      case "persist-later":
+        this.#persistLater ??= this.#deps.clock.after(PERSIST_LATER_MS, () => this.#persist());
+        return;
       case "started":
         return this.#started.resolve();
       case "load":
@@ -248,6 +261,7 @@ export class TendedSandbox {
   }
 
   #persist(): void {
+    this.#persistNoLater();
     const life = recordOf(this.#life);
     if (this.#sandbox === undefined || life === undefined) return;
     try {
@@ -285,10 +299,8 @@ export class TendedSandbox {
       const bundle = await this.#holdBundle(revision, spec);
       const code = await this.#sandbox!.deliver(bundle);
       if (load !== this.#loads || this.#left) return;
-      this.#slots = spec.concurrency;
       this.#openLogs(revision);
-      const initBudgetMs = spec.initTimeoutMs;
-      this.send({ kind: "sent", loadBudgetMs: initBudgetMs + LOAD_EXTRA_MS, initBudgetMs });
+      this.send({ kind: "sent", loadBudgetMs: spec.initTimeoutMs + LOAD_EXTRA_MS });
       await this.#control!.load(loadOf(revision, spec, code), code.kind === "bytes" ? bundle.read() : undefined);
     } catch (error) {
       if (load !== this.#loads) return;
@@ -367,7 +379,13 @@ export class TendedSandbox {
     this.#timer = { at: dueMs, timer };
   }
 
+  #persistNoLater(): void {
+    if (this.#persistLater !== undefined) this.#deps.clock.cancel(this.#persistLater);
+    this.#persistLater = undefined;
+  }
+
   #disarm(): void {
+    if (this.#left) this.#persistNoLater();
     if (this.#timer !== undefined) this.#deps.clock.cancel(this.#timer.timer);
     this.#timer = undefined;
   }

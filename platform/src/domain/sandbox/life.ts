@@ -32,8 +32,9 @@ export type Phase =
       readonly revision: RevisionRef;
       readonly sinceMs: number;
       readonly untilMs: number;
-      /** Undefined until LOAD has been sent. */
-      readonly initBudgetMs: number | undefined;
+      readonly initBudgetMs: number;
+      /** LOAD is on its way to the guest; before, the code is on its way to this host. */
+      readonly sent: boolean;
     } & Started)
   | ({ readonly name: "loaded" } & Loaded)
   | ({ readonly name: "initialising"; readonly sinceMs: number; readonly untilMs: number } & Loaded)
@@ -58,15 +59,15 @@ export interface SandboxLife {
 export type LifeEvent =
   /** The guest said HELLO: for the first time, or after its control stream was dialed again. */
   | { readonly kind: "hello"; readonly state: GuestState; readonly bound: RevisionRef | undefined }
-  /** LOAD has been sent. The budgets are the times the guest was given to load and, later, to initialise. */
-  | { readonly kind: "sent"; readonly loadBudgetMs: number; readonly initBudgetMs: number }
+  /** LOAD has been sent. The budget is the time the guest was given for it. */
+  | { readonly kind: "sent"; readonly loadBudgetMs: number }
   | { readonly kind: "loaded"; readonly durationMs: number }
   | { readonly kind: "initialised"; readonly durationMs: number }
   | { readonly kind: "load-failed"; readonly failure: Failure }
   | { readonly kind: "init-failed"; readonly failure: Failure }
   | { readonly kind: "violation"; readonly message: string }
-  /** From the owner, admitted by `admit`. */
-  | { readonly kind: "load"; readonly revision: RevisionRef }
+  /** From the owner, admitted by `admit`. The budget is the time that the guest is given to initialise. */
+  | { readonly kind: "load"; readonly revision: RevisionRef; readonly initBudgetMs: number }
   | { readonly kind: "freeze" }
   | { readonly kind: "thaw" }
   | { readonly kind: "drain"; readonly graceMs: number }
@@ -81,6 +82,8 @@ export type LifeEvent =
 export type LifeEffect =
   /** Write down what must survive the agent. Comes before the effects it covers. */
   | { readonly kind: "persist" }
+  /** Write it down when there is time: the next agent would hear of it from the guest. */
+  | { readonly kind: "persist-later" }
   /** It has started: whoever asked for it can have it. */
   | { readonly kind: "started" }
   /** Fetch the code, deliver it and send LOAD; then report `sent`. */
