@@ -192,6 +192,7 @@ export class TendedSandbox {
   async leave(): Promise<void> {
     this.#left = true;
     this.#disarm();
+    this.#persistNoLater();
     this.#started.reject(new PlatformError("unavailable", "the agent is closing"));
     this.#bundle?.release();
     await this.#control?.close();
@@ -276,6 +277,7 @@ export class TendedSandbox {
   #gone({ cause, failure }: Extract<LifeEffect, { kind: "tell-gone" }>): void {
     this.#left = true;
     this.#disarm();
+    this.#persistNoLater();
     const { code, message } = failure ?? { code: "start-failed", message: `the sandbox was removed: ${cause}` };
     this.#started.reject(new PlatformError(code, message));
     this.#logs?.close();
@@ -385,7 +387,6 @@ export class TendedSandbox {
   }
 
   #disarm(): void {
-    if (this.#left) this.#persistNoLater();
     if (this.#timer !== undefined) this.#deps.clock.cancel(this.#timer.timer);
     this.#timer = undefined;
   }
