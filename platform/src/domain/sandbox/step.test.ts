@@ -102,6 +102,7 @@ test("a control stream that was cut: HELLO tells what was missed", () => {
   });
   const after = (events: LifeEvent[], event: LifeEvent) => step(run(events).life, event, 100);
   assert.deepEqual(kinds(after([STARTED, LOAD, SENT], hello("pending")).effects), ["load"]);
+  assert.equal(deadline(after([STARTED, LOAD, SENT], hello("pending")).state), 100 + LIFE_LIMITS.fetchMs);
   assert.equal(after([STARTED, LOAD, SENT], hello("loaded")).state.phase.name, "initialising");
   assert.equal(after([STARTED, LOAD, SENT], hello("failed")).state.phase.name, "ending");
   assert.deepEqual(kinds(after([STARTED, LOAD, SENT, LOADED], hello("loaded")).effects), ["init"]);
