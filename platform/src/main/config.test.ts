@@ -10,6 +10,7 @@ test("without anything set: loopback, the usual ports, the home in the folder", 
     controlPort: 8081,
     sandbox: "auto",
     ociRuntime: undefined,
+    pools: undefined,
     logLevel: "info",
   });
 });
@@ -28,6 +29,17 @@ test("what is set is taken; a home is relative to the folder; empty is not set",
     [config.home, config.bind, config.port, config.controlPort, config.sandbox, config.logLevel],
     ["/srv/state", "::1", 0, 65_535, "process", "info"],
   );
+});
+
+test("pools are read from one text, which can turn them off", () => {
+  assert.deepEqual(readConfig({ COLIBRI_POOL: "python:64=1..4" }, "/").pools?.named, [
+    { runtime: "python", memoryMiB: 64, min: 1, max: 4 },
+  ]);
+  assert.deepEqual(readConfig({ COLIBRI_POOL: "off" }, "/").pools, { named: [], others: { min: 0, max: 0 } });
+  assert.throws(() => readConfig({ COLIBRI_POOL: "python:100=1..4" }, "/"), {
+    code: "request-invalid",
+    message: 'COLIBRI_POOL is "python:100=1..4": "python:100=1..4": sizes are multiples of 64 MiB: write 128',
+  });
 });
 
 test("what is wrong is named, with what would be right", () => {

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { LOG_LEVELS, type LogLevel } from "#base/log.ts";
 import { PlatformError } from "#contract/errors.ts";
+import { type PoolRules, parsePoolRules } from "#domain/scaling/pool-rules.ts";
 
 const SANDBOX_CHOICES = ["auto", "process", "container", "microvm"] as const;
 export type SandboxChoice = (typeof SANDBOX_CHOICES)[number];
@@ -18,6 +19,8 @@ export interface Config {
   readonly sandbox: SandboxChoice;
   /** A name or a path; undefined for the best there is. */
   readonly ociRuntime: string | undefined;
+  /** Undefined: as fits how sandboxes are isolated. */
+  readonly pools: PoolRules | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -31,6 +34,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     controlPort: port("COLIBRI_CONTROL_PORT", value("COLIBRI_CONTROL_PORT", "8081")),
     sandbox: choice("COLIBRI_SANDBOX", value("COLIBRI_SANDBOX", "auto"), SANDBOX_CHOICES),
     ociRuntime: environment.COLIBRI_OCI_RUNTIME || undefined,
+    pools: pools("COLIBRI_POOL", value("COLIBRI_POOL", "")),
     logLevel: choice("COLIBRI_LOG_LEVEL", value("COLIBRI_LOG_LEVEL", "info"), LOG_LEVELS),
   };
 }
@@ -42,6 +46,13 @@ function port(name: string, text: string): number {
     "request-invalid",
     `${name} is ${JSON.stringify(text)}: it takes a port from 1 to 65535, or 0 for a free one`,
   );
+}
+
+function pools(name: string, text: string): PoolRules | undefined {
+  if (text === "") return undefined;
+  const parsed = parsePoolRules(text);
+  if (parsed.kind === "rules") return parsed.rules;
+  throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${parsed.message}`);
 }
 
 function choice<T extends string>(name: string, text: string, choices: readonly T[]): T {
