@@ -8,9 +8,11 @@ export function addTest(program: Command, context: Context, ended: Ended): void 
     "test hello/greet",
     "test examples/hello --filter name",
     "test --deployed --junit report.xml",
+    "test hello/greet --deployed --file examples/hello/colibri.test.yaml",
   ])
     .option("--function <name>", "cases of this function only; so does <app>/<function> instead of a folder")
     .option("--filter <text>", "cases with this text in their name, or in their function's")
+    .option("-f, --file <path>", "the file of cases (default: colibri.test.yaml in the folder)")
     .option("--deployed", "call what is deployed, instead of guests that are started for it here")
     .option("--url <address>", "call the functions at this address")
     .option("--junit <file>", "write the results into this file as JUnit's XML")
