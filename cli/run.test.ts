@@ -18,16 +18,3 @@ test("what can't be written is told, and the command failed", async () => {
   assert.equal(code, 1);
   assert.match(Buffer.concat(err).toString(), /^error: the output can't be written: ENOSPC: no space left on device/);
 });
-
-test("a reader that leaves ends the command without a word, as it ends any program", async () => {
-  const child = spawn(process.execPath, [LAUNCHER, "explain", "--json"], {
-    env: { PATH: process.env.PATH },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  child.stdout!.destroy();
-  const [err, code] = await Promise.all([
-    child.stderr!.toArray(),
-    new Promise((resolve) => child.once("exit", resolve)),
-  ]);
-  assert.deepEqual([code, Buffer.concat(err).toString()], [141, ""]);
-});
