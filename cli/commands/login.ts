@@ -1,5 +1,5 @@
 import { Client } from "../client/client.ts";
-import { ApiError } from "../client/problem.ts";
+import { ApiError, StrangeAnswer } from "../client/problem.ts";
 import { findConnection, isLoopback } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
 import { chosenContext, findContext } from "../contexts/choice.ts";
@@ -77,11 +77,12 @@ async function check(context: Context, entry: SavedContext & { readonly token: s
   const control = { value: entry.controlUrl, from };
   const connection = { ...probe, control, token: { value: entry.token, from } };
   try {
-    const health: unknown = await new Client(connection, "default").health(ANSWER_MS);
-    return printable(` (version ${versionOf(health, entry.controlUrl)})`);
+    const { version } = await new Client(connection, "default").health(ANSWER_MS);
+    return printable(` (version ${version})`);
   } catch (error) {
     // Valid, but not for this: a token need not permit to see the platform's health.
     if (error instanceof ApiError && error.code === "forbidden") return "";
+    if (error instanceof StrangeAnswer) throw new CliError(`${error.message} Nothing was kept.`, error);
     if (!(error instanceof ApiError && error.status === 401)) throw error;
     throw new CliError(`${entry.controlUrl} does not accept this token; nothing was kept.`, {
       exit: EXIT.notPermitted,
@@ -89,14 +90,6 @@ async function check(context: Context, entry: SavedContext & { readonly token: s
       code: "unauthorized",
     });
   }
-}
-
-function versionOf(health: unknown, url: string): string {
-  const version = typeof health === "object" && health !== null && "version" in health ? health.version : undefined;
-  if (typeof version === "string") return version;
-  throw new CliError(`What answers at ${url} is no control of Colibri; nothing was kept.`, {
-    hints: ["`npm start` prints the address of control; functions answer at another one."],
-  });
 }
 
 export async function logout(context: Context): Promise<ExitCode> {
