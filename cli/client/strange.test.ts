@@ -56,7 +56,8 @@ describe("what answers as no control of Colibri does is told so", () => {
     "somebody's own 404": answers('{"error":"nope"}', 404),
     "a redirection": (_request, response) => void response.writeHead(302, { location: "/login" }).end(),
     "a problem without words": answers('{"code":"not-found","title":7}', 404),
-    "a problem of another shape": answers('{"code":"a","title":"b","detail":{"c":1},"errors":"d"}', 400),
+    "a problem of another shape": answers('{"code":"a","title":"b","detail":{"c":1}}', 400),
+    "a problem with errors that are none": answers('{"code":"a","title":"b","detail":"c","errors":"d"}', 400),
     "a function that is none": functionsAre({ ...FN, live: "r1" }),
     "a function without configuration": functionsAre({ ...FN, config: { runtime: "nodejs" } }),
   };
