@@ -90,7 +90,7 @@ describe("JavaScript and TypeScript", () => {
       const module = { "package.json": '{"type":"module"}' };
       const cases: [string, Files, string][] = [
         ["index.mjs", { "index.mjs": "export const x = 1;" }, "index.mjs has no default export; it exports x"],
-        ["index.mjs", { "index.mjs": "module.exports = 1;" }, "index.mjs has no default export; it exports nothing"],
+        ["index.mjs", { "index.mjs": "const exports = 1;" }, "index.mjs has no default export; it exports nothing"],
         ["a/index.js", { "a/index.js": "", ...module }, "a/index.js has no default export; it exports nothing"],
         ["index.js", { "index.js": "import 'node:fs';" }, "index.js has no default export; it exports nothing"],
         [
@@ -118,6 +118,31 @@ describe("JavaScript and TypeScript", () => {
       const remedy = "Export a function (input, context) => output, or an object with fetch(request, context).";
       for (const [handler, files, message] of cases)
         assert.equal(await failureOf(shop.build(files, { handler })), `build-failed: ${message}. ${remedy}`);
+    }));
+
+  test("a CommonJS file under a name or a package.json that says ES module is refused, with what to do", () =>
+    inShop(async (shop) => {
+      const module = { "package.json": '{"type":"module"}' };
+      const cases: [string, Files, RegExp][] = [
+        [
+          "a/index.mjs",
+          { "a/index.mjs": "module.exports = () => 1;" },
+          /a file named so can't have: .* file a\/index\.cjs and/,
+        ],
+        [
+          "index.mjs#run",
+          { "index.mjs": "exports.run = () => 1;" },
+          /^build-failed: index\.mjs is written with module\.exports/,
+        ],
+        [
+          "index.js",
+          { "index.js": "module.exports = () => 1;", ...module },
+          /package\.json says "type": "module": write "export default" instead, or name the file index\.cjs and let/,
+        ],
+      ];
+      for (const [handler, files, message] of cases)
+        assert.match(await failureOf(shop.build(files, { handler })), message);
+      await shop.build({ "index.mjs": "const module = {}; module.exports = 1; export default () => module;" });
     }));
 
   test("an export that is there, or may be when it runs, is let pass", () =>
@@ -400,6 +425,9 @@ describe("npm", () => {
         failure,
         /^dependencies-failed: package-lock.json does not match package.json \(Missing: tiny@1.0.0 from lock file\): run "npm install"/,
       );
+      const shown = shop.output.join("\n");
+      assert.match(shown, /Missing: tiny@1\.0\.0/);
+      assert.doesNotMatch(shown, /Usage|--install-strategy|npm help/);
     }));
 
   test("broken files, gone packages and changed packages are told apart", () =>
