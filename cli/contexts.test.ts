@@ -201,6 +201,9 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert.equal(await names(["--context", "two"], url), TWO);
     assert.equal(await names(["--context", "two"], { COLIBRI_CONTEXT: "one" }), TWO);
     assert.equal(await names(["--context", "local"], url), TWO);
+    const before = async (...args: string[]) => (await run(["--context", ...args], url)).out;
+    assert.equal(await before("two", "list", "-o", "name"), TWO);
+    assert.equal(await before("one", "list", "-o", "name", "--context", "two"), TWO);
     await run(["context", "use", "one"]);
     assert.equal(await names([]), ONE);
     assert.equal(await names([], { COLIBRI_CONTEXT: "local" }), TWO);
@@ -265,6 +268,14 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
       [["context", "add", "x", "ftp://x"], 2, /"ftp:\/\/x" is no address/],
       [["logout", "--context", "prod"], 5, /There is no context prod/],
       [["logout"], 1, /No context is in use/],
+      [["--context", "staging", "explain"], 2, /explain takes no --context: leave it out/],
+      [["--context", "prod", "logout"], 5, /There is no context prod/],
+      [
+        ["--json", "list"],
+        2,
+        /unknown option '--json'\n {2}Options stand behind the command: npx colibri <command> --json/,
+      ],
+      [["list", "--follow"], 2, /unknown option '--follow'\n {2}See/],
     ] as const;
     for (const [args, exit, message] of cases) {
       const { code, err } = await run(args);

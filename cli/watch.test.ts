@@ -86,7 +86,9 @@ describe("--watch", () => {
 
   test("deploy --watch deploys again after a change, and after one that mends a mistake", async (t) => {
     const cwd = temporaryFolder(t);
-    const yaml = "app: shop\nfunctions:\n  greet: { runtime: nodejs, handler: index.mjs }\n";
+    const yaml =
+      'app: shop\nfunctions:\n  greet: { runtime: nodejs, handler: index.mjs, triggers: [{ timer: "* * * * *" }] }\n';
+    platform.buildSays = "greet: timer triggers are kept";
     writeFileSync(join(cwd, "colibri.yaml"), yaml);
     mkdirSync(join(cwd, "greet"));
     writeFileSync(join(cwd, "greet", "index.mjs"), "export default () => 1;\n");
@@ -110,6 +112,7 @@ describe("--watch", () => {
     writeFileSync(join(cwd, "greet", "node_modules", "y"), "not deployed either");
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     assert.equal(platform.deployments.size, 3);
+    assert.deepEqual(said.err.match(/^warning: .*$/gm), ["warning: greet: timer triggers are kept"]);
     assert.equal(await interrupt(), 0);
   });
 

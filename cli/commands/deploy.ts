@@ -29,21 +29,27 @@ export interface DeployOptions extends FormatOptions {
 
 export async function deploy(context: Context, given: string, options: DeployOptions): Promise<ExitCode> {
   if (options.watch && options.dryRun) throw usageError("--watch and --dry-run do not go together.");
-  const once = (signal?: AbortSignal): Promise<ExitCode> => deployOnce(context, given, options, signal);
+  const told = new Set<string>();
+  const once = (signal?: AbortSignal): Promise<ExitCode> => deployOnce(context, given, { ...options, told }, signal);
   return options.watch ? redeploying(context, given, once) : once();
 }
+
+/** `told`: what earlier rounds have warned of. */
+type Round = DeployOptions & { readonly told: Set<string> };
 
 async function deployOnce(
   context: Context,
   given: string,
-  options: DeployOptions,
+  options: Round,
   interruption?: AbortSignal,
 ): Promise<ExitCode> {
   const tenant = checkTenant(options.tenant);
   const app = await readApp(context, given);
   const progress = new Progress(context);
-  warn(progress, app.file.warnings);
-  if (options.dryRun) return dryRun(context, app, options);
+  if (options.dryRun) {
+    warn(progress, app.file.warnings);
+    return dryRun(context, app, options);
+  }
   const signal = interruption ?? context.interruption();
   const client = new Client(findConnection(context), tenant, signal);
   await checkAccess(client, app.file.config.app);
@@ -76,9 +82,12 @@ async function conclude(
   context: Context,
   deployment: Deployment,
   { progress, output, app, given }: Deploying & { readonly app: AppSource; readonly given: string },
-  options: DeployOptions,
+  options: Round,
 ): Promise<ExitCode> {
-  warn(progress, deployment.warnings);
+  // The platform's, which knows what it does: those of this command line would say the same a second time.
+  const news = deployment.warnings.filter((warning) => !options.told.has(warning));
+  warn(progress, news);
+  for (const warning of news) options.told.add(warning);
   const failed = deployment.state === "failed";
   const text = (): string => {
     const { config } = app.file;
