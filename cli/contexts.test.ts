@@ -104,7 +104,11 @@ describe("contexts", () => {
       [await run(["login", platform.url], {}, "wrong\n"), 4, /does not accept this token; nothing was kept/],
       [await run(["login", platform.url], {}, "two words\n"), 1, /a token is one word of printable characters/],
       [await run(["login", platform.url, "--token-file", "empty"]), 1, /--token-file empty has no token: it is empty/],
-      [await run(["login", platform.url, "--token-file", "none"]), 1, /--token-file none can't be read \(ENOENT\)/],
+      [
+        await run(["login", platform.url, "--token-file", "none"]),
+        1,
+        /--token-file none can't be read: there is no such file/,
+      ],
       [await run(["login"], {}, "x\n"), 2, /No context is in use: name the address/],
       [await run(["login", "localhost"], {}, "x\n"), 2, /"localhost" is no address/],
       [await run(["login", platform.url, "--context", "A b"], {}, "x\n"), 2, /"A b" can't be the name/],
@@ -269,6 +273,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
       [["logout", "--context", "prod"], 5, /There is no context prod/],
       [["logout"], 1, /No context is in use/],
       [["--context", "staging", "explain"], 2, /explain takes no --context: leave it out/],
+      [["explain", "--context", "staging"], 2, /unknown option '--context'\n {2}See/],
       [["--context", "prod", "logout"], 5, /There is no context prod/],
       [
         ["--json", "list"],

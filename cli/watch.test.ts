@@ -33,11 +33,17 @@ describe("--watch", () => {
     await platform.start();
     env = { ...envFor(platform), NO_COLOR: "1" };
   });
-  afterEach(() => platform.stop());
+  const children = new Set<ReturnType<typeof spawnColibri>>();
+  afterEach(() => {
+    for (const child of children) child.kill("SIGKILL");
+    children.clear();
+    return platform.stop();
+  });
 
   /** Runs on no terminal; ends it as Ctrl-C does. */
   function watching(args: readonly string[], cwd?: string) {
     const child = spawnColibri(args, { env, ...(cwd !== undefined && { cwd }) });
+    children.add(child);
     const said = { out: "", err: "" };
     child.stdout!.on("data", (chunk) => {
       said.out += chunk;

@@ -15,6 +15,7 @@ import { followDeployment } from "../deploy/follow.ts";
 import { Progress } from "../deploy/progress.ts";
 import { deploymentFailure, withUrls } from "../deploy/summary.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { createStyle, type Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
@@ -97,7 +98,7 @@ async function fileSettings(context: Context, file: string | undefined): Promise
     return parseEnvFile(readFileSync(resolve(context.cwd, file), "utf8"), file);
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`--from-file ${file} can't be read (${(error as NodeJS.ErrnoException).code}).`, {
+    throw new CliError(`--from-file ${file} can't be read: ${fileReason(error)}.`, {
       cause: error,
     });
   }

@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import type { AppConfig } from "#contract/config/app-config.ts";
 import { findConnection } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
-import { EXIT, type ExitCode, usageError } from "../failure.ts";
+import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
 import { createStyle } from "../output/style.ts";
 import { checkTenant } from "../target.ts";
 import type { Case } from "../testing/case.ts";
@@ -46,10 +47,18 @@ export async function test(context: Context, given: string | undefined, options:
     };
     const results = await runAll(context, cases, settings, local, options.json === true);
     if (options.json) context.stdout.write(`${JSON.stringify(describeResults(results), null, 2)}\n`);
-    if (options.junit !== undefined) writeFileSync(resolve(context.cwd, options.junit), renderJunit(app, results));
+    if (options.junit !== undefined) writeReport(context.cwd, options.junit, renderJunit(app, results));
     return results.some(({ outcome }) => outcome === "failed") ? EXIT.failure : EXIT.ok;
   } finally {
     await local?.close();
+  }
+}
+
+function writeReport(cwd: string, file: string, text: string): void {
+  try {
+    writeFileSync(resolve(cwd, file), text);
+  } catch (error) {
+    throw new CliError(`--junit ${file} can't be written: ${fileReason(error)}.`, { cause: error });
   }
 }
 

@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync }
 import { dirname, join } from "node:path";
 import type { Context } from "../context.ts";
 import { CliError } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
 
 /** A platform and who one is there. */
 export interface SavedContext {
@@ -39,7 +40,7 @@ export function readContexts(context: Env): SavedContexts {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return NONE;
-    throw new CliError(`${path} can't be read (${code}): it holds the contexts.`, { cause: error });
+    throw new CliError(`${path}, which holds the contexts, can't be read: ${fileReason(error)}.`, { cause: error });
   }
   return parse(path, text);
 }
@@ -82,8 +83,7 @@ export function writeContexts(context: Env, contexts: SavedContexts): void {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    const { code } = error as NodeJS.ErrnoException;
-    throw new CliError(`${path} can't be written (${code}): it holds the contexts.`, { cause: error });
+    throw new CliError(`${path}, which holds the contexts, can't be written: ${fileReason(error)}.`, { cause: error });
   }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../failure.ts";
+import { fileReason } from "./reason.ts";
 import { askSecret } from "./secret.ts";
 
 const MAXIMUM_BYTES = 64 * 1024;
@@ -23,7 +24,7 @@ function fromFile({ cwd }: Context, file: string): string {
   try {
     return readFileSync(resolve(cwd, file), "utf8");
   } catch (error) {
-    throw new CliError(`--token-file ${file} can't be read (${(error as NodeJS.ErrnoException).code}).`, {
+    throw new CliError(`--token-file ${file} can't be read: ${fileReason(error)}.`, {
       cause: error,
     });
   }

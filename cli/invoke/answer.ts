@@ -7,6 +7,7 @@ import { textOf } from "#sdk/node/client/request.ts";
 import { reasonOf } from "../connection/connection.ts";
 import type { Context } from "../context.ts";
 import { CliError, EXIT, remedyOf } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
 import { printable } from "../output/printable.ts";
 import { showBytes } from "../output/units.ts";
 import { isTextual } from "./content-type.ts";
@@ -87,7 +88,7 @@ async function toFile(answer: IncomingMessage, counter: ByteCounter, path: strin
     try {
       return action();
     } catch (error) {
-      throw new CliError(`--output ${given} can't be written (${(error as { code?: string }).code}).`, {
+      throw new CliError(`--output ${given} can't be written: ${fileReason(error)}.`, {
         cause: error,
       });
     }

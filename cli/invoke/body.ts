@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import type { Context } from "../context.ts";
 import { CliError, usageError } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
 import { BYTES_TYPE, typeOfBytes, typeOfFile, typeOfText } from "./content-type.ts";
 
 /** What is sent. Without `bytes` its length is not known before its end. */
@@ -31,7 +32,7 @@ export async function bodyFrom(context: Context, options: BodyOptions): Promise<
 
 async function bodyFromFile(path: string, given: string, type: string | undefined): Promise<Body> {
   const file = await open(path).catch((error) => {
-    throw new CliError(`--file ${given} can't be read (${error.code ?? error.message}).`, { cause: error });
+    throw new CliError(`--file ${given} can't be read: ${fileReason(error)}.`, { cause: error });
   });
   const found = await file.stat();
   if (found.isDirectory()) {

@@ -36,6 +36,8 @@ describe("colibri test, of what runs elsewhere", () => {
     const named = await run("shop/about", "--deployed", "--file", "cases/shop.yaml");
     assert.deepEqual([named.code, named.err], [0, ""]);
     assert.match(named.out, /2 passed/);
+    const junit = await run("shop/about", "--deployed", "--file", "cases/shop.yaml", "--junit", "no/report.xml");
+    assert.deepEqual([junit.code, /--junit no\/report\.xml can't be written: there is no/.test(junit.err)], [1, true]);
     const beside = place(t, { "colibri.test.yaml": CASES, "data.txt": "x" });
     const json = await beside.run("shop/about", "--url", platform.url, "--json");
     assert.deepEqual(
