@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { findApps } from "../apply/apps.ts";
 import { schema } from "../commands/schema.ts";
-import type { Context } from "../context.ts";
 import { readAppFile } from "../deploy/app-file.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { followApp } from "../watch/follow.ts";
 import { readTextFile } from "./text-file.ts";
 
@@ -29,10 +29,10 @@ test("only regular files of some size are read, and a pipe is not waited for", a
     truncateSync(at("text"), 2_000_000);
     assert.throws(() => readTextFile(at("text"), "text"), /text has 2000000 bytes, allowed are 1048576/);
 
-    const context = { cwd: folder } as Context;
+    const surroundings = { cwd: folder } as Surroundings;
     assert.throws(() => readAppFile(folder, "."), /colibri\.yaml is not a regular file/);
-    assert.throws(() => schema(context, ".", {}), /colibri\.yaml is not a regular file/);
-    await assert.rejects(findApps(context, ["colibri.apps.yaml"]), /colibri\.apps\.yaml is not a regular file/);
+    assert.throws(() => schema(surroundings, ".", {}), /colibri\.yaml is not a regular file/);
+    await assert.rejects(findApps(surroundings, ["colibri.apps.yaml"]), /colibri\.apps\.yaml is not a regular file/);
     followApp(folder, assert.fail).close();
   } finally {
     rmSync(folder, { recursive: true });

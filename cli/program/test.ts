@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, JSON_OPTION, tenantOption } from "./command.ts";
 
-export function addTest(program: Command, context: Context, ended: Ended): void {
+export function addTest(program: Command, surroundings: Surroundings, ended: Ended): void {
   command(program, "test [folder]", "Call a folder's functions as colibri.test.yaml says, and compare their answers.", [
     "test",
     "test hello/greet",
@@ -22,6 +22,6 @@ export function addTest(program: Command, context: Context, ended: Ended): void 
     .addOption(contextOption())
     .action(async (folder: string | undefined, options) => {
       const { test } = await import("../commands/test.ts");
-      ended(await test(context, folder, options));
+      ended(await test(surroundings, folder, options));
     });
 }
