@@ -278,7 +278,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
       [
         ["--json", "list"],
         2,
-        /unknown option '--json'\n {2}Options stand behind the command: npx colibri <command> --json/,
+        /unknown option '--json'\n {2}Options stand behind the command: colibri <command> --json/,
       ],
       [["list", "--follow"], 2, /unknown option '--follow'\n {2}See/],
     ] as const;

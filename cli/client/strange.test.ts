@@ -5,7 +5,6 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { CONFIG } from "#contract/api/fixture.ts";
-import { problemHeaders, problemText } from "#platform/gateway/problem.ts";
 import { onTerminal, temporaryFolder } from "../fixture/run.ts";
 
 /** Something on a port of this machine, and a command that is led there. */
@@ -76,7 +75,7 @@ describe("what answers as no control of Colibri does is told so", () => {
       (await run("list")).err,
       /of Colibri: in its answer, live\[0\]\.weight: expected a number, got "all"\.\n/,
     );
-    assert.match((await run("list")).err, /may be of another version: `npx colibri version` tells/);
+    assert.match((await run("list")).err, /may be of another version: `colibri version` tells/);
   });
 
   const commands = [
@@ -123,9 +122,8 @@ describe("what answers as no control of Colibri does is told so", () => {
 
 describe("the functions' address in place of control's", () => {
   const gateway: RequestListener = (request, response) => {
-    const message = `no function answers at ${request.url}`;
-    const body = problemText("function-not-found", message, "01JD3Q0Z7M5W8K2R4T6V9XABCD");
-    response.writeHead(404, problemHeaders("function-not-found", message, body)).end(body);
+    const problem = { type: "", title: "", status: 404, code: "function-not-found", detail: `none at ${request.url}` };
+    answers(JSON.stringify(problem), 404, "application/problem+json")(request, response);
   };
 
   test("is told, with where control may be", async (t) => {
@@ -138,6 +136,12 @@ describe("the functions' address in place of control's", () => {
     const addresses = { controlUrl: "http://127.0.0.1:7001", functionsUrl: url };
     writeFileSync(join(cwd, ".colibri", "run", "platform.json"), JSON.stringify(addresses));
     assert.match((await run("list")).err, /\n {2}Control is at http:\/\/127\.0\.0\.1:7001\.\n/);
+  });
+
+  test("is told also while the gateway is not ready: control gives nothing the id of an invocation", async (t) => {
+    const problem = { type: "", title: "", status: 503, code: "not-ready", detail: "no plan", invocation: "01JD" };
+    const { run } = await against(t, answers(JSON.stringify(problem), 503));
+    assert.match((await run("list")).err, /it is the address of the functions\./);
   });
 
   test("is kept by no login, and no function is said to be missing", async (t) => {

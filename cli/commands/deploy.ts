@@ -114,5 +114,5 @@ async function conclude(
 
 /** What a command after this one must repeat. */
 function sameOptions({ chosen }: Surroundings, { tenant }: DeployOptions): string {
-  return `${tenant === DEFAULT_TENANT ? "" : ` --tenant ${tenant}`}${chosen === undefined ? "" : ` --surroundings ${chosen}`}`;
+  return `${tenant === DEFAULT_TENANT ? "" : ` --tenant ${tenant}`}${chosen === undefined ? "" : ` --context ${chosen}`}`;
 }

@@ -64,7 +64,7 @@ describe("colibri test, of what runs elsewhere", () => {
     const local = await run("shop/about");
     assert.equal(local.code, 2);
     assert.match(local.err, /no colibri\.yaml here, so that shop\/about can't be run on this machine/);
-    assert.match(local.err, /npx colibri test shop\/about --deployed --file/);
+    assert.match(local.err, /colibri test shop\/about --deployed --file/);
     const file = await run("shop/about", "--deployed", "--file", "none.yaml");
     assert.deepEqual([file.code, /--file none\.yaml: there is no such file/.test(file.err)], [2, true]);
     symlinkSync("/etc/passwd", join(cwd, "link"));
