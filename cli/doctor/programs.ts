@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { findProgram } from "#base/program.ts";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { type Finding, fail, info, ok, warn } from "./finding.ts";
 
 const run = promisify(execFile);
@@ -9,7 +9,7 @@ const LONGEST_MS = 10_000;
 const NODE_MAJOR = 24;
 const PYTHON_MINOR = 9;
 
-type Env = Context["env"];
+type Env = Surroundings["env"];
 
 export function checkNode(version: string, path: string): Finding {
   const detail = `${version} (${path})`;
