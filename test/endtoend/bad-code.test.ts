@@ -115,18 +115,18 @@ const BAD: readonly Bad[] = [
   {
     name: "eats-buffers",
     fn: good("  const all = []; for (;;) { all.push(Buffer.alloc(8 << 20, 1)); await new Promise(setImmediate); }", {
-      memory: "96MiB",
+      memory: "128MiB",
     }),
     status: 502,
     code: "out-of-memory",
-    message: /out of memory at 96 MiB/,
+    message: /out of memory at 128 MiB/,
   },
   {
     name: "eats-heap",
-    fn: good("  const all = []; for (;;) all.push({ at: all.length, more: [all.length] });", { memory: "96MiB" }),
+    fn: good("  const all = []; for (;;) all.push({ at: all.length, more: [all.length] });", { memory: "128MiB" }),
     status: 502,
     code: "out-of-memory",
-    message: /out of memory at 96 MiB/,
+    message: /out of memory at 128 MiB/,
   },
   {
     name: "throws-later",
@@ -200,10 +200,10 @@ const BAD: readonly Bad[] = [
   },
   {
     name: "python-eats",
-    fn: goodPython("all = []\n    while True: all.append(bytearray(b'x' * (8 << 20)))", { memory: "96MiB" }),
+    fn: goodPython("all = []\n    while True: all.append(bytearray(b'x' * (8 << 20)))", { memory: "128MiB" }),
     status: 502,
     code: "out-of-memory",
-    message: /out of memory at 96 MiB/,
+    message: /out of memory at 128 MiB/,
   },
   {
     name: "python-garbage",
@@ -225,10 +225,10 @@ const BAD: readonly Bad[] = [
   },
   {
     name: "process-spins",
-    fn: good("  for (;;);", { execution: "process", timeout: "500ms" }),
+    fn: good("  for (;;);", { execution: "process", timeout: "2s" }),
     status: 504,
     code: "function-timeout",
-    message: /did not finish within its timeout of 500 ms/,
+    message: /did not finish within its timeout of 2000 ms/,
   },
   {
     name: "process-garbage",
@@ -250,10 +250,10 @@ const BAD: readonly Bad[] = [
   },
   {
     name: "python-process-spins",
-    fn: goodPython("\n    while True: pass", { execution: "process", timeout: "500ms" }),
+    fn: goodPython("\n    while True: pass", { execution: "process", timeout: "2s" }),
     status: 504,
     code: "function-timeout",
-    message: /did not finish within its timeout of 500 ms/,
+    message: /did not finish within its timeout of 2000 ms/,
   },
   {
     name: "python-process-garbage",
