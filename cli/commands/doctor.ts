@@ -1,8 +1,9 @@
 import { count } from "#contract/count.ts";
 import type { Finding, Verdict } from "../doctor/finding.ts";
-import { checkMachine, readKernelFile, sandboxFindings } from "../doctor/machine.ts";
+import { checkMachine, readKernelFile } from "../doctor/machine.ts";
 import { checkPlace } from "../doctor/place.ts";
-import { checkContainerRuntimes, checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
+import { checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
+import { checkSandboxes } from "../doctor/sandboxes.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
@@ -26,16 +27,16 @@ export async function doctor(surroundings: Surroundings, options: FormatOptions)
 
 async function examine(surroundings: Surroundings): Promise<Finding[]> {
   const { env } = surroundings;
-  const [programs, place] = await Promise.all([
+  const [programs, sandboxes, place] = await Promise.all([
     Promise.all([checkPython(env), checkPip(env), checkNpm(env)]),
+    checkSandboxes(env),
     checkPlace(surroundings),
   ]);
   return [
     checkNode(process.versions.node, process.execPath),
     ...programs,
     ...checkMachine(readKernelFile),
-    checkContainerRuntimes(env),
-    ...sandboxFindings(env.COLIBRI_SANDBOX),
+    ...sandboxes,
     ...place,
   ];
 }

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { keyOf } from "#platform/main/sandboxes.ts";
+import { homeKey } from "#platform/main/home.ts";
 import { ROLES, type Role } from "#platform/main/supervisor.ts";
 
 export interface Process {
@@ -42,7 +42,7 @@ function readProcess(pid: string, home: string): Process | undefined {
     const title = readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ").trim();
     const environment = readFileSync(`/proc/${pid}/environ`, "latin1");
     const cwd = readlinkSync(`/proc/${pid}/cwd`);
-    const sandbox = readFileSync(`/proc/${pid}/cgroup`, "latin1").includes(`/colibri/${keyOf(home)}/`);
+    const sandbox = readFileSync(`/proc/${pid}/cgroup`, "latin1").includes(`/colibri/${homeKey(home)}/`);
     const ours = sandbox || environment.includes(home) || cwd === home || cwd.startsWith(`${home}/`);
     // A process that has ended and waits for its parent to notice has no command line.
     return ours && title !== "" ? { pid: Number(pid), title, cwd, sandbox } : undefined;

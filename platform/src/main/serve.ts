@@ -10,7 +10,7 @@ import { type Config, readConfig } from "./config.ts";
 import { homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 import { PlatformLog } from "./platform-log.ts";
-import { chooseSandbox } from "./sandboxes.ts";
+import { chooseSandbox } from "./sandbox-choice.ts";
 import { storageError } from "./storage-error.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 

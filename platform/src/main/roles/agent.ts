@@ -20,7 +20,8 @@ import { meterSandboxDriver, type SandboxDriver } from "#ports/sandbox/index.ts"
 import { createBlobs, createPlans, createTelemetry } from "../drivers.ts";
 import { ensureWritten } from "../home.ts";
 import { reportMeters } from "../meters.ts";
-import { createSandboxDriver, describeIsolation } from "../sandboxes.ts";
+import { describeIsolation } from "../sandbox-choice.ts";
+import { createSandboxDriver } from "../sandbox-driver.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
 
 const MIB = 1024 * 1024;
