@@ -127,11 +127,26 @@ test("a disk that hangs fills no memory: lines are lost, and each is written or 
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   write();
-  await log.close();
+  assert.equal(await log.close(), "closed");
   await ended;
   const lines = text.trimEnd().split("\n");
   const lost = lines.filter((line) => line.endsWith(" lost")).map((line) => Number.parseInt(line, 10));
   assert.equal(lost.length, 1);
   assert.ok(lost[0]! >= 2_000);
   assert.equal(lines.length - 1 + lost[0]!, written);
+});
+
+test("a disk that hangs does not hold up the end", { timeout: 20_000 }, async (t) => {
+  const path = place(t);
+  mkdirSync(dirname(path));
+  execFileSync("mkfifo", [path]);
+  const clock = new SimulatedClock();
+  const log = new PlatformLog(path, { ...quiet, clock }, { maximumBytes: 1_000, files: 3 });
+  log.write("never written\n");
+  const closing = log.close();
+  await clock.advance(2_000);
+  assert.equal(await closing, "hangs");
+  // Whoever reads lets go of the thread that this process could not end with.
+  const disk = createReadStream(path, "utf8");
+  assert.deepEqual(await disk.toArray(), ["never written\n"]);
 });
