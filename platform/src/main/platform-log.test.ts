@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { createReadStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
 import { SimulatedClock } from "#base/simulated-clock.ts";
@@ -14,6 +25,19 @@ function place(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "colibri-log-"));
   t.after(() => rmSync(folder, { recursive: true }));
   return join(folder, "logs", "platform.ndjson");
+}
+
+/** Nobody reads from it yet: opening it takes as long as on a dead disk. */
+function hangingDisk(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "colibri-log-"));
+  const path = join(folder, "platform.ndjson");
+  execFileSync("mkfifo", [path]);
+  t.after(() => {
+    // Where the test failed: this process could not end with a thread that hangs.
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+    rmSync(folder, { recursive: true });
+  });
+  return path;
 }
 
 const quiet: PlatformLogDeps = { clock: createSystemClock(), onBroken: () => {}, onTriedAgain: () => {} };
@@ -104,10 +128,7 @@ test("a full disk loses lines, not the log", async (t) => {
 test("a disk that hangs fills no memory: lines are lost, and each is written or told as lost", {
   timeout: 20_000,
 }, async (t) => {
-  const path = place(t);
-  mkdirSync(dirname(path));
-  // Nobody reads from it yet: opening it takes as long as on a dead disk.
-  execFileSync("mkfifo", [path]);
+  const path = hangingDisk(t);
   const broken: string[] = [];
   const deps: PlatformLogDeps = {
     clock: new SimulatedClock(),
@@ -137,9 +158,7 @@ test("a disk that hangs fills no memory: lines are lost, and each is written or 
 });
 
 test("a disk that hangs does not hold up the end", { timeout: 20_000 }, async (t) => {
-  const path = place(t);
-  mkdirSync(dirname(path));
-  execFileSync("mkfifo", [path]);
+  const path = hangingDisk(t);
   const clock = new SimulatedClock();
   const log = new PlatformLog(path, { ...quiet, clock }, { maximumBytes: 1_000, files: 3 });
   log.write("never written\n");
