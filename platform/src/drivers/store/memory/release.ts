@@ -22,7 +22,7 @@ import { newestFirst, removeClaims, removeFunction } from "./functions.ts";
 import type { Plans } from "./plans.ts";
 import { below, key, type Tables } from "./schema.ts";
 
-export function createReleases(tables: Tables, limits: StoreLimits, plans: Plans): Pick<Synchronous, "release"> {
+export function createRelease(tables: Tables, limits: StoreLimits, plans: Plans): Pick<Synchronous, "release"> {
   return {
     release(tenant, release) {
       const row = tables.deployments.get(key(tenant, release.deployment));
