@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
 import { createSilentLog } from "#base/log.ts";
 import { Reaper } from "#base/reaper.ts";
-import { gone } from "./fixture.ts";
+import { gone } from "./builder.fixture.ts";
 import { runTool } from "./run-tool.ts";
 
 const clock = createSystemClock();

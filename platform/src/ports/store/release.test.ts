@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { FunctionState } from "#domain/function/function.ts";
 import type { DeploymentState, FunctionRelease, Release } from "./deployment.ts";
 import {
