@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import { parseAssignments, parseEnvFile } from "./config/assignments.ts";
 import { FixturePlatform } from "./fixture/platform.ts";
 import { colibri, envFor, onTerminal, type Ran, temporaryFolder } from "./fixture/run.ts";

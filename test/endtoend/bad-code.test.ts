@@ -28,6 +28,12 @@ const goodPython = (body: string, settings = {}) =>
     settings,
   );
 
+/** Onto every socket that the process has: those of the guest link. */
+const GARBAGE =
+  "  for (const handle of process._getActiveHandles()) if (handle.remoteAddress === undefined && handle.write && handle.fd === undefined) handle.write(Buffer.alloc(64, 0xff));\n  await new Promise(() => {});";
+const PYTHON_GARBAGE =
+  "import socket, stat\n    for fd in range(3, 64):\n        try:\n            if stat.S_ISSOCK(os.fstat(fd).st_mode): socket.socket(fileno=os.dup(fd)).sendall(b'\\xff' * 64)\n        except OSError: pass\n    time.sleep(10)";
+
 const BAD: readonly Bad[] = [
   {
     name: "throws",
@@ -146,10 +152,7 @@ const BAD: readonly Bad[] = [
   },
   {
     name: "garbage-frames",
-    fn: good(
-      "  for (const handle of process._getActiveHandles()) if (handle.remoteAddress === undefined && handle.write && handle.fd === undefined) handle.write(Buffer.alloc(64, 0xff));\n  await new Promise(() => {});",
-      { timeout: "3s" },
-    ),
+    fn: good(GARBAGE, { timeout: "3s" }),
     status: 502,
     code: "guest-violation",
     message: /broke the guest protocol/,
@@ -207,10 +210,7 @@ const BAD: readonly Bad[] = [
   },
   {
     name: "python-garbage",
-    fn: goodPython(
-      "import socket, stat\n    for fd in range(3, 64):\n        try:\n            if stat.S_ISSOCK(os.fstat(fd).st_mode): socket.socket(fileno=os.dup(fd)).sendall(b'\\xff' * 64)\n        except OSError: pass\n    time.sleep(10)",
-      { timeout: "3s" },
-    ),
+    fn: goodPython(PYTHON_GARBAGE, { timeout: "3s" }),
     status: 502,
     code: "guest-violation",
     message: /broke the guest protocol/,
@@ -232,10 +232,7 @@ const BAD: readonly Bad[] = [
   },
   {
     name: "process-garbage",
-    fn: good(
-      "  for (const handle of process._getActiveHandles()) if (handle.remoteAddress === undefined && handle.write && handle.fd === undefined) handle.write(Buffer.alloc(64, 0xff));\n  await new Promise(() => {});",
-      { execution: "process", timeout: "3s" },
-    ),
+    fn: good(GARBAGE, { execution: "process", timeout: "3s" }),
     status: 502,
     code: "function-exited",
     message: /it broke the guest link/,
@@ -257,10 +254,7 @@ const BAD: readonly Bad[] = [
   },
   {
     name: "python-process-garbage",
-    fn: goodPython(
-      "import socket, stat\n    for fd in range(3, 64):\n        try:\n            if stat.S_ISSOCK(os.fstat(fd).st_mode): socket.socket(fileno=os.dup(fd)).sendall(b'\\xff' * 64)\n        except OSError: pass\n    time.sleep(10)",
-      { execution: "process", timeout: "3s" },
-    ),
+    fn: goodPython(PYTHON_GARBAGE, { execution: "process", timeout: "3s" }),
     status: 502,
     code: "function-exited",
     message: /it broke the guest link/,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { type Operation, ROUTES, type Route } from "#contract/api/routes.ts";
-import { patched, tarOf } from "#platform/builder/archive/fixture.ts";
+import { patched, tarOf } from "#platform/builder/archive/archive.fixture.ts";
 import { call } from "./http.ts";
 import { node, type Platform, startPlatform, until } from "./platform.ts";
 import { processesOf } from "./processes.ts";

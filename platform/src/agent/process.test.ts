@@ -20,7 +20,7 @@ import { NO_POOLS } from "#domain/scaling/pool-rules.ts";
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
 import { findLeftovers } from "#drivers/sandbox/process/leftovers.ts";
 import { bundleGuests } from "#guest/bundle.ts";
-import { tarOf } from "#platform/builder/archive/fixture.ts";
+import { tarOf } from "#platform/builder/archive/archive.fixture.ts";
 import { createSpawner, type Spawner } from "#platform/spawner/spawner.ts";
 import { GuestSession } from "#ports/sandbox/testing/guest-session.ts";
 import type { AgentOrders } from "./process.fixture.ts";

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { tarOf } from "./archive/fixture.ts";
+import { tarOf } from "./archive/archive.fixture.ts";
 import { ARCHIVE_LIMITS } from "./archive/limits.ts";
+import { type Files, gone, inWorkshop, locked, publishNpm, type Workshop } from "./builder.fixture.ts";
 import { exists } from "./exists.ts";
-import { type Files, gone, inWorkshop, locked, publishNpm, type Workshop } from "./fixture.ts";
 import { blobs, failureOf, HANDLER, inShop, PATH, registry } from "./shop.fixture.ts";
 
 describe("bundles", () => {

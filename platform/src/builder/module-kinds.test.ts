@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Files } from "./fixture.ts";
+import type { Files } from "./builder.fixture.ts";
 import { failureOf, inShop } from "./shop.fixture.ts";
 
 test("an ES module under a name or a package.json that says CommonJS is refused, with what to do", () =>

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { publishBackend, publishSource, publishWheel } from "./builder.fixture.ts";
 import { exists } from "./exists.ts";
-import { publishBackend, publishSource, publishWheel } from "./fixture.ts";
 import { failureOf, inShop, PYTHON, PYTHON_HANDLER, registry } from "./shop.fixture.ts";
 
 describe("Python", () => {

@@ -106,8 +106,10 @@ class Platform {
       return code;
     } finally {
       rmSync(this.#paths.addresses, { force: true });
-      await platformLog.close();
+      const closed = await platformLog.close();
       unlock();
+      // An exit would wait for the thread that the disk holds.
+      if (closed === "hangs") process.kill(process.pid, "SIGKILL");
     }
   }
 
