@@ -155,7 +155,7 @@ const BAD: readonly Bad[] = [
     fn: good(GARBAGE, { timeout: "3s" }),
     status: 502,
     code: "guest-violation",
-    message: /broke the guest protocol/,
+    message: /broke (the guest|its) protocol/,
   },
   {
     name: "python-throws",
@@ -213,7 +213,7 @@ const BAD: readonly Bad[] = [
     fn: goodPython(PYTHON_GARBAGE, { timeout: "3s" }),
     status: 502,
     code: "guest-violation",
-    message: /broke the guest protocol/,
+    message: /broke (the guest|its) protocol/,
   },
   {
     name: "process-exits",

@@ -274,7 +274,10 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
       owners.close();
       await Promise.all([...sandboxes.values()].map((sandbox) => sandbox.leave()));
       sandboxes.clear();
-      if (leaving === "end") await deps.driver.endAll();
+      if (leaving === "end") {
+        await deps.driver.endAll();
+        for (const { handle } of deps.handles.load()) deps.handles.remove(handle.id);
+      }
       await deps.driver.close();
     },
     get sandboxes() {
