@@ -154,7 +154,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
     );
     const { bundle, pidFile } = place;
     const command = ["/bin/sh", "-c", JOIN, "sh", ...cgroup.joinFiles, "--"];
-    command.push(...runCommand(runtime, { id, bundle, pidFile, state }));
+    command.push(...runCommand(runtime, { id, bundle, pidFile, state, networkPath }));
     return spawner.spawn(id, {
       command,
       cwd: place.folder,
