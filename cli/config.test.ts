@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import { parseAssignments, parseEnvFile } from "./config/assignments.ts";
 import { FixturePlatform } from "./fixture/platform.ts";
 import { colibri, envFor, onTerminal, type Ran, temporaryFolder } from "./fixture/run.ts";
@@ -96,7 +96,7 @@ describe("config", () => {
       [["set", "shop", "REGION"], 2, /"REGION" sets nothing: write KEY=VALUE/],
       [["set", "shop", "1A=x"], 2, /1A is no name of a variable/],
       [["set", "shop", "COLIBRI_HOME=x"], 2, /reserved for the platform/],
-      [["set", "shop", "--from-file", "none"], 1, /--from-file none can't be read \(ENOENT\)/],
+      [["set", "shop", "--from-file", "none"], 1, /--from-file none can't be read: there is no such file/],
       [["set", "a/b/c", "A=1"], 2, /"a\/b\/c" names no function/],
       [["unset", "shop"], 2, /missing required argument 'keys'/],
     ] as const;

@@ -104,7 +104,11 @@ describe("contexts", () => {
       [await run(["login", platform.url], {}, "wrong\n"), 4, /does not accept this token; nothing was kept/],
       [await run(["login", platform.url], {}, "two words\n"), 1, /a token is one word of printable characters/],
       [await run(["login", platform.url, "--token-file", "empty"]), 1, /--token-file empty has no token: it is empty/],
-      [await run(["login", platform.url, "--token-file", "none"]), 1, /--token-file none can't be read \(ENOENT\)/],
+      [
+        await run(["login", platform.url, "--token-file", "none"]),
+        1,
+        /--token-file none can't be read: there is no such file/,
+      ],
       [await run(["login"], {}, "x\n"), 2, /No context is in use: name the address/],
       [await run(["login", "localhost"], {}, "x\n"), 2, /"localhost" is no address/],
       [await run(["login", platform.url, "--context", "A b"], {}, "x\n"), 2, /"A b" can't be the name/],
@@ -119,9 +123,14 @@ describe("contexts", () => {
   });
 
   for (const [what, status, body, message] of [
-    ["an array", 200, "[1]", /is no control of Colibri; nothing was kept/],
-    ["null", 200, "null", /is no control of Colibri; nothing was kept/],
-    ["a version that is none", 200, '{"version":{}}', /is no control of Colibri/],
+    ["an array", 200, "[1]", /is no control of Colibri: .*Nothing was kept\./],
+    ["null", 200, "null", /is no control of Colibri: .*Nothing was kept\./],
+    [
+      "a version that is none",
+      200,
+      '{"version":{}}',
+      /is no control of Colibri: in its answer, version: expected text, got \{\}\. Nothing/,
+    ],
     ["a refusal of its own", 403, '{"code":"no","title":"no","status":403,"detail":"go away"}', /go away/],
   ] as const)
     test(`login keeps nothing where something else answers: ${what}`, async (t) => {
@@ -196,6 +205,9 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     assert.equal(await names(["--context", "two"], url), TWO);
     assert.equal(await names(["--context", "two"], { COLIBRI_CONTEXT: "one" }), TWO);
     assert.equal(await names(["--context", "local"], url), TWO);
+    const before = async (...args: string[]) => (await run(["--context", ...args], url)).out;
+    assert.equal(await before("two", "list", "-o", "name"), TWO);
+    assert.equal(await before("one", "list", "-o", "name", "--context", "two"), TWO);
     await run(["context", "use", "one"]);
     assert.equal(await names([]), ONE);
     assert.equal(await names([], { COLIBRI_CONTEXT: "local" }), TWO);
@@ -260,6 +272,15 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
       [["context", "add", "x", "ftp://x"], 2, /"ftp:\/\/x" is no address/],
       [["logout", "--context", "prod"], 5, /There is no context prod/],
       [["logout"], 1, /No context is in use/],
+      [["--context", "staging", "explain"], 2, /explain takes no --context: leave it out/],
+      [["explain", "--context", "staging"], 2, /unknown option '--context'\n {2}See/],
+      [["--context", "prod", "logout"], 5, /There is no context prod/],
+      [
+        ["--json", "list"],
+        2,
+        /unknown option '--json'\n {2}Options stand behind the command: colibri <command> --json/,
+      ],
+      [["list", "--follow"], 2, /unknown option '--follow'\n {2}See/],
     ] as const;
     for (const [args, exit, message] of cases) {
       const { code, err } = await run(args);

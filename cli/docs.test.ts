@@ -2,14 +2,14 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import type { Command, Option } from "commander";
-import { createContext } from "./context.ts";
 import { EXIT } from "./failure.ts";
 import { onTerminal } from "./fixture/run.ts";
 import { pathOf } from "./program/command.ts";
 import { createProgram } from "./program.ts";
+import { createSurroundings } from "./surroundings.ts";
 
 const DOCUMENT = readFileSync(new URL("../docs/cli.md", import.meta.url), "utf8");
-const PROGRAM = createProgram(createContext(process), () => {});
+const PROGRAM = createProgram(createSurroundings(process), () => {});
 const COMMANDS = shownCommands(PROGRAM);
 /** Those that do something, groups left out. */
 const LEAVES = COMMANDS.flatMap((command) => (command.commands.length > 0 ? shownCommands(command) : [command]));

@@ -1,7 +1,7 @@
-import { createContext } from "./context.ts";
 import { run } from "./run.ts";
+import { createSurroundings } from "./surroundings.ts";
 
 // The launcher set it for this process, not for those that it starts.
 delete process.env.NODE_COMPILE_CACHE;
 
-await run(process, createContext(process));
+await run(process, createSurroundings(process));

@@ -1,12 +1,11 @@
 import { Command } from "commander";
 import { asTyped } from "#base/own-command.ts";
-import type { Context } from "./context.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT, usageError } from "./failure.ts";
 import { createStyle } from "./output/style.ts";
 import { ownVersion } from "./own-version.ts";
 import { addApply } from "./program/apply.ts";
 import { addBuild } from "./program/build.ts";
-import type { Ended } from "./program/command.ts";
+import { contextOption, type Ended, pathOf } from "./program/command.ts";
 import { addCompletion } from "./program/completion.ts";
 import { addConfig } from "./program/config.ts";
 import { addContext, addLogin, addLogout } from "./program/context.ts";
@@ -25,6 +24,7 @@ import { addSchema } from "./program/schema.ts";
 import { addServe } from "./program/serve.ts";
 import { addTest } from "./program/test.ts";
 import { addVersion } from "./program/version.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 const EXIT_CODES = `Exit codes: ${EXIT.ok} success · ${EXIT.failure} failed · ${EXIT.usage} wrong command line · ${EXIT.unreachable} platform not reachable · ${EXIT.notPermitted} not permitted · ${EXIT.notFound} not found · ${EXIT.interrupted} interrupted`;
 
@@ -58,34 +58,60 @@ const COMMANDS = [
  * Every command with its arguments and options. What a command does is in commands/, loaded when it runs, so that starting costs
  * what the one command needs.
  */
-export function createProgram(context: Context, ended: Ended): Command {
+export function createProgram(surroundings: Surroundings, ended: Ended): Command {
   const program = new Command("colibri");
   program
     .description("Deploy functions to Colibri and call them.")
     .usage("<command> [options]")
     .version(ownVersion(), "-V, --version", "show the version of this command line")
     .exitOverride()
+    .enablePositionalOptions()
+    .addOption(contextOption().hideHelp())
     .helpCommand("help [command]", "show what a command takes")
     .showHelpAfterError("  See `npx colibri --help`.")
     .configureOutput({
-      writeOut: (text) => void context.stdout.write(asTyped(text, context)),
-      writeErr: (text) => void context.stderr.write(asTyped(text, context)),
-      outputError: (text, write) => write(styleError(text, context)),
-      getOutHelpWidth: () => context.stdout.columns || 100,
-      getErrHelpWidth: () => context.stderr.columns || 100,
+      writeOut: (text) => void surroundings.stdout.write(asTyped(text, surroundings)),
+      writeErr: (text) => void surroundings.stderr.write(asTyped(text, surroundings)),
+      outputError: (text, write) => write(styleError(text, surroundings) + placeOfOption(program, text)),
+      getOutHelpWidth: () => surroundings.stdout.columns || 100,
+      getErrHelpWidth: () => surroundings.stderr.columns || 100,
     })
     .addHelpText(
       "after",
       `\n${EXIT_CODES}\nConnection: --context, else COLIBRI_URL and COLIBRI_TOKEN, else the context in use, else the platform in COLIBRI_HOME.`,
     );
-  const own: Context & { chosen?: string | undefined } = { ...context };
+  const own: Surroundings & { chosen?: string | undefined } = { ...surroundings };
   program.hook("preAction", (_program, action) => {
-    own.chosen = action.opts().context;
+    own.chosen = chosenBy(program, action);
   });
   for (const add of COMMANDS) add(program, own, ended);
   return program;
 }
 
-function styleError(text: string, context: Context): string {
-  return text.replace(/^error:/, createStyle(context.stderr, context.env)("red", "error:"));
+/** `--context` is taken before the command too; the one behind it counts. */
+function chosenBy(program: Command, action: Command): string | undefined {
+  const { context } = program.opts();
+  if (context !== undefined && !takes("--context", action))
+    throw usageError(`${pathOf(action)} takes no --context: leave it out.`);
+  const chosen = action.opts().context ?? context;
+  if (chosen !== undefined) action.setOptionValue("context", chosen);
+  return chosen;
+}
+
+function takes(flag: string, { options }: Command): boolean {
+  return options.some(({ short, long }) => flag === short || flag === long);
+}
+
+/** Of an option that stands before the command, and belongs behind it. */
+function placeOfOption(program: Command, text: string): string {
+  const [, flag] = /^error: unknown option '(-[^'=]*)/.exec(text) ?? [];
+  if (flag === undefined || !program.args[0]?.startsWith("-")) return "";
+  const commands = program.commands.flatMap((command) => [command, ...command.commands]);
+  return commands.some((command) => takes(flag, command))
+    ? `  Options stand behind the command: npx colibri <command> ${flag}\n`
+    : "";
+}
+
+function styleError(text: string, surroundings: Surroundings): string {
+  return text.replace(/^error:/, createStyle(surroundings.stderr, surroundings.env)("red", "error:"));
 }

@@ -33,11 +33,17 @@ describe("--watch", () => {
     await platform.start();
     env = { ...envFor(platform), NO_COLOR: "1" };
   });
-  afterEach(() => platform.stop());
+  const children = new Set<ReturnType<typeof spawnColibri>>();
+  afterEach(() => {
+    for (const child of children) child.kill("SIGKILL");
+    children.clear();
+    return platform.stop();
+  });
 
   /** Runs on no terminal; ends it as Ctrl-C does. */
   function watching(args: readonly string[], cwd?: string) {
     const child = spawnColibri(args, { env, ...(cwd !== undefined && { cwd }) });
+    children.add(child);
     const said = { out: "", err: "" };
     child.stdout!.on("data", (chunk) => {
       said.out += chunk;
@@ -86,7 +92,9 @@ describe("--watch", () => {
 
   test("deploy --watch deploys again after a change, and after one that mends a mistake", async (t) => {
     const cwd = temporaryFolder(t);
-    const yaml = "app: shop\nfunctions:\n  greet: { runtime: nodejs, handler: index.mjs }\n";
+    const yaml =
+      'app: shop\nfunctions:\n  greet: { runtime: nodejs, handler: index.mjs, triggers: [{ timer: "* * * * *" }] }\n';
+    platform.buildSays = "greet: timer triggers are kept";
     writeFileSync(join(cwd, "colibri.yaml"), yaml);
     mkdirSync(join(cwd, "greet"));
     writeFileSync(join(cwd, "greet", "index.mjs"), "export default () => 1;\n");
@@ -110,6 +118,7 @@ describe("--watch", () => {
     writeFileSync(join(cwd, "greet", "node_modules", "y"), "not deployed either");
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     assert.equal(platform.deployments.size, 3);
+    assert.deepEqual(said.err.match(/^warning: .*$/gm), ["warning: greet: timer triggers are kept"]);
     assert.equal(await interrupt(), 0);
   });
 

@@ -291,7 +291,7 @@ export const ERRORS = Object.freeze({
     "user",
     false,
     "The function's dependencies could not be installed.",
-    "See the deployment's log; check the lock file.",
+    "Correct what the message names; `npx colibri deploy --verbose` shows all that was printed while they were installed.",
   ),
   "runtime-unknown": define(422, "user", false, "No such runtime.", "Use one that `npx colibri doctor` lists."),
   "store-unavailable": define(

@@ -281,6 +281,8 @@ test("names: files and folders that say nothing", () => {
     refuses(checkNames, path, "", /says nothing/);
   }
   accepts(checkNames, "cli/implied.ts", "");
+  refuses(checkNames, "cli/fixture.ts", "", /<what>\.fixture\.ts/);
+  accepts(checkNames, "cli/platform.fixture.ts", "");
   accepts(checkNames, "test/fixtures/utils/a.ts", "");
 });
 

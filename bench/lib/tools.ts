@@ -1,21 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { installMissing } from "#tools/programs.ts";
 
 /** Makes sure that a Debian package's program is there. @throws saying what is missing and how to get it. */
-export function requireProgram(program: string, debianPackage: string): void {
-  if (found(program)) return;
-  if (process.getuid?.() === 0) {
-    console.error(`bench: installing ${debianPackage} for ${program}`);
-    spawnSync("apt-get", ["update", "-qq"], { stdio: "ignore" });
-    spawnSync("apt-get", ["install", "-y", "-qq", debianPackage], {
-      stdio: "ignore",
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    });
-  }
-  if (!found(program)) throw new Error(`this bench needs ${program}: apt-get install ${debianPackage}`);
-}
-
-function found(program: string): boolean {
-  return spawnSync("sh", ["-c", `command -v ${program}`], { stdio: "ignore" }).status === 0;
+export function requireProgram(name: string, debianPackage: string): void {
+  if (installMissing([{ name, debianPackage }]).length > 0)
+    throw new Error(`this bench needs ${name}: apt-get install ${debianPackage}`);
 }
 
 /** Runs a program to its end. @throws with what it wrote when it fails. */

@@ -4,10 +4,10 @@ import { parseAppsFile } from "#contract/config/apps-file.ts";
 import { APP_FILE } from "#contract/config/keys.ts";
 import { formatMistakes } from "#contract/config/mistakes.ts";
 import { count } from "#contract/count.ts";
-import type { Context } from "../context.ts";
 import { type AppSource, readApp } from "../deploy/app.ts";
 import { CliError, usageError } from "../failure.ts";
 import { readTextFile } from "../input/text-file.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 const APPS_FILE = "colibri.apps.yaml";
 const MAXIMUM_INPUT = 1024 * 1024;
@@ -18,19 +18,19 @@ export interface NamedApp extends AppSource {
 }
 
 /** The apps that `-f` names, each once. */
-export async function findApps(context: Context, given: readonly string[]): Promise<NamedApp[]> {
+export async function findApps(surroundings: Surroundings, given: readonly string[]): Promise<NamedApp[]> {
   const folders = new Set<string>();
-  for (const path of given) for (const folder of await foldersOf(context, path)) folders.add(folder);
+  for (const path of given) for (const folder of await foldersOf(surroundings, path)) folders.add(folder);
   const apps: NamedApp[] = [];
-  for (const folder of folders) apps.push({ folder, ...(await readApp(context, folder)) });
+  for (const folder of folders) apps.push({ folder, ...(await readApp(surroundings, folder)) });
   checkDistinct(apps);
   return apps;
 }
 
 /** Folders that hold a colibri.yaml, relative to the working directory. */
-async function foldersOf(context: Context, path: string): Promise<string[]> {
-  const { cwd } = context;
-  if (path === "-") return listed(cwd, cwd, await inputText(context), "standard input");
+async function foldersOf(surroundings: Surroundings, path: string): Promise<string[]> {
+  const { cwd } = surroundings;
+  if (path === "-") return listed(cwd, cwd, await inputText(surroundings), "standard input");
   const found = statSync(resolve(cwd, path), { throwIfNoEntry: false });
   if (found === undefined) throw new CliError(`There is no file or folder ${path}.`);
   if (!found.isDirectory()) return fromFile(cwd, path);
@@ -61,7 +61,7 @@ function tidied(cwd: string, folder: string): string {
   return relative(cwd, resolve(cwd, folder)) || ".";
 }
 
-async function inputText({ stdin }: Context): Promise<string> {
+async function inputText({ stdin }: Surroundings): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of stdin as AsyncIterable<Buffer>) {

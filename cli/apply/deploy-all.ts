@@ -1,15 +1,15 @@
 import type { Deployment } from "#sdk/node/client.ts";
 import type { Client } from "../client/client.ts";
-import type { Context } from "../context.ts";
 import { deployApp } from "../deploy/app.ts";
 import { BuildOutput } from "../deploy/build-output.ts";
 import { type Board, Progress } from "../deploy/progress.ts";
 import { deploymentFailure, failedFunctions } from "../deploy/summary.ts";
 import { CliError } from "../failure.ts";
+import type { Surroundings } from "../surroundings.ts";
 import type { NamedApp } from "./apps.ts";
 
 export interface ApplyRun {
-  readonly context: Context;
+  readonly surroundings: Surroundings;
   readonly client: Client;
   readonly board: Board;
   readonly signal: AbortSignal;
@@ -59,10 +59,10 @@ export async function sideBySide(
 }
 
 async function deployOne(
-  { context, client, board, signal, verbose, prune }: ApplyRun,
+  { surroundings, client, board, signal, verbose, prune }: ApplyRun,
   app: NamedApp,
 ): Promise<AppOutcome> {
-  const progress = new Progress(context, board, app.file.config.app);
+  const progress = new Progress(surroundings, board, app.file.config.app);
   const output = new BuildOutput(progress, verbose);
   try {
     const ended = await deployApp({ client, progress, output, signal }, app, prune);

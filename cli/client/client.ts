@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import { object, type Shape } from "#contract/shape.ts";
 import {
   type AnswerHead,
   type Api,
@@ -20,9 +21,9 @@ import {
   type Runtime,
 } from "#sdk/node/client.ts";
 import { type Connection, unreachable } from "../connection/connection.ts";
-import { CliError } from "../failure.ts";
 import type { FunctionName } from "../target.ts";
-import { problemOf } from "./problem.ts";
+import { problemOf, StrangeAnswer } from "./problem.ts";
+import * as shapes from "./shapes.ts";
 
 export interface LogQuery {
   readonly follow?: boolean;
@@ -31,7 +32,10 @@ export interface LogQuery {
   readonly invocation?: string;
 }
 
-/** The control API, as one tenant: the SDK's client, whose failures become those of commands. Every method throws CliError. */
+/**
+ * The control API, as one tenant: the SDK's client, whose failures become those of commands. Every method throws CliError, also where
+ * an answer has not the shape that it must have.
+ */
 export class Client {
   readonly connection: Connection;
   readonly #api: Api;
@@ -44,43 +48,45 @@ export class Client {
   }
 
   health(idleMs?: number): Promise<Health> {
-    return this.#told(this.#api.getHealth({}, { idleMs }));
+    return this.#told(this.#api.getHealth({}, { idleMs }), shapes.HEALTH);
   }
 
   async runtimes(): Promise<readonly Runtime[]> {
-    return (await this.#told(this.#api.listRuntimes())).items;
+    const { items } = await this.#told(this.#api.listRuntimes(), object({ items: shapes.listOf(shapes.RUNTIME) }));
+    return items;
   }
 
   apps(): Promise<App[]> {
-    return this.#told(Array.fromAsync(this.#api.listApps()));
+    return this.#all(this.#api.listApps(), shapes.APP);
   }
 
   app(app: string): Promise<App> {
-    return this.#told(this.#api.getApp({ app }));
+    return this.#told(this.#api.getApp({ app }), shapes.APP);
   }
 
   functions(app: string): Promise<FunctionResource[]> {
-    return this.#told(Array.fromAsync(this.#api.listFunctions({ app })));
+    return this.#all(this.#api.listFunctions({ app }), shapes.FUNCTION);
   }
 
   function(name: FunctionName): Promise<FunctionResource> {
-    return this.#told(this.#api.getFunction(name));
+    return this.#told(this.#api.getFunction(name), shapes.FUNCTION);
   }
 
   revisions(name: FunctionName): Promise<Revision[]> {
-    return this.#told(Array.fromAsync(this.#api.listRevisions(name)));
+    return this.#all(this.#api.listRevisions(name), shapes.REVISION);
   }
 
   async invocations(name: FunctionName, limit: number): Promise<readonly Invocation[]> {
-    return (await this.#told(this.#api.listInvocations({ ...name, limit }).page())).items;
+    const page = this.#api.listInvocations({ ...name, limit }).page();
+    return (await this.#told(page, object({ items: shapes.listOf(shapes.INVOCATION) }))).items;
   }
 
   config(app: string): Promise<Config> {
-    return this.#told(this.#api.getConfig({ app }));
+    return this.#told(this.#api.getConfig({ app }), shapes.CONFIG);
   }
 
   changeConfig(app: string, change: ConfigChange, key: string): Promise<Deployment> {
-    return this.#told(this.#api.changeConfig({ app, body: change, idempotencyKey: key }));
+    return this.#told(this.#api.changeConfig({ app, body: change, idempotencyKey: key }), shapes.DEPLOYMENT);
   }
 
   deleteApp(app: string): Promise<void> {
@@ -115,47 +121,59 @@ export class Client {
   }
 
   deploy(request: DeploymentRequest, key: string): Promise<Deployment> {
-    return this.#told(this.#api.createDeployment({ body: request, idempotencyKey: key }));
+    return this.#told(this.#api.createDeployment({ body: request, idempotencyKey: key }), shapes.DEPLOYMENT);
   }
 
   preview(request: DeploymentRequest): Promise<DeploymentPreview> {
-    return this.#told(this.#api.previewDeployment({ body: request }));
+    return this.#told(this.#api.previewDeployment({ body: request }), shapes.PREVIEW);
   }
 
   deployment(id: string): Promise<Deployment> {
-    return this.#told(this.#api.getDeployment({ id }));
+    return this.#told(this.#api.getDeployment({ id }), shapes.DEPLOYMENT);
   }
 
   /** Ends when the stream does, cut off or not; throws when it can't be had. */
   deploymentEvents(id: string, after: number | undefined): AsyncIterable<DeploymentEvent> {
-    return this.#lines(this.#api.followDeployment({ id, after }));
+    return this.#lines(this.#api.followDeployment({ id, after }), shapes.EVENT);
   }
 
   /** As with deployments; `connected` is called when the answer has begun. */
   logs(name: FunctionName, query: LogQuery, connected?: () => void): AsyncIterable<LogLine> {
-    return this.#lines(this.#api.readLogs({ ...name, ...query }, { onAnswer: connected }));
+    return this.#lines(this.#api.readLogs({ ...name, ...query }, { onAnswer: connected }), shapes.LOG_LINE);
   }
 
-  async *#lines<T>(lines: AsyncIterable<T>): AsyncGenerator<T, void, void> {
+  async *#lines<T>(lines: AsyncIterable<T>, shape: Shape<T>): AsyncGenerator<T, void, void> {
     try {
-      yield* lines;
+      for await (const line of lines) yield this.#checked(line, shape);
     } catch (error) {
       throw this.#failed(error);
     }
   }
 
-  async #told<T>(asked: Promise<T>): Promise<T> {
+  #all<T>(listing: AsyncIterable<T>, shape: Shape<T>): Promise<T[]> {
+    return this.#told(Array.fromAsync(listing, (item) => this.#checked(item, shape)));
+  }
+
+  async #told<T>(asked: Promise<T>, shape?: Shape<T>): Promise<T> {
     try {
-      return await asked;
+      const answer = await asked;
+      return shape === undefined ? answer : this.#checked(answer, shape);
     } catch (error) {
       throw this.#failed(error);
     }
+  }
+
+  #checked<T>(answer: T, shape: Shape<T>): T {
+    const problem = shape.check(answer, "");
+    if (problem === undefined) return answer;
+    const told = problem.replace(/^[.:] ?/, "").replace(/: expected [^,]*, got undefined$/, " is missing");
+    throw new StrangeAnswer(this.connection, `in its answer, ${told}`);
   }
 
   /** What is neither is a reason to end, or a stream that was cut: as it is. */
   #failed(error: unknown): unknown {
     if (error instanceof Refusal) return problemOf(error, this.connection);
     if (error instanceof ConnectionError) return unreachable(this.connection, error.cause);
-    return error instanceof SyntaxError ? new CliError(error.message) : error;
+    return error instanceof SyntaxError ? new StrangeAnswer(this.connection, error.message) : error;
   }
 }

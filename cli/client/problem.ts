@@ -1,5 +1,6 @@
 import type { ApiError as Refusal } from "#sdk/node/client.ts";
 import type { Connection } from "../connection/connection.ts";
+import { readPlatform } from "../connection/home.ts";
 import { CliError, EXIT, type ExitCode, remedyOf } from "../failure.ts";
 
 /** What control answered instead of what was asked for. */
@@ -12,12 +13,22 @@ export class ApiError extends CliError {
   }
 }
 
+/** The address is not control's, or that is of another version. */
+export class StrangeAnswer extends CliError {
+  constructor({ control }: Connection, why: string, hints?: readonly string[]) {
+    super(`What answers at ${control.value} (from ${control.from}) is no control of Colibri: ${why}.`, {
+      hints: hints ?? [
+        "Check the address; `npm start` prints control's. If it is right, the platform may be of another version: `npx colibri version` tells.",
+      ],
+    });
+  }
+}
+
 /** The same with what the reader can do about it. */
 export function problemOf({ status, problem }: Refusal, connection: Connection): CliError {
+  if (problem !== undefined && isGateways(problem)) return functionsAnswer(connection);
   if (status === 401) return new ApiError(status, tokenMessage(connection), tokenHints(connection), "unauthorized");
-  if (status < 400)
-    return new CliError(`${connection.control.value} did not answer with JSON: is it Colibri's control address?`);
-  if (problem === undefined) return new ApiError(status, strange(status, connection), [], undefined);
+  if (problem === undefined) return withoutProblem(status, connection);
   const errors = (problem.errors ?? []).map(({ path, message }) => ({ path, shown: keyOf(path), message }));
   const told = errors.reduce(
     (text, { path, shown }) => text.replaceAll(`${path}:`, `${shown}:`),
@@ -53,8 +64,28 @@ function exitFor(status: number): ExitCode {
   return status === 404 ? EXIT.notFound : EXIT.failure;
 }
 
-function strange(status: number, { control }: Connection): string {
-  return `${control.value} (from ${control.from}) answered ${status}, and not as Colibri's control API does: check the address.`;
+/** From 500 on it may be a proxy before a control that will be back. */
+function withoutProblem(status: number, connection: Connection): CliError {
+  const { control } = connection;
+  if (status < 500) return new StrangeAnswer(connection, `it answers ${status}, and not as the control API does`);
+  const message = `${control.value} (from ${control.from}) answered ${status}, and not as Colibri's control API does.`;
+  return new ApiError(status, message, ["Check the address, or try again in a moment."], undefined);
+}
+
+/** A gateway gives every request the id of an invocation; control has none to give. */
+function isGateways(problem: object): boolean {
+  return "invocation" in problem || ("code" in problem && problem.code === "function-not-found");
+}
+
+function functionsAnswer(connection: Connection): StrangeAnswer {
+  const { control, home } = connection;
+  const running = readPlatform(home);
+  const isHomes = running?.functionsUrl === control.value && running.controlUrl !== undefined;
+  const { protocol, hostname } = new URL(control.value);
+  const hint = isHomes
+    ? `Control is at ${running.controlUrl}.`
+    : `Control has an address of its own, which \`npm start\` prints: by default port 8081, here ${protocol}//${hostname}:8081.`;
+  return new StrangeAnswer(connection, "it is the address of the functions", [hint]);
 }
 
 function tokenMessage({ token, control, tokenMissing }: Connection): string {

@@ -4,12 +4,12 @@ import { previewAll } from "../apply/preview.ts";
 import { describeOutcomes, renderOutcomes } from "../apply/summary.ts";
 import { Client } from "../client/client.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import { Board, Progress } from "../deploy/progress.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { renderFailure } from "../output/failure.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { createStyle } from "../output/style.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkTenant } from "../target.ts";
 import { checkAccess, warn } from "./deploy.ts";
 
@@ -22,31 +22,35 @@ export interface ApplyOptions extends FormatOptions {
 }
 
 /** Each app is released as a whole or not at all; one that fails leaves the others alone. */
-export async function apply(context: Context, options: ApplyOptions): Promise<ExitCode> {
+export async function apply(surroundings: Surroundings, options: ApplyOptions): Promise<ExitCode> {
   const tenant = checkTenant(options.tenant);
-  const apps = await findApps(context, options.file);
-  const board = new Board(context);
-  for (const app of apps) warn(new Progress(context, board, nameOf(app)), app.file.warnings);
-  const signal = context.interruption();
-  const client = new Client(findConnection(context), tenant, signal);
+  const apps = await findApps(surroundings, options.file);
+  const board = new Board(surroundings);
+  for (const app of apps) warn(new Progress(surroundings, board, nameOf(app)), app.file.warnings);
+  const signal = surroundings.interruption();
+  const client = new Client(findConnection(surroundings), tenant, signal);
   await checkAccess(client, nameOf(apps[0]!));
-  const run = { context, client, board, signal, verbose: options.verbose === true, prune: options.prune === true };
+  const run = { surroundings, client, board, signal, verbose: options.verbose === true, prune: options.prune === true };
   const outcomes = await (options.dryRun ? previewAll(run, apps) : deployAll(run, apps));
-  return conclude(context, outcomes, options);
+  return conclude(surroundings, outcomes, options);
 }
 
 function nameOf({ file }: NamedApp): string {
   return file.config.app;
 }
 
-async function conclude(context: Context, outcomes: readonly AppOutcome[], options: ApplyOptions): Promise<ExitCode> {
-  const style = createStyle(context.stdout, context.env);
+async function conclude(
+  surroundings: Surroundings,
+  outcomes: readonly AppOutcome[],
+  options: ApplyOptions,
+): Promise<ExitCode> {
+  const style = createStyle(surroundings.stdout, surroundings.env);
   const names = (): string[] =>
     outcomes.flatMap(({ app, functions }) => functions.map((fn) => `${app}/${fn.function}`));
   const text = (): string => renderOutcomes(outcomes, style, options.dryRun === true);
-  context.stdout.write(await print({ data: describeOutcomes(outcomes), text, names }, options));
+  surroundings.stdout.write(await print({ data: describeOutcomes(outcomes), text, names }, options));
   const failed = outcomes.flatMap(({ error }) => error ?? []);
-  for (const error of failed) context.stderr.write(renderFailure(error, context));
+  for (const error of failed) surroundings.stderr.write(renderFailure(error, surroundings));
   const codes = new Set(failed.map(({ exit }) => exit));
   const [first] = codes;
   // Different reasons have no exit code in common.

@@ -5,7 +5,6 @@ import { type LocalBuilder, withLocalBuilder } from "#platform/main/local-builde
 import { type FunctionReport, renderReport } from "../build/report.ts";
 import { groupShipped } from "../build/shipped.ts";
 import { warningsAbout } from "../build/warnings.ts";
-import type { Context } from "../context.ts";
 import { type AppFile, readAppFile } from "../deploy/app-file.ts";
 import { BuildOutput } from "../deploy/build-output.ts";
 import { Progress } from "../deploy/progress.ts";
@@ -13,6 +12,7 @@ import { findSources, packSource, type Source } from "../deploy/source.ts";
 import { withSpool } from "../deploy/spool.ts";
 import { CliError, EXIT, type ExitCode, remedyOf, usageError } from "../failure.ts";
 import { createStyle } from "../output/style.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 export interface BuildOptions {
   readonly function?: string;
@@ -22,24 +22,24 @@ export interface BuildOptions {
 }
 
 /** Builds as a deployment would, on this machine and without a platform, and shows what would ship. */
-export async function build(context: Context, given: string, options: BuildOptions): Promise<ExitCode> {
-  const file = chosen(readAppFile(context.cwd, given), options);
-  const progress = new Progress(context);
+export async function build(surroundings: Surroundings, given: string, options: BuildOptions): Promise<ExitCode> {
+  const file = chosen(readAppFile(surroundings.cwd, given), options);
+  const progress = new Progress(surroundings);
   for (const warning of file.warnings) progress.line(`${progress.style("yellow", "warning:")} ${warning}`);
-  const sources = await findSources(resolve(context.cwd, given), file);
-  const signal = context.interruption();
+  const sources = await findSources(resolve(surroundings.cwd, given), file);
+  const signal = surroundings.interruption();
   const reports = await withSpool((spool) =>
     withLocalBuilder(join(spool, "builder"), signal, async (builder) => {
       const built: FunctionReport[] = [];
       for (const [index, source] of sources.entries()) {
         const packed = await packSource(source, join(spool, `${index}.tar`), signal);
         for (const name of source.functions)
-          built.push(await buildOne({ context, builder, file, progress, options }, { name, source, packed }));
+          built.push(await buildOne({ surroundings, builder, file, progress, options }, { name, source, packed }));
       }
       return built;
     }),
   );
-  show(context, file, reports, options);
+  show(surroundings, file, reports, options);
   return EXIT.ok;
 }
 
@@ -58,7 +58,7 @@ function chosen(file: AppFile, { function: name, output }: BuildOptions): AppFil
 }
 
 interface Tools {
-  readonly context: Context;
+  readonly surroundings: Surroundings;
   readonly builder: LocalBuilder;
   readonly file: AppFile;
   readonly progress: Progress;
@@ -72,7 +72,7 @@ interface Target {
 }
 
 async function buildOne(tools: Tools, { name, source, packed }: Target): Promise<FunctionReport> {
-  const { builder, file, progress, options, context } = tools;
+  const { builder, file, progress, options, surroundings } = tools;
   const { config } = file.config.functions[name]!;
   const output = new BuildOutput(progress, options.verbose === true);
   const told = {
@@ -82,7 +82,7 @@ async function buildOne(tools: Tools, { name, source, packed }: Target): Promise
   try {
     const { path, digest, bytes } = packed;
     const bundle = await builder.build({ path, digest, bytes, config, ...told });
-    if (options.output !== undefined) await save(bundle, resolve(context.cwd, options.output));
+    if (options.output !== undefined) await save(bundle, resolve(surroundings.cwd, options.output));
     const contents = groupShipped(bundle.entries);
     return {
       ...{ function: name, runtime: config.runtime, handler: config.handler },
@@ -111,10 +111,15 @@ async function save(bundle: { save(path: string): Promise<void> }, path: string)
   }
 }
 
-function show(context: Context, file: AppFile, reports: readonly FunctionReport[], options: BuildOptions): void {
-  const style = createStyle(context.stdout, context.env);
+function show(
+  surroundings: Surroundings,
+  file: AppFile,
+  reports: readonly FunctionReport[],
+  options: BuildOptions,
+): void {
+  const style = createStyle(surroundings.stdout, surroundings.env);
   const text = options.json
     ? `${JSON.stringify({ app: file.config.app, functions: reports }, null, 2)}\n`
     : reports.map((report) => renderReport(report, options.verbose === true, style)).join("\n");
-  context.stdout.write(text);
+  surroundings.stdout.write(text);
 }

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import { type Completion, completionOf } from "../completion/completion.ts";
 import { SCRIPTS, type Shell } from "../completion/scripts.ts";
-import type { Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
+import type { Surroundings } from "../surroundings.ts";
 
-export function completion(context: Context, shell: Shell): ExitCode {
-  context.stdout.write(SCRIPTS[shell]);
+export function completion(surroundings: Surroundings, shell: Shell): ExitCode {
+  surroundings.stdout.write(SCRIPTS[shell]);
   return EXIT.ok;
 }
 
@@ -14,13 +14,15 @@ export function completion(context: Context, shell: Shell): ExitCode {
  * line. Never fails, and says nothing on standard error: that would end up in the midst of what is being typed.
  */
 export async function complete(
-  context: Context,
+  surroundings: Surroundings,
   program: Command,
   shell: Shell,
   words: readonly string[],
 ): Promise<ExitCode> {
-  const found = await completionOf(context, program, words).catch((): Completion => ({ also: "none", candidates: [] }));
+  const found = await completionOf(surroundings, program, words).catch(
+    (): Completion => ({ also: "none", candidates: [] }),
+  );
   const lines = found.candidates.map(({ value, about }) => (shell === "bash" || !about ? value : `${value}\t${about}`));
-  context.stdout.write([found.also, ...lines].map((line) => `${line}\n`).join(""));
+  surroundings.stdout.write([found.also, ...lines].map((line) => `${line}\n`).join(""));
   return EXIT.ok;
 }

@@ -9,16 +9,17 @@ import { orSuggest } from "../client/not-found.ts";
 import { type Environment, parseAssignments, parseEnvFile } from "../config/assignments.ts";
 import { type Setting, settingsOfApp, settingsOfFunction, showTarget } from "../config/settings.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import { BuildOutput } from "../deploy/build-output.ts";
 import { followDeployment } from "../deploy/follow.ts";
 import { Progress } from "../deploy/progress.ts";
 import { deploymentFailure, withUrls } from "../deploy/summary.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { createStyle, type Style } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 import { retrying } from "../reconnect.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkTenant, parseTarget, type Target } from "../target.ts";
 
 export interface ConfigOptions extends FormatOptions {
@@ -29,18 +30,18 @@ const HIDDEN = "••••";
 const RETRY_MS = 10_000;
 
 export async function listConfig(
-  context: Context,
+  surroundings: Surroundings,
   name: string,
   options: ConfigOptions & { readonly values?: boolean },
 ): Promise<ExitCode> {
   const target = parseTarget(name);
-  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const client = new Client(findConnection(surroundings), checkTenant(options.tenant));
   const settings = await orSuggest(client, target, () => settingsOf(client, target));
   const shown = settings.map(({ value, ...rest }) => ({ ...rest, ...(options.values && { value }) }));
-  const style = createStyle(context.stdout, context.env);
+  const style = createStyle(surroundings.stdout, surroundings.env);
   const text = (): string => renderSettings(target, settings, style, options.values === true);
   const names = (): string[] => [...new Set(settings.map((setting) => setting.name))];
-  context.stdout.write(await print({ data: shown, text, names }, options));
+  surroundings.stdout.write(await print({ data: shown, text, names }, options));
   return EXIT.ok;
 }
 
@@ -62,59 +63,59 @@ function renderSettings(target: Target, settings: readonly Setting[], style: Sty
 }
 
 export async function getConfig(
-  context: Context,
+  surroundings: Surroundings,
   name: string,
   key: string,
   options: ConfigOptions,
 ): Promise<ExitCode> {
   const target = parseTarget(name);
-  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const client = new Client(findConnection(surroundings), checkTenant(options.tenant));
   const settings = await orSuggest(client, target, () => settingsOf(client, target));
   const found = settings.find((setting) => setting.name === key && (target.function || setting.from === "app"));
   if (found === undefined) throw notSet(target, key, settings);
-  context.stdout.write(await print({ data: found, text: () => `${found.value}\n` }, options));
+  surroundings.stdout.write(await print({ data: found, text: () => `${found.value}\n` }, options));
   return EXIT.ok;
 }
 
 export async function setConfig(
-  context: Context,
+  surroundings: Surroundings,
   name: string,
   assignments: readonly string[],
   options: ConfigOptions & { readonly fromFile?: string },
 ): Promise<ExitCode> {
   const target = parseTarget(name);
-  const set = { ...(await fileSettings(context, options.fromFile)), ...parseAssignments(assignments) };
+  const set = { ...(await fileSettings(surroundings, options.fromFile)), ...parseAssignments(assignments) };
   if (Object.keys(set).length === 0)
     throw usageError("Nothing is to be set.", "Write KEY=VALUE, or use --from-file .env.");
-  return change(context, target, { set }, options);
+  return change(surroundings, target, { set }, options);
 }
 
-async function fileSettings(context: Context, file: string | undefined): Promise<Environment> {
+async function fileSettings(surroundings: Surroundings, file: string | undefined): Promise<Environment> {
   if (file === undefined) return {};
   if (file === "-")
-    return parseEnvFile(Buffer.concat(await context.stdin.toArray()).toString("utf8"), "standard input");
+    return parseEnvFile(Buffer.concat(await surroundings.stdin.toArray()).toString("utf8"), "standard input");
   try {
-    return parseEnvFile(readFileSync(resolve(context.cwd, file), "utf8"), file);
+    return parseEnvFile(readFileSync(resolve(surroundings.cwd, file), "utf8"), file);
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`--from-file ${file} can't be read (${(error as NodeJS.ErrnoException).code}).`, {
+    throw new CliError(`--from-file ${file} can't be read: ${fileReason(error)}.`, {
       cause: error,
     });
   }
 }
 
 export async function unsetConfig(
-  context: Context,
+  surroundings: Surroundings,
   name: string,
   keys: readonly string[],
   options: ConfigOptions,
 ): Promise<ExitCode> {
   const target = parseTarget(name);
-  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const client = new Client(findConnection(surroundings), checkTenant(options.tenant));
   const settings = await orSuggest(client, target, async () => settingsOfApp(await client.config(target.app)));
   const own = settings.filter((setting) => setting.function === target.function);
   for (const key of keys) if (!own.some((setting) => setting.name === key)) throw notSet(target, key, own);
-  return change(context, target, { unset: [...keys] }, options);
+  return change(surroundings, target, { unset: [...keys] }, options);
 }
 
 function notSet(target: Target, key: string, settings: readonly Setting[]): CliError {
@@ -131,14 +132,14 @@ function notSet(target: Target, key: string, settings: readonly Setting[]): CliE
 
 /** Asks for the change and follows it to its end, as with a deployment. */
 async function change(
-  context: Context,
+  surroundings: Surroundings,
   target: Target,
   wanted: Omit<ConfigChange, "function">,
   options: ConfigOptions,
 ): Promise<ExitCode> {
-  const signal = context.interruption();
-  const client = new Client(findConnection(context), checkTenant(options.tenant), signal);
-  const progress = new Progress(context);
+  const signal = surroundings.interruption();
+  const client = new Client(findConnection(surroundings), checkTenant(options.tenant), signal);
+  const progress = new Progress(surroundings);
   const key = randomUUID();
   const body = { ...wanted, ...(target.function !== undefined && { function: target.function }) };
   const started = await orSuggest(client, target, () =>
@@ -150,9 +151,9 @@ async function change(
     client.connection.functions.value,
   );
   if (ended.state === "failed") throw deploymentFailure(ended);
-  const text = (): string => renderChange(target, wanted, ended, createStyle(context.stdout, context.env));
+  const text = (): string => renderChange(target, wanted, ended, createStyle(surroundings.stdout, surroundings.env));
   const names = (): string[] => ended.functions.map((fn) => `${ended.app}/${fn.function}`);
-  context.stdout.write(await print({ data: ended, text, names }, options));
+  surroundings.stdout.write(await print({ data: ended, text, names }, options));
   return EXIT.ok;
 }
 

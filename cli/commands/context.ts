@@ -1,7 +1,6 @@
 import { asTyped } from "#base/own-command.ts";
 import { isName, NAME_RULE } from "#contract/names.ts";
 import { address, type Connection, findConnection } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import { findContext, LOCAL } from "../contexts/choice.ts";
 import { readContexts, type SavedContext, withContext, writeContexts } from "../contexts/file.ts";
 import { EXIT, type ExitCode, usageError } from "../failure.ts";
@@ -9,9 +8,10 @@ import { readToken } from "../input/token.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { createStyle } from "../output/style.ts";
 import { renderFacts, renderTable } from "../output/table.ts";
+import type { Surroundings } from "../surroundings.ts";
 
-export async function listContexts(context: Context, options: FormatOptions): Promise<ExitCode> {
-  const { current = LOCAL, contexts } = readContexts(context);
+export async function listContexts(surroundings: Surroundings, options: FormatOptions): Promise<ExitCode> {
+  const { current = LOCAL, contexts } = readContexts(surroundings);
   const local = { name: LOCAL, control: "the platform of this machine's home", loggedIn: null };
   const saved = contexts.map(({ name, controlUrl, token }) => ({
     name,
@@ -28,18 +28,18 @@ export async function listContexts(context: Context, options: FormatOptions): Pr
         control,
         loggedIn === null ? "the home's" : loggedIn ? "kept" : "none",
       ]),
-      createStyle(context.stdout, context.env),
+      createStyle(surroundings.stdout, surroundings.env),
     );
-  context.stdout.write(await print({ data: rows, text, names: () => rows.map(({ name }) => name) }, options));
+  surroundings.stdout.write(await print({ data: rows, text, names: () => rows.map(({ name }) => name) }, options));
   return EXIT.ok;
 }
 
 export async function showContext(
-  context: Context,
+  surroundings: Surroundings,
   name: string | undefined,
   options: FormatOptions,
 ): Promise<ExitCode> {
-  const connection = findConnection(name === undefined ? context : { ...context, chosen: name });
+  const connection = findConnection(name === undefined ? surroundings : { ...surroundings, chosen: name });
   const data = describe(connection);
   const facts = [
     ["context", connection.context ?? (connection.origin === "home" ? LOCAL : "none: COLIBRI_URL is set")],
@@ -47,8 +47,8 @@ export async function showContext(
     ["functions", `${data.functions} (from ${connection.functions.from})`],
     ["token", connection.token === undefined ? `none: ${connection.tokenMissing}` : `from ${connection.token.from}`],
   ] as const;
-  const text = (): string => renderFacts(facts, createStyle(context.stdout, context.env));
-  context.stdout.write(await print({ data, text }, options));
+  const text = (): string => renderFacts(facts, createStyle(surroundings.stdout, surroundings.env));
+  surroundings.stdout.write(await print({ data, text }, options));
   return EXIT.ok;
 }
 
@@ -62,50 +62,50 @@ function describe({ context, origin, control, functions, token }: Connection) {
   };
 }
 
-export async function useContext(context: Context, name: string): Promise<ExitCode> {
-  const before = readContexts(context);
+export async function useContext(surroundings: Surroundings, name: string): Promise<ExitCode> {
+  const before = readContexts(surroundings);
   const { contexts } = before;
   const { controlUrl } = name === LOCAL ? { controlUrl: undefined } : findContext(before, name);
-  writeContexts(context, controlUrl === undefined ? { contexts } : { current: name, contexts });
-  context.stdout.write(`Commands now speak to ${controlUrl ?? "the platform of this machine's home"}.\n`);
-  const overruled = ["COLIBRI_URL", "COLIBRI_CONTEXT"].find((variable) => context.env[variable]);
-  if (overruled) context.stderr.write(`warning: ${overruled} is set, and overrules this while it is.\n`);
+  writeContexts(surroundings, controlUrl === undefined ? { contexts } : { current: name, contexts });
+  surroundings.stdout.write(`Commands now speak to ${controlUrl ?? "the platform of this machine's home"}.\n`);
+  const overruled = ["COLIBRI_URL", "COLIBRI_CONTEXT"].find((variable) => surroundings.env[variable]);
+  if (overruled) surroundings.stderr.write(`warning: ${overruled} is set, and overrules this while it is.\n`);
   return EXIT.ok;
 }
 
-export interface AddContextOptions {
+export interface SaveContextOptions {
   readonly functionsUrl?: string;
   readonly tokenFile?: string;
 }
 
-export async function addContext(
-  context: Context,
+export async function saveContext(
+  surroundings: Surroundings,
   name: string,
   url: string,
-  options: AddContextOptions,
+  options: SaveContextOptions,
 ): Promise<ExitCode> {
   checkContextName(name);
-  const before = readContexts(context);
+  const before = readContexts(surroundings);
   const known = before.contexts.find((candidate) => candidate.name === name);
   const added = contextFrom(name, url, options.functionsUrl);
   // A token is for the address that it was given for.
   const kept = known?.controlUrl === added.controlUrl ? known.token : undefined;
-  const token = options.tokenFile === undefined ? kept : await readToken(context, options.tokenFile, url);
-  writeContexts(context, withContext(before, { ...added, ...(token !== undefined && { token }) }));
+  const token = options.tokenFile === undefined ? kept : await readToken(surroundings, options.tokenFile, url);
+  writeContexts(surroundings, withContext(before, { ...added, ...(token !== undefined && { token }) }));
   const next = token === undefined ? `npx colibri login --context ${name}` : `npx colibri context use ${name}`;
-  context.stdout.write(`Context ${name} is ${added.controlUrl}. Next: ${asTyped(next, context)}\n`);
+  surroundings.stdout.write(`Context ${name} is ${added.controlUrl}. Next: ${asTyped(next, surroundings)}\n`);
   return EXIT.ok;
 }
 
-export async function removeContext(context: Context, name: string): Promise<ExitCode> {
+export async function removeContext(surroundings: Surroundings, name: string): Promise<ExitCode> {
   if (name === LOCAL) throw usageError(`${LOCAL} is always there: it is the platform of this machine's home.`);
-  const before = readContexts(context);
+  const before = readContexts(surroundings);
   findContext(before, name);
   const contexts = before.contexts.filter((candidate) => candidate.name !== name);
   const { current } = before;
-  writeContexts(context, { contexts, ...(current !== undefined && current !== name && { current }) });
+  writeContexts(surroundings, { contexts, ...(current !== undefined && current !== name && { current }) });
   const then = current === name ? ` It was in use: commands now speak to the platform of this machine's home.` : "";
-  context.stdout.write(`Context ${name} is forgotten.${then}\n`);
+  surroundings.stdout.write(`Context ${name} is forgotten.${then}\n`);
   return EXIT.ok;
 }
 

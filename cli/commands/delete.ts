@@ -3,10 +3,10 @@ import { count } from "#contract/count.ts";
 import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context, Input } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
+import type { Input, Surroundings } from "../surroundings.ts";
 import { checkTenant, type FunctionName, parseTarget } from "../target.ts";
 
 export interface DeleteOptions extends FormatOptions {
@@ -21,19 +21,19 @@ interface Doomed {
   remove(): Promise<void>;
 }
 
-export async function remove(context: Context, name: string, options: DeleteOptions): Promise<ExitCode> {
+export async function remove(surroundings: Surroundings, name: string, options: DeleteOptions): Promise<ExitCode> {
   const target = parseTarget(name);
-  const client = new Client(findConnection(context), checkTenant(options.tenant));
-  const asks = context.stdin.isTTY === true && context.stderr.isTTY === true;
+  const client = new Client(findConnection(surroundings), checkTenant(options.tenant));
+  const asks = surroundings.stdin.isTTY === true && surroundings.stderr.isTTY === true;
   const doomed = await orSuggest(client, target, () =>
     target.function === undefined ? doomedApp(client, target.app) : doomedFunction(client, target),
   );
   // A script that says delete means it; a person at a terminal may have mistyped.
-  if (asks && !options.yes && !(await agrees(context, doomed))) throw new CliError("Nothing was deleted.");
+  if (asks && !options.yes && !(await agrees(surroundings, doomed))) throw new CliError("Nothing was deleted.");
   await orSuggest(client, target, () => doomed.remove());
   const data = { deleted: doomed.functions };
   const text = (): string => `Deleted ${printable(doomed.what)}.\n`;
-  context.stdout.write(await print({ data, text, names: () => doomed.functions }, options));
+  surroundings.stdout.write(await print({ data, text, names: () => doomed.functions }, options));
   return EXIT.ok;
 }
 
@@ -52,10 +52,10 @@ async function doomedFunction(client: Client, name: FunctionName): Promise<Doome
   return { what, functions: [shown], remove: () => client.deleteFunction(name) };
 }
 
-async function agrees(context: Context, { what }: Doomed): Promise<boolean> {
-  const interruption = context.interruption();
-  context.stderr.write(`Delete ${printable(what)}? [y/N] `);
-  return /^y(?:es)?$/i.test((await readLine(context.stdin, interruption)).trim());
+async function agrees(surroundings: Surroundings, { what }: Doomed): Promise<boolean> {
+  const interruption = surroundings.interruption();
+  surroundings.stderr.write(`Delete ${printable(what)}? [y/N] `);
+  return /^y(?:es)?$/i.test((await readLine(surroundings.stdin, interruption)).trim());
 }
 
 /** The next line; empty at the end of the input. Rejects at Ctrl-C. */

@@ -5,7 +5,6 @@ import type { Deployment } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { ApiError } from "../client/problem.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import { type AppSource, type Deploying, deployApp, readApp } from "../deploy/app.ts";
 import { BuildOutput } from "../deploy/build-output.ts";
 import { describeSources, renderSources } from "../deploy/dry-run.ts";
@@ -15,6 +14,7 @@ import { EXIT, type ExitCode, usageError } from "../failure.ts";
 import { type FormatOptions, formatOf, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkTenant } from "../target.ts";
 import { firstCalls } from "../testing/first-call.ts";
 import { redeploying } from "../watch/redeploy.ts";
@@ -27,39 +27,50 @@ export interface DeployOptions extends FormatOptions {
   readonly tenant: string;
 }
 
-export async function deploy(context: Context, given: string, options: DeployOptions): Promise<ExitCode> {
+export async function deploy(surroundings: Surroundings, given: string, options: DeployOptions): Promise<ExitCode> {
   if (options.watch && options.dryRun) throw usageError("--watch and --dry-run do not go together.");
-  const once = (signal?: AbortSignal): Promise<ExitCode> => deployOnce(context, given, options, signal);
-  return options.watch ? redeploying(context, given, once) : once();
+  const told = new Set<string>();
+  const once = (signal?: AbortSignal): Promise<ExitCode> =>
+    deployOnce(surroundings, given, { ...options, told }, signal);
+  return options.watch ? redeploying(surroundings, given, once) : once();
 }
 
+/** `told`: what earlier rounds have warned of. */
+type Round = DeployOptions & { readonly told: Set<string> };
+
 async function deployOnce(
-  context: Context,
+  surroundings: Surroundings,
   given: string,
-  options: DeployOptions,
+  options: Round,
   interruption?: AbortSignal,
 ): Promise<ExitCode> {
   const tenant = checkTenant(options.tenant);
-  const app = await readApp(context, given);
-  const progress = new Progress(context);
-  warn(progress, app.file.warnings);
-  if (options.dryRun) return dryRun(context, app, options);
-  const signal = interruption ?? context.interruption();
-  const client = new Client(findConnection(context), tenant, signal);
+  const app = await readApp(surroundings, given);
+  const progress = new Progress(surroundings);
+  if (options.dryRun) {
+    warn(progress, app.file.warnings);
+    return dryRun(surroundings, app, options);
+  }
+  const signal = interruption ?? surroundings.interruption();
+  const client = new Client(findConnection(surroundings), tenant, signal);
   await checkAccess(client, app.file.config.app);
   const deploying = { client, progress, output: new BuildOutput(progress, options.verbose === true), signal };
   const ended = await deployApp(deploying, app, options.prune === true);
-  return conclude(context, ended, { ...deploying, app, given }, options);
+  return conclude(surroundings, ended, { ...deploying, app, given }, options);
 }
 
 export function warn(progress: Progress, warnings: readonly string[]): void {
   for (const warning of warnings) progress.line(`${progress.style("yellow", "warning:")} ${printable(warning)}`);
 }
 
-async function dryRun(context: Context, { file, sources }: AppSource, options: DeployOptions): Promise<ExitCode> {
-  const text = (): string => renderSources(file, sources, createStyle(context.stdout, context.env));
+async function dryRun(
+  surroundings: Surroundings,
+  { file, sources }: AppSource,
+  options: DeployOptions,
+): Promise<ExitCode> {
+  const text = (): string => renderSources(file, sources, createStyle(surroundings.stdout, surroundings.env));
   const names = (): string[] => Object.keys(file.config.functions).map((name) => `${file.config.app}/${name}`);
-  context.stdout.write(await print({ data: describeSources(file, sources), text, names }, options));
+  surroundings.stdout.write(await print({ data: describeSources(file, sources), text, names }, options));
   return EXIT.ok;
 }
 
@@ -73,29 +84,35 @@ export async function checkAccess(client: Client, app: string): Promise<void> {
 }
 
 async function conclude(
-  context: Context,
+  surroundings: Surroundings,
   deployment: Deployment,
   { progress, output, app, given }: Deploying & { readonly app: AppSource; readonly given: string },
-  options: DeployOptions,
+  options: Round,
 ): Promise<ExitCode> {
-  warn(progress, deployment.warnings);
+  // The platform's, which knows what it does: those of this command line would say the same a second time.
+  const news = deployment.warnings.filter((warning) => !options.told.has(warning));
+  warn(progress, news);
+  for (const warning of news) options.told.add(warning);
   const failed = deployment.state === "failed";
   const text = (): string => {
     const { config } = app.file;
-    const calls = firstCalls({ folder: resolve(context.cwd, given), shown: given, app: deployment.app, config });
-    const origin = { config, calls, options: sameOptions(context, options) };
-    return asTyped(renderDeployed(deployment, createStyle(context.stdout, context.env), origin), context);
+    const calls = firstCalls({ folder: resolve(surroundings.cwd, given), shown: given, app: deployment.app, config });
+    const origin = { config, calls, options: sameOptions(surroundings, options) };
+    return asTyped(
+      renderDeployed(deployment, createStyle(surroundings.stdout, surroundings.env), origin),
+      surroundings,
+    );
   };
   const names = (): string[] => deployment.functions.map((fn) => `${deployment.app}/${fn.function}`);
   // Of a failure people are told on standard error; programs read it as data.
   if (!failed || formatOf(options) === "json" || formatOf(options) === "yaml")
-    context.stdout.write(await print({ data: deployment, text, names }, options));
+    surroundings.stdout.write(await print({ data: deployment, text, names }, options));
   if (!failed) return EXIT.ok;
   output.showKept(failedFunctions(deployment));
   throw deploymentFailure(deployment);
 }
 
 /** What a command after this one must repeat. */
-function sameOptions({ chosen }: Context, { tenant }: DeployOptions): string {
+function sameOptions({ chosen }: Surroundings, { tenant }: DeployOptions): string {
   return `${tenant === DEFAULT_TENANT ? "" : ` --tenant ${tenant}`}${chosen === undefined ? "" : ` --context ${chosen}`}`;
 }

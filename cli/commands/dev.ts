@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { functionPath } from "#contract/names.ts";
 import type { Dev } from "#platform/main/dev.ts";
-import type { Context } from "../context.ts";
 import { readAppFile } from "../deploy/app-file.ts";
 import { fireTimer } from "../dev/fire.ts";
 import { inspectOption, openDebuggerWarning } from "../dev/inspect-option.ts";
@@ -10,6 +9,7 @@ import { choosePort } from "../dev/port.ts";
 import { Screen } from "../dev/screen.ts";
 import { EXIT, type ExitCode, usageError } from "../failure.ts";
 import { openInBrowser } from "../open/browser.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 export interface DevCommandOptions {
   readonly port?: string;
@@ -21,32 +21,36 @@ export interface DevCommandOptions {
   readonly verbose?: boolean;
 }
 
-export async function dev(context: Context, given: string | undefined, options: DevCommandOptions): Promise<ExitCode> {
-  if (options.fire !== undefined) return fireTimer(context, options.fire, options.timer);
+export async function dev(
+  surroundings: Surroundings,
+  given: string | undefined,
+  options: DevCommandOptions,
+): Promise<ExitCode> {
+  if (options.fire !== undefined) return fireTimer(surroundings, options.fire, options.timer);
   if (options.timer !== undefined) throw usageError("--timer goes with --fire <app>/<function>.");
   const inspect = inspectOption(options.inspect, options.inspectBrk);
-  const file = readAppFile(context.cwd, given ?? ".");
-  const { port, note } = await choosePort(options.port, context.env.COLIBRI_PORT);
+  const file = readAppFile(surroundings.cwd, given ?? ".");
+  const { port, note } = await choosePort(options.port, surroundings.env.COLIBRI_PORT);
   const { createDev } = await import("#platform/main/dev.ts");
-  const screen = new Screen(context, Object.keys(file.config.functions));
+  const screen = new Screen(surroundings, Object.keys(file.config.functions));
   const started = createDev(
     {
-      ...{ folder: resolve(context.cwd, given ?? "."), config: file.config, port, inspect, watch: true },
+      ...{ folder: resolve(surroundings.cwd, given ?? "."), config: file.config, port, inspect, watch: true },
       allowedHosts: options.allowHost ?? [],
-      ...{ environment: context.env, logLevel: options.verbose ? "debug" : "error" },
-      writeLog: (line) => void context.stderr.write(line),
+      ...{ environment: surroundings.env, logLevel: options.verbose ? "debug" : "error" },
+      writeLog: (line) => void surroundings.stderr.write(line),
     },
     (event) => screen.show(event),
   );
   const open = inspect && openDebuggerWarning(inspect);
   if (open !== undefined) screen.line(screen.style("yellow", open));
   if (note !== undefined) screen.line(screen.style("yellow", note));
-  return run(context, screen, started, inspect?.brk === true);
+  return run(surroundings, screen, started, inspect?.brk === true);
 }
 
-async function run(context: Context, screen: Screen, dev: Dev, waits: boolean): Promise<ExitCode> {
+async function run(surroundings: Surroundings, screen: Screen, dev: Dev, waits: boolean): Promise<ExitCode> {
   const quit = Promise.withResolvers<ExitCode>();
-  const signal = context.interruption();
+  const signal = surroundings.interruption();
   // However it is told to stop, stopping is what it was asked for.
   signal.addEventListener("abort", () => quit.resolve(EXIT.ok));
   // The launcher was killed, which nobody does to have its functions go on.
@@ -59,11 +63,11 @@ async function run(context: Context, screen: Screen, dev: Dev, waits: boolean): 
     if (typeof first === "number") return first;
     const { url } = first;
     const banner = () => screen.banner(dev, url, { keys: unlisten && KEYS_LINE, waits });
-    unlisten = listenForKeys(context, screen, {
+    unlisten = listenForKeys(surroundings, screen, {
       restart: () => dev.restart(),
       timers: () => dev.timers,
       fire: (timer) => dev.fire(timer),
-      open: () => void openFirst(context, screen, url, dev),
+      open: () => void openFirst(surroundings, screen, url, dev),
       banner,
       quit: () => quit.resolve(EXIT.ok),
     });
@@ -75,8 +79,8 @@ async function run(context: Context, screen: Screen, dev: Dev, waits: boolean): 
   }
 }
 
-async function openFirst(context: Context, screen: Screen, url: string, { config }: Dev): Promise<void> {
+async function openFirst(surroundings: Surroundings, screen: Screen, url: string, { config }: Dev): Promise<void> {
   const name = Object.keys(config.functions)[0] ?? "";
   const address = url + functionPath({ tenant: "default", app: config.app, function: name });
-  if (!(await openInBrowser(context.env, address))) screen.line(`There is no browser to open it in: ${address}`);
+  if (!(await openInBrowser(surroundings.env, address))) screen.line(`There is no browser to open it in: ${address}`);
 }

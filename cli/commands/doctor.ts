@@ -1,13 +1,14 @@
 import { count } from "#contract/count.ts";
-import type { Context } from "../context.ts";
 import type { Finding, Verdict } from "../doctor/finding.ts";
-import { checkMachine, readKernelFile, sandboxFindings } from "../doctor/machine.ts";
+import { checkMachine, readKernelFile } from "../doctor/machine.ts";
 import { checkPlace } from "../doctor/place.ts";
-import { checkContainerRuntimes, checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
+import { checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
+import { checkSandboxes } from "../doctor/sandboxes.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { type Colour, createStyle, type Style } from "../output/style.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 const SIGNS: Readonly<Record<Verdict, readonly [string, Colour]>> = {
   ok: ["✓", "green"],
@@ -16,26 +17,26 @@ const SIGNS: Readonly<Record<Verdict, readonly [string, Colour]>> = {
   info: ["·", "dim"],
 };
 
-export async function doctor(context: Context, options: FormatOptions): Promise<ExitCode> {
-  const findings = await examine(context);
+export async function doctor(surroundings: Surroundings, options: FormatOptions): Promise<ExitCode> {
+  const findings = await examine(surroundings);
   const failed = findings.filter(({ verdict }) => verdict === "fail").length;
-  const text = (): string => renderFindings(findings, createStyle(context.stdout, context.env));
-  context.stdout.write(await print({ data: { ok: failed === 0, findings }, text }, options));
+  const text = (): string => renderFindings(findings, createStyle(surroundings.stdout, surroundings.env));
+  surroundings.stdout.write(await print({ data: { ok: failed === 0, findings }, text }, options));
   return failed === 0 ? EXIT.ok : EXIT.failure;
 }
 
-async function examine(context: Context): Promise<Finding[]> {
-  const { env } = context;
-  const [programs, place] = await Promise.all([
+async function examine(surroundings: Surroundings): Promise<Finding[]> {
+  const { env } = surroundings;
+  const [programs, sandboxes, place] = await Promise.all([
     Promise.all([checkPython(env), checkPip(env), checkNpm(env)]),
-    checkPlace(context),
+    checkSandboxes(env),
+    checkPlace(surroundings),
   ]);
   return [
     checkNode(process.versions.node, process.execPath),
     ...programs,
     ...checkMachine(readKernelFile),
-    checkContainerRuntimes(env),
-    ...sandboxFindings(env.COLIBRI_SANDBOX),
+    ...sandboxes,
     ...place,
   ];
 }

@@ -1,11 +1,11 @@
 import { asTyped } from "#base/own-command.ts";
 import { closest } from "#contract/config/suggest.ts";
 import { ERRORS, type ErrorCode, type ErrorDefinition, type Fault, isErrorCode } from "#contract/errors.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { createStyle, type Style } from "../output/style.ts";
 import { renderFacts, renderTable } from "../output/table.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 const FAULTS: Readonly<Record<Fault, string>> = {
   caller: "the caller: the request",
@@ -19,13 +19,17 @@ interface Entry extends ErrorDefinition {
 }
 
 /** Asks no platform: the catalogue is the same everywhere. */
-export async function explain(context: Context, code: string | undefined, options: FormatOptions): Promise<ExitCode> {
-  const style = createStyle(context.stdout, context.env);
+export async function explain(
+  surroundings: Surroundings,
+  code: string | undefined,
+  options: FormatOptions,
+): Promise<ExitCode> {
+  const style = createStyle(surroundings.stdout, surroundings.env);
   const entries = code === undefined ? (Object.keys(ERRORS) as ErrorCode[]).map(entryOf) : [entryOf(checkCode(code))];
   const text = (): string =>
-    asTyped(code === undefined ? renderAll(entries, style) : renderOne(entries[0]!, style), context);
+    asTyped(code === undefined ? renderAll(entries, style) : renderOne(entries[0]!, style), surroundings);
   const data = code === undefined ? entries : entries[0];
-  context.stdout.write(await print({ data, text, names: () => entries.map((entry) => entry.code) }, options));
+  surroundings.stdout.write(await print({ data, text, names: () => entries.map((entry) => entry.code) }, options));
   return EXIT.ok;
 }
 

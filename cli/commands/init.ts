@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { APP_FILE } from "#contract/config/keys.ts";
 import type { FolderEntry } from "#platform/builder/archive/walk.ts";
-import type { Context } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { LANGUAGE_NAMES, readCatalogue, type Template } from "../init/catalogue.ts";
 import { type Contents, readContents } from "../init/contents.ts";
@@ -15,32 +14,39 @@ import { chooseTemplate, type InitOptions, type Picked, placeFor, type Wish } fr
 import { checkDestination, type Destination, writeApp } from "../init/write.ts";
 import { createStyle } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { linkSchema, SCHEMA_FILE, schemaText } from "./schema.ts";
 
 const README = "README.md";
 
-export async function init(context: Context, folder: string | undefined, options: InitOptions): Promise<ExitCode> {
-  if (options.list) return list(context, options.json === true);
+export async function init(
+  surroundings: Surroundings,
+  folder: string | undefined,
+  options: InitOptions,
+): Promise<ExitCode> {
+  if (options.list) return list(surroundings, options.json === true);
   const catalogue = readCatalogue();
-  const asks = context.stdin.isTTY === true && context.stderr.isTTY === true && !options.yes && !options.json;
-  const keys = asks ? new Keys(context.stdin) : undefined;
-  const style = createStyle(context.stderr, context.env);
+  const asks = surroundings.stdin.isTTY === true && surroundings.stderr.isTTY === true && !options.yes && !options.json;
+  const keys = asks ? new Keys(surroundings.stdin) : undefined;
+  const style = createStyle(surroundings.stderr, surroundings.env);
   keys?.open();
   try {
-    const asking = keys && { keys, output: context.stderr, style };
-    const wish: Wish = { catalogue, asking, options, folder, cwd: context.cwd };
+    const asking = keys && { keys, output: surroundings.stderr, style };
+    const wish: Wish = { catalogue, asking, options, folder, cwd: surroundings.cwd };
     const picked = await chooseTemplate(wish);
     const place = await placeFor(wish, picked);
     keys?.close();
-    return await create(context, picked, { ...place, force: options.force === true }, options);
+    return await create(surroundings, picked, { ...place, force: options.force === true }, options);
   } finally {
     keys?.close();
   }
 }
 
-function list(context: Context, json: boolean): ExitCode {
+function list(surroundings: Surroundings, json: boolean): ExitCode {
   const catalogue = readCatalogue();
-  context.stdout.write(json ? `${JSON.stringify(catalogue.map(describe), null, 2)}\n` : renderList(context, catalogue));
+  surroundings.stdout.write(
+    json ? `${JSON.stringify(catalogue.map(describe), null, 2)}\n` : renderList(surroundings, catalogue),
+  );
   return EXIT.ok;
 }
 
@@ -48,22 +54,22 @@ function describe({ name, title, variants }: Template): object {
   return { template: name, title, languages: variants.map(({ language }) => language) };
 }
 
-function renderList(context: Context, catalogue: readonly Template[]): string {
+function renderList(surroundings: Surroundings, catalogue: readonly Template[]): string {
   const rows = catalogue.map(({ name, title, variants }) => {
     const languages = variants.map(({ language }) => LANGUAGE_NAMES[language]);
     return [name, languages.join(", "), title];
   });
-  return renderTable(["TEMPLATE", "LANGUAGES", "WHAT IT IS"], rows, createStyle(context.stdout, context.env));
+  return renderTable(["TEMPLATE", "LANGUAGES", "WHAT IT IS"], rows, createStyle(surroundings.stdout, surroundings.env));
 }
 
 async function create(
-  context: Context,
+  surroundings: Surroundings,
   picked: Picked,
   destination: Destination & { readonly name: string },
   options: InitOptions,
 ): Promise<ExitCode> {
-  const signal = context.interruption();
-  await withFolderOf(context, picked, signal, async (folder) => {
+  const signal = surroundings.interruption();
+  await withFolderOf(surroundings, picked, signal, async (folder) => {
     const read = await readContents(folder, picked.shown);
     const contents = picked.variant === undefined ? read : withSchema(read);
     checkDestination(contents, destination);
@@ -71,9 +77,11 @@ async function create(
     if (contents !== read) changed.set(SCHEMA_FILE, schemaText());
     await writeApp(contents, changed, destination, signal);
     const created = { contents, picked, ...destination };
-    const style = createStyle(context.stdout, context.env);
-    context.stdout.write(
-      options.json ? `${JSON.stringify(describeCreated(created), null, 2)}\n` : renderCreated(created, style, context),
+    const style = createStyle(surroundings.stdout, surroundings.env);
+    surroundings.stdout.write(
+      options.json
+        ? `${JSON.stringify(describeCreated(created), null, 2)}\n`
+        : renderCreated(created, style, surroundings),
     );
   });
   return EXIT.ok;
@@ -81,7 +89,7 @@ async function create(
 
 /** Of a Git repository, a clone that is gone afterwards. */
 async function withFolderOf(
-  context: Context,
+  surroundings: Surroundings,
   { origin }: Picked,
   signal: AbortSignal,
   use: (folder: string) => Promise<void>,
@@ -89,7 +97,7 @@ async function withFolderOf(
   if (origin.kind === "folder") return use(origin.folder);
   const clones = await mkdtemp(join(tmpdir(), "colibri-init-"));
   try {
-    await use(await fetchTemplate(context, origin, join(clones, "template"), signal));
+    await use(await fetchTemplate(surroundings, origin, join(clones, "template"), signal));
   } finally {
     await rm(clones, { recursive: true, force: true });
   }

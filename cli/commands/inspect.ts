@@ -3,13 +3,13 @@ import type { App, FunctionResource, Invocation, Revision } from "#sdk/node/clie
 import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import type { ExitCode } from "../failure.ts";
 import type { Printed } from "../output/format.ts";
 import { showDigest, showFunctionUrl, showLive, showScaling } from "../output/function.ts";
 import { createStyle, type Style } from "../output/style.ts";
 import { type Fact, renderFacts, renderTable } from "../output/table.ts";
 import { showAgo, showBytes, showSpan } from "../output/units.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkTenant, type FunctionName, parseTarget, type Target } from "../target.ts";
 import { type ShowOptions, show } from "../watch/refresh.ts";
 
@@ -19,12 +19,12 @@ export interface InspectOptions extends ShowOptions {
 
 const LAST_INVOCATIONS = 10;
 
-export function inspect(context: Context, name: string, options: InspectOptions): Promise<ExitCode> {
+export function inspect(surroundings: Surroundings, name: string, options: InspectOptions): Promise<ExitCode> {
   const target: Target = parseTarget(name);
-  const connection = findConnection(context);
+  const connection = findConnection(surroundings);
   const tenant = checkTenant(options.tenant);
-  const style = createStyle(context.stdout, context.env);
-  return show(context, options, (signal) => {
+  const style = createStyle(surroundings.stdout, surroundings.env);
+  return show(surroundings, options, (signal) => {
     const client = new Client(connection, tenant, signal);
     return orSuggest(client, target, () =>
       target.function === undefined ? inspectApp(client, target.app, style) : inspectFunction(client, target, style),

@@ -4,13 +4,13 @@ import { send } from "#sdk/node/client/request.ts";
 import { Client } from "../client/client.ts";
 import { notFound } from "../client/not-found.ts";
 import { type Connection, findConnection, reasonOf } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode, usageError } from "../failure.ts";
 import { failureOf, headerOf, statusFailure, writeAnswer } from "../invoke/answer.ts";
 import { type Body, type BodyOptions, bodyFrom } from "../invoke/body.ts";
 import { checkPath } from "../invoke/path.ts";
 import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkTenant, type FunctionName, parseFunctionName } from "../target.ts";
 
 export interface InvokeOptions extends BodyOptions {
@@ -23,25 +23,25 @@ export interface InvokeOptions extends BodyOptions {
   readonly tenant: string;
 }
 
-export async function invoke(context: Context, name: string, options: InvokeOptions): Promise<ExitCode> {
+export async function invoke(surroundings: Surroundings, name: string, options: InvokeOptions): Promise<ExitCode> {
   const target = parseFunctionName(name);
   const tenant = checkTenant(options.tenant);
-  const connection = findConnection(context);
+  const connection = findConnection(surroundings);
   const url = connection.functions.value + functionPath({ tenant, ...target }) + checkPath(options.path);
   const given = parseHeaders(options.header ?? []);
   const method = checkMethod(options.method);
-  const body = await bodyFrom(context, options);
+  const body = await bodyFrom(surroundings, options);
   const headers = { ...bodyHeaders(body), ...(options.async && { prefer: "respond-async" }), ...given };
   const answer = await send({ method: method ?? (body ? "POST" : "GET"), url, headers, body: body?.content }).catch(
     (error) => {
       throw away(connection, error, body);
     },
   );
-  if (options.verbose) tellHead(context, answer);
+  if (options.verbose) tellHead(surroundings, answer);
   const failure = await failureOf(answer, name);
   if (failure) throw await explained(failure, connection, tenant, target);
-  if (options.async) tellAccepted(context, answer);
-  await writeAnswer(context, answer, name, options.output);
+  if (options.async) tellAccepted(surroundings, answer);
+  await writeAnswer(surroundings, answer, name, options.output);
   const ownFailure = statusFailure(answer, name);
   if (ownFailure) throw ownFailure;
   return EXIT.ok;
@@ -107,21 +107,21 @@ async function explained(
   return notFound(new Client(connection, tenant), target);
 }
 
-function tellHead(context: Context, answer: IncomingMessage): void {
-  const style = createStyle(context.stderr, context.env);
+function tellHead(surroundings: Surroundings, answer: IncomingMessage): void {
+  const style = createStyle(surroundings.stderr, surroundings.env);
   const lines = [`HTTP ${answer.statusCode} ${answer.statusMessage ?? ""}`];
   for (let index = 0; index + 1 < answer.rawHeaders.length; index += 2)
     lines.push(`${answer.rawHeaders[index]}: ${answer.rawHeaders[index + 1]}`);
-  context.stderr.write(lines.map((line) => `${style("dim", `< ${printable(line)}`)}\n`).join(""));
+  surroundings.stderr.write(lines.map((line) => `${style("dim", `< ${printable(line)}`)}\n`).join(""));
 }
 
-function tellAccepted(context: Context, answer: IncomingMessage): void {
+function tellAccepted(surroundings: Surroundings, answer: IncomingMessage): void {
   if (answer.statusCode !== 202) {
-    context.stderr.write("The function answered at once: it was not called asynchronously.\n");
+    surroundings.stderr.write("The function answered at once: it was not called asynchronously.\n");
     return;
   }
   const id = headerOf(answer, "colibri-invocation-id") ?? "unknown";
   const location = headerOf(answer, "location");
   const where = location === undefined ? "" : `; its answer will be at ${location}`;
-  context.stderr.write(`${printable(`Accepted as invocation ${id}${where}`)}.\n`);
+  surroundings.stderr.write(`${printable(`Accepted as invocation ${id}${where}`)}.\n`);
 }

@@ -3,13 +3,13 @@ import { DEFAULT_TENANT } from "#contract/names.ts";
 import type { App, FunctionResource } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import type { ExitCode } from "../failure.ts";
 import { showDigest, showFunctionUrl, showLive, showScaling } from "../output/function.ts";
 import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { renderTable } from "../output/table.ts";
 import { showAgo, showSpan } from "../output/units.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkTenant } from "../target.ts";
 import { type ShowOptions, show } from "../watch/refresh.ts";
 
@@ -20,10 +20,10 @@ export interface ListOptions extends ShowOptions {
 const COLUMNS = ["FUNCTION", "REVISION", "RUNTIME", "MEMORY", "SCALING", "UPDATED", "URL"];
 const WIDE_COLUMNS = ["HANDLER", "TIMEOUT", "CONCURRENCY", "NETWORK", "SOURCE"];
 
-export function list(context: Context, options: ListOptions): Promise<ExitCode> {
-  const connection = findConnection(context);
+export function list(surroundings: Surroundings, options: ListOptions): Promise<ExitCode> {
+  const connection = findConnection(surroundings);
   const tenant = checkTenant(options.tenant);
-  return show(context, options, async (signal) => {
+  return show(surroundings, options, async (signal) => {
     const client = new Client(connection, tenant, signal);
     const apps = await client.apps();
     const functions = (await functionsOf(client, apps)).map((fn) => ({
@@ -32,7 +32,7 @@ export function list(context: Context, options: ListOptions): Promise<ExitCode> 
     }));
     return {
       data: functions,
-      text: (wide) => render(context, tenant, { apps, functions, wide }),
+      text: (wide) => render(surroundings, tenant, { apps, functions, wide }),
       names: () => functions.map((fn) => `${fn.app}/${fn.function}`),
     };
   });
@@ -55,11 +55,11 @@ interface Listed {
   readonly wide: boolean;
 }
 
-function render(context: Context, tenant: string, { apps, functions, wide }: Listed): string {
-  const style = createStyle(context.stdout, context.env);
+function render(surroundings: Surroundings, tenant: string, { apps, functions, wide }: Listed): string {
+  const style = createStyle(surroundings.stdout, surroundings.env);
   const empty = apps.filter(({ app }) => !functions.some((fn) => fn.app === app)).map(({ app }) => app);
   const note = empty.length > 0 ? `Apps without functions: ${printable(empty.join(", "))}\n` : "";
-  if (functions.length === 0) return `${note}${asTyped(nothing(tenant), context)}\n`;
+  if (functions.length === 0) return `${note}${asTyped(nothing(tenant), surroundings)}\n`;
   const networks = new Map(apps.map(({ app, network }) => [app, network]));
   const rows = functions.map((fn) => [
     `${fn.app}/${fn.function}`,

@@ -4,12 +4,12 @@ import type { LogLine } from "#sdk/node/client.ts";
 import { Client, type LogQuery } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import { EXIT, type ExitCode, usageError } from "../failure.ts";
 import { followLogs } from "../logs/follow.ts";
 import { renderLine } from "../logs/line.ts";
 import { createStyle } from "../output/style.ts";
 import { parseSpan } from "../output/units.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkTenant, parseFunctionName } from "../target.ts";
 
 export interface LogsOptions {
@@ -23,17 +23,17 @@ export interface LogsOptions {
 
 const DEFAULT_TAIL = 100;
 
-export async function logs(context: Context, name: string, options: LogsOptions): Promise<ExitCode> {
+export async function logs(surroundings: Surroundings, name: string, options: LogsOptions): Promise<ExitCode> {
   const target = parseFunctionName(name);
   const query = queryFrom(options, Date.now());
-  const signal = options.follow ? context.interruption() : undefined;
-  const client = new Client(findConnection(context), checkTenant(options.tenant), signal);
+  const signal = options.follow ? surroundings.interruption() : undefined;
+  const client = new Client(findConnection(surroundings), checkTenant(options.tenant), signal);
   const lines = signal
-    ? followLogs(client, target, { query, signal, changed: (connected) => tellConnection(context, connected) })
+    ? followLogs(client, target, { query, signal, changed: (connected) => tellConnection(surroundings, connected) })
     : client.logs(target, query);
   try {
-    const shown = await orSuggest(client, target, () => print(context, lines, options));
-    if (shown === 0) context.stderr.write(`no lines yet: ${noneOf(name, options)}\n`);
+    const shown = await orSuggest(client, target, () => print(surroundings, lines, options));
+    if (shown === 0) surroundings.stderr.write(`no lines yet: ${noneOf(name, options)}\n`);
   } catch (error) {
     if (!signal?.aborted) throw error;
   }
@@ -67,10 +67,14 @@ export function parseSince(text: string, now: number): string {
 }
 
 /** How many there were. */
-async function print(context: Context, lines: AsyncIterable<LogLine>, { json, follow }: LogsOptions): Promise<number> {
-  const { stdout, env } = context;
+async function print(
+  surroundings: Surroundings,
+  lines: AsyncIterable<LogLine>,
+  { json, follow }: LogsOptions,
+): Promise<number> {
+  const { stdout, env } = surroundings;
   const style = createStyle(stdout, env);
-  const saysNothing = follow ? hintWhenSilent(context) : undefined;
+  const saysNothing = follow ? hintWhenSilent(surroundings) : undefined;
   let shown = 0;
   for await (const line of lines) {
     clearTimeout(saysNothing);
@@ -84,7 +88,7 @@ async function print(context: Context, lines: AsyncIterable<LogLine>, { json, fo
 const SILENT_MS = 500;
 
 /** At a terminal, that nothing comes should not look as if it hung. */
-function hintWhenSilent({ stderr, env }: Context): NodeJS.Timeout | undefined {
+function hintWhenSilent({ stderr, env }: Surroundings): NodeJS.Timeout | undefined {
   if (stderr.isTTY !== true) return undefined;
   const text = createStyle(stderr, env)("dim", "waiting for lines; Ctrl-C ends");
   return setTimeout(() => stderr.write(`${text}\n`), SILENT_MS).unref();
@@ -96,7 +100,7 @@ function noneOf(name: string, { invocation, since }: LogsOptions): string {
   return `invocation ${invocation} of ${name} has logged nothing${from}, or is not known here`;
 }
 
-function tellConnection({ stderr, env }: Context, connected: boolean): void {
+function tellConnection({ stderr, env }: Surroundings, connected: boolean): void {
   const text = connected ? "Connected again." : "The connection was lost; trying again. Ctrl-C ends.";
   stderr.write(`${createStyle(stderr, env)("dim", text)}\n`);
 }

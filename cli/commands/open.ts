@@ -1,12 +1,12 @@
 import { Client } from "../client/client.ts";
 import { orSuggest } from "../client/not-found.ts";
 import { findConnection } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { checkPath } from "../invoke/path.ts";
 import { openInBrowser } from "../open/browser.ts";
 import { showFunctionUrl } from "../output/function.ts";
 import { printable } from "../output/printable.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { checkTenant, parseTarget, type Target } from "../target.ts";
 
 export interface OpenOptions {
@@ -16,13 +16,13 @@ export interface OpenOptions {
 }
 
 /** Where there is no terminal or no browser the address is printed: then somebody else can open it. */
-export async function open(context: Context, name: string, options: OpenOptions): Promise<ExitCode> {
+export async function open(surroundings: Surroundings, name: string, options: OpenOptions): Promise<ExitCode> {
   const target = parseTarget(name);
   const path = checkPath(options.path);
-  const client = new Client(findConnection(context), checkTenant(options.tenant));
+  const client = new Client(findConnection(surroundings), checkTenant(options.tenant));
   const url = (await orSuggest(client, target, () => urlOf(client, target))) + path;
-  const opened = !options.print && context.stdout.isTTY === true && (await openInBrowser(context.env, url));
-  context.stdout.write(opened ? `Opened ${printable(url)}\n` : `${printable(url)}\n`);
+  const opened = !options.print && surroundings.stdout.isTTY === true && (await openInBrowser(surroundings.env, url));
+  surroundings.stdout.write(opened ? `Opened ${printable(url)}\n` : `${printable(url)}\n`);
   return EXIT.ok;
 }
 

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { APP_FILE } from "#contract/config/keys.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { readTextFile } from "../input/text-file.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 export const SCHEMA_FILE = "colibri.schema.json";
 const SCHEMA = new URL("../../contract/config/colibri.schema.json", import.meta.url);
@@ -11,12 +11,12 @@ const SCHEMA = new URL("../../contract/config/colibri.schema.json", import.meta.
 const LINE = `# yaml-language-server: $schema=./${SCHEMA_FILE}\n`;
 const ANY_LINE = /^# yaml-language-server: \$schema=.*(?:\r?\n|$)/m;
 
-export function schema(context: Context, given: string, options: { readonly print?: boolean }): ExitCode {
+export function schema(surroundings: Surroundings, given: string, options: { readonly print?: boolean }): ExitCode {
   if (options.print) {
-    context.stdout.write(schemaText());
+    surroundings.stdout.write(schemaText());
     return EXIT.ok;
   }
-  const folder = resolve(context.cwd, given);
+  const folder = resolve(surroundings.cwd, given);
   if (!existsSync(join(folder, APP_FILE)))
     throw new CliError(`There is no ${APP_FILE} in ${given === "." ? "this folder" : given}.`, {
       hints: ["Name the folder that holds it, or see the schema with --print."],
@@ -26,7 +26,9 @@ export function schema(context: Context, given: string, options: { readonly prin
   writeFileSync(join(folder, SCHEMA_FILE), schemaText());
   if (linkSchema(text) !== text) writeFileSync(path, linkSchema(text));
   const shown = join(given, SCHEMA_FILE);
-  context.stdout.write(`${shown} is written, and the first line of ${join(given, APP_FILE)} leads editors there.\n`);
+  surroundings.stdout.write(
+    `${shown} is written, and the first line of ${join(given, APP_FILE)} leads editors there.\n`,
+  );
   return EXIT.ok;
 }
 

@@ -1,11 +1,11 @@
 import { type Connection, findConnection } from "../connection/connection.ts";
 import { platformFile, readPlatform } from "../connection/home.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { createStyle } from "../output/style.ts";
 import { renderFacts } from "../output/table.ts";
 import { ownVersion } from "../own-version.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 const ANSWER_MS = 1_000;
 
@@ -15,8 +15,8 @@ interface PlatformVersion {
 }
 
 /** Says what it can: a platform that is not there is no failure of this command. */
-export async function version(context: Context, options: FormatOptions): Promise<ExitCode> {
-  const connection = findConnection(context);
+export async function version(surroundings: Surroundings, options: FormatOptions): Promise<ExitCode> {
+  const connection = findConnection(surroundings);
   const platform = await platformVersion(connection);
   const versions = { cli: ownVersion(), node: process.versions.node, platform: platform.version };
   const facts = [
@@ -24,8 +24,8 @@ export async function version(context: Context, options: FormatOptions): Promise
     ["node", versions.node],
     ["platform", platform.text],
   ] as const;
-  const text = (): string => renderFacts(facts, createStyle(context.stdout, context.env));
-  context.stdout.write(await print({ data: { ...versions, url: connection.control.value }, text }, options));
+  const text = (): string => renderFacts(facts, createStyle(surroundings.stdout, surroundings.env));
+  surroundings.stdout.write(await print({ data: { ...versions, url: connection.control.value }, text }, options));
   return EXIT.ok;
 }
 

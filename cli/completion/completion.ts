@@ -1,5 +1,5 @@
 import type { Argument, Command, Option } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { valuesOf } from "./values.ts";
 
 export interface Candidate {
@@ -24,7 +24,11 @@ interface Place {
 }
 
 /** `words`: what was typed after the program's name; the last one is being typed, and may be empty. */
-export async function completionOf(context: Context, program: Command, words: readonly string[]): Promise<Completion> {
+export async function completionOf(
+  surroundings: Surroundings,
+  program: Command,
+  words: readonly string[],
+): Promise<Completion> {
   const joined = joinAssignments(words);
   const typed = joined.at(-1) ?? "";
   const place = placeOf(program, joined.slice(0, -1));
@@ -32,15 +36,15 @@ export async function completionOf(context: Context, program: Command, words: re
   if (flag !== undefined && value !== undefined && !place.ended) {
     const option = findOption(place.command, flag);
     if (option === undefined) return NOTHING;
-    const found = await valueCompletion(context, joined, option, value);
+    const found = await valueCompletion(surroundings, joined, option, value);
     // bash has the value as a word of its own, where the others have it together with the option.
     return joined.length < words.length ? found : prefixed(found, `${flag}=`);
   }
-  if (place.option !== undefined) return valueCompletion(context, joined, place.option, typed);
+  if (place.option !== undefined) return valueCompletion(surroundings, joined, place.option, typed);
   if (typed.startsWith("-") && !place.ended) return matching(optionsOf(place.command), typed);
   const commands = place.operands === 0 ? commandsOf(place.command) : [];
   const argument = argumentAt(place.command, place.operands);
-  const values = argument === undefined ? NOTHING : await valueCompletion(context, joined, argument, typed);
+  const values = argument === undefined ? NOTHING : await valueCompletion(surroundings, joined, argument, typed);
   return { also: values.also, candidates: [...matching(commands, typed).candidates, ...values.candidates] };
 }
 
@@ -102,12 +106,12 @@ function optionsOf(command: Command): Candidate[] {
 }
 
 async function valueCompletion(
-  context: Context,
+  surroundings: Surroundings,
   words: readonly string[],
   of: Option | Argument,
   typed: string,
 ): Promise<Completion> {
-  const { also, candidates } = await valuesOf(context, words, of, typed);
+  const { also, candidates } = await valuesOf(surroundings, words, of, typed);
   return { also, candidates: matching(candidates, typed).candidates };
 }
 

@@ -1,10 +1,10 @@
 import { type Argument, Option } from "commander";
 import { ERRORS } from "#contract/errors.ts";
 import { isName } from "#contract/names.ts";
-import type { Context } from "../context.ts";
 import { LOCAL } from "../contexts/choice.ts";
 import { readContexts } from "../contexts/file.ts";
 import { printable } from "../output/printable.ts";
+import type { Surroundings } from "../surroundings.ts";
 import type { Candidate, Completion } from "./completion.ts";
 
 /** A shell waits for it with every key: what does not answer by then is not offered. */
@@ -12,7 +12,7 @@ const LIMIT_MS = 1_000;
 const APPS_AT_MOST = 20;
 
 interface Typing {
-  readonly context: Context;
+  readonly surroundings: Surroundings;
   readonly words: readonly string[];
   readonly typed: string;
 }
@@ -23,7 +23,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
   "app/function": async (typing) => only(await functionNames(typing)),
   "app[/function]": async (typing) => only([...(await appNames(typing)), ...(await functionNames(typing))]),
   app: async (typing) => only(await appNames(typing)),
-  context: ({ context }) => only(contextNames(context)),
+  context: ({ surroundings }) => only(contextNames(surroundings)),
   key: async (typing) => only(await settingNames(typing)),
   keys: async (typing) => only(await settingNames(typing)),
   "error-code": () => only(Object.entries(ERRORS).map(([value, { meaning }]) => ({ value, about: meaning }))),
@@ -32,7 +32,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
 };
 
 export async function valuesOf(
-  context: Context,
+  surroundings: Surroundings,
   words: readonly string[],
   of: Option | Argument,
   typed: string,
@@ -41,15 +41,15 @@ export async function valuesOf(
   const name = of instanceof Option ? (/[<[](.+?)(?:\.\.\.)?[>\]]/.exec(of.flags)?.[1] ?? "") : of.name();
   // The path of an address is none of this machine.
   const source = of instanceof Option && of.long === "--path" ? undefined : SOURCES[name];
-  return source === undefined ? only([]) : source({ context, words, typed });
+  return source === undefined ? only([]) : source({ surroundings, words, typed });
 }
 
 function only(candidates: readonly Candidate[]): Completion {
   return { also: "none", candidates };
 }
 
-function contextNames(context: Context): Candidate[] {
-  const saved = readContexts(context).contexts.map(({ name, controlUrl }) => ({ value: name, about: controlUrl }));
+function contextNames(surroundings: Surroundings): Candidate[] {
+  const saved = readContexts(surroundings).contexts.map(({ name, controlUrl }) => ({ value: name, about: controlUrl }));
   return [{ value: LOCAL, about: "the platform of this machine's home" }, ...saved];
 }
 
@@ -80,13 +80,13 @@ async function settingNames(typing: Typing): Promise<Candidate[]> {
 }
 
 /** As the command that is being typed would. */
-async function connect({ context, words }: Typing) {
+async function connect({ surroundings, words }: Typing) {
   const [{ Client }, { findConnection }] = await Promise.all([
     import("../client/client.ts"),
     import("../connection/connection.ts"),
   ]);
   const chosen = optionIn(words, "--context");
-  const connection = findConnection(chosen === undefined ? context : { ...context, chosen });
+  const connection = findConnection(chosen === undefined ? surroundings : { ...surroundings, chosen });
   return new Client(connection, optionIn(words, "--tenant") ?? "default", AbortSignal.timeout(LIMIT_MS));
 }
 

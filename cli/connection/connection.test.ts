@@ -121,15 +121,4 @@ describe("what is said when it can't be used", () => {
     assert.equal(code, 5);
     assert.match(err, /no such route/);
   });
-
-  test("what answers is not Colibri", async (t) => {
-    const { createServer } = await import("node:http");
-    const server = createServer((_request, response) => response.writeHead(200).end("<html>"));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    t.after(() => server.close());
-    const { port } = server.address() as { port: number };
-    const { code, err } = await onTerminal(["list"], { env: { COLIBRI_URL: `http://127.0.0.1:${port}` } });
-    assert.equal(code, 1);
-    assert.match(err, /did not answer with JSON: is it Colibri's control address\?/);
-  });
 });

@@ -1,6 +1,6 @@
-import type { Context } from "../context.ts";
 import { type Choosing, type ChosenContext, chosenContext } from "../contexts/choice.ts";
 import { CliError, EXIT, usageError } from "../failure.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { findHome, type Home, lockHolder, platformFile, readPlatform, readToken, tokenFile } from "./home.ts";
 
 /** A value and where it came from: what is wrong with it is told together with that. */
@@ -25,16 +25,16 @@ export interface Connection {
   readonly tokenMissing: string;
 }
 
-type Env = Context["env"];
+type Env = Surroundings["env"];
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /** `--context`, else COLIBRI_URL, else COLIBRI_CONTEXT, else the context in use, else the platform of the home. */
-export function findConnection(context: Choosing & Pick<Context, "cwd">): Connection {
-  const home = findHome(context);
-  const chosen = chosenContext(context);
+export function findConnection(surroundings: Choosing & Pick<Surroundings, "cwd">): Connection {
+  const home = findHome(surroundings);
+  const chosen = chosenContext(surroundings);
   // What was asked for on the command line is not mixed with what the environment says.
-  const env = context.chosen === undefined ? context.env : withoutConnection(context.env);
+  const env = surroundings.chosen === undefined ? surroundings.env : withoutConnection(surroundings.env);
   if (chosen !== undefined) return fromContext(home, chosen, env);
   return env.COLIBRI_URL ? fromUrl(home, env, env.COLIBRI_URL) : fromHome(home, env);
 }

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 const FOLDER = ".colibri";
 
@@ -17,13 +17,13 @@ export interface RunningPlatform {
 }
 
 /** COLIBRI_HOME, else `.colibri` here or in the nearest folder above that has one, else `.colibri` here. */
-export function findHome(context: Pick<Context, "env" | "cwd">): Home {
-  const given = context.env.COLIBRI_HOME;
-  if (given) return { path: resolve(context.cwd, given), from: "COLIBRI_HOME" };
-  for (let folder = context.cwd; ; folder = dirname(folder)) {
+export function findHome(surroundings: Pick<Surroundings, "env" | "cwd">): Home {
+  const given = surroundings.env.COLIBRI_HOME;
+  if (given) return { path: resolve(surroundings.cwd, given), from: "COLIBRI_HOME" };
+  for (let folder = surroundings.cwd; ; folder = dirname(folder)) {
     const path = join(folder, FOLDER);
     if (existsSync(path)) return { path, from: "found" };
-    if (folder === dirname(folder)) return { path: join(context.cwd, FOLDER), from: "default" };
+    if (folder === dirname(folder)) return { path: join(surroundings.cwd, FOLDER), from: "default" };
   }
 }
 

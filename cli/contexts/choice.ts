@@ -1,6 +1,6 @@
 import { closest } from "#contract/config/suggest.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT } from "../failure.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { readContexts, type SavedContext, type SavedContexts } from "./file.ts";
 
 /** The name that stands for the platform of this machine's home, and needs no entry. */
@@ -12,13 +12,13 @@ export interface ChosenContext {
   readonly by: "--context" | "COLIBRI_CONTEXT" | "context use";
 }
 
-export type Choosing = Pick<Context, "env" | "chosen">;
+export type Choosing = Pick<Surroundings, "env" | "chosen">;
 
 /** Which context the command is to use; undefined: none, the platform is that of COLIBRI_URL or the home. */
-export function chosenContext(context: Choosing): ChosenContext | undefined {
-  const choice = nameOf(context);
+export function chosenContext(surroundings: Choosing): ChosenContext | undefined {
+  const choice = nameOf(surroundings);
   if (choice === undefined || choice.name === LOCAL) return undefined;
-  return { saved: findContext(choice.contexts ?? readContexts(context), choice.name), by: choice.by };
+  return { saved: findContext(choice.contexts ?? readContexts(surroundings), choice.name), by: choice.by };
 }
 
 interface Choice {
@@ -27,12 +27,12 @@ interface Choice {
   readonly contexts?: SavedContexts;
 }
 
-function nameOf(context: Choosing): Choice | undefined {
-  const { chosen, env } = context;
+function nameOf(surroundings: Choosing): Choice | undefined {
+  const { chosen, env } = surroundings;
   if (chosen !== undefined) return { name: chosen, by: "--context" };
   if (env.COLIBRI_URL) return undefined;
   if (env.COLIBRI_CONTEXT) return { name: env.COLIBRI_CONTEXT, by: "COLIBRI_CONTEXT" };
-  const contexts = readContexts(context);
+  const contexts = readContexts(surroundings);
   return contexts.current === undefined ? undefined : { name: contexts.current, by: "context use", contexts };
 }
 

@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { Context } from "../context.ts";
 import { CliError } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 /** A platform and who one is there. */
 export interface SavedContext {
@@ -19,7 +20,7 @@ export interface SavedContexts {
   readonly contexts: readonly SavedContext[];
 }
 
-type Env = Pick<Context, "env">;
+type Env = Pick<Surroundings, "env">;
 
 const NONE: SavedContexts = Object.freeze({ contexts: [] });
 
@@ -30,8 +31,8 @@ function contextsFile({ env }: Env): string | undefined {
 }
 
 /** @throws CliError when the file is there and can't be understood: another platform must not take the place of the one in it. */
-export function readContexts(context: Env): SavedContexts {
-  const path = contextsFile(context);
+export function readContexts(surroundings: Env): SavedContexts {
+  const path = contextsFile(surroundings);
   if (path === undefined) return NONE;
   let text: string;
   try {
@@ -39,7 +40,7 @@ export function readContexts(context: Env): SavedContexts {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return NONE;
-    throw new CliError(`${path} can't be read (${code}): it holds the contexts.`, { cause: error });
+    throw new CliError(`${path}, which holds the contexts, can't be read: ${fileReason(error)}.`, { cause: error });
   }
   return parse(path, text);
 }
@@ -68,8 +69,8 @@ function parseContext(value: unknown): SavedContext {
 }
 
 /** Replaces the file as a whole, for nobody else to read. */
-export function writeContexts(context: Env, contexts: SavedContexts): void {
-  const path = contextsFile(context);
+export function writeContexts(surroundings: Env, contexts: SavedContexts): void {
+  const path = contextsFile(surroundings);
   if (path === undefined)
     throw new CliError("There is no place for contexts: HOME and XDG_CONFIG_HOME are not set.", {
       hints: ["Set one of them, or use COLIBRI_URL and COLIBRI_TOKEN."],
@@ -82,8 +83,7 @@ export function writeContexts(context: Env, contexts: SavedContexts): void {
     renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, { force: true });
-    const { code } = error as NodeJS.ErrnoException;
-    throw new CliError(`${path} can't be written (${code}): it holds the contexts.`, { cause: error });
+    throw new CliError(`${path}, which holds the contexts, can't be written: ${fileReason(error)}.`, { cause: error });
   }
 }
 

@@ -3,8 +3,8 @@ import { rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Deployment, DeploymentRequest } from "#sdk/node/client.ts";
 import type { Client } from "../client/client.ts";
-import type { Context } from "../context.ts";
 import { retrying } from "../reconnect.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { type AppFile, readAppFile } from "./app-file.ts";
 import type { BuildOutput } from "./build-output.ts";
 import { followDeployment } from "./follow.ts";
@@ -21,7 +21,7 @@ export interface AppSource {
 }
 
 /** The app in the folder that the user named `given`. */
-export async function readApp({ cwd }: Pick<Context, "cwd">, given: string): Promise<AppSource> {
+export async function readApp({ cwd }: Pick<Surroundings, "cwd">, given: string): Promise<AppSource> {
   const file = readAppFile(cwd, given);
   return { file, sources: await findSources(resolve(cwd, given), file) };
 }

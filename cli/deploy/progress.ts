@@ -1,6 +1,6 @@
-import type { Context, Output } from "../context.ts";
 import { createStyle, type Style } from "../output/style.ts";
 import { showBytes } from "../output/units.ts";
+import type { Output, Surroundings } from "../surroundings.ts";
 
 const BAR = 24;
 const REDRAW_MS = 100;
@@ -15,8 +15,8 @@ export class Progress {
   readonly #name: string;
   #drawnAt = 0;
 
-  constructor(context: Pick<Context, "stderr" | "env">, board: Board = new Board(context), name = "") {
-    this.style = createStyle(context.stderr, context.env);
+  constructor(surroundings: Pick<Surroundings, "stderr" | "env">, board: Board = new Board(surroundings), name = "") {
+    this.style = createStyle(surroundings.stderr, surroundings.env);
     this.#board = board;
     this.#name = name;
   }
@@ -56,7 +56,7 @@ export class Board {
   readonly #rows = new Map<string, string>();
   #drawn = 0;
 
-  constructor({ stderr, env }: Pick<Context, "stderr" | "env">) {
+  constructor({ stderr, env }: Pick<Surroundings, "stderr" | "env">) {
     this.#output = stderr;
     this.#live = stderr.isTTY === true && env.TERM !== "dumb";
   }

@@ -1,28 +1,32 @@
 import { request } from "node:http";
 import type { Fired } from "#platform/dev/index.ts";
 import { asideOf, devRoot, type RunningDev, runningDevs } from "#platform/main/dev/dev-home.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { showSpan } from "../output/units.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { parseFunctionName } from "../target.ts";
 
 /** Fires a timer of a function that is run in another terminal. */
-export async function fireTimer(context: Context, name: string, timer: string | undefined): Promise<ExitCode> {
+export async function fireTimer(
+  surroundings: Surroundings,
+  name: string,
+  timer: string | undefined,
+): Promise<ExitCode> {
   const target = parseFunctionName(name);
-  const dev = chooseDev(context, target.app);
+  const dev = chooseDev(surroundings, target.app);
   const query = timer === undefined ? "" : `?timer=${encodeURIComponent(timer)}`;
   const { status, body } = await post(`${asideOf(dev)}/fire/${target.app}/${target.function}${query}`);
   const answer = JSON.parse(body);
   if (status !== 200) throw new CliError(answer.detail ?? body, { code: answer.code });
   const fired: Fired = answer;
-  if (fired.answer !== "") context.stdout.write(fired.answer.endsWith("\n") ? fired.answer : `${fired.answer}\n`);
+  if (fired.answer !== "") surroundings.stdout.write(fired.answer.endsWith("\n") ? fired.answer : `${fired.answer}\n`);
   if (fired.outcome !== "ok")
     throw new CliError(`${name}, fired for ${fired.schedule}, failed: ${fired.message}`, { code: fired.outcome });
-  context.stderr.write(`Fired ${fired.schedule} of ${name}: status ${fired.status}, ${showSpan(fired.tookMs)}.\n`);
+  surroundings.stderr.write(`Fired ${fired.schedule} of ${name}: status ${fired.status}, ${showSpan(fired.tookMs)}.\n`);
   return EXIT.ok;
 }
 
-function chooseDev({ cwd }: Context, app: string): RunningDev {
+function chooseDev({ cwd }: Surroundings, app: string): RunningDev {
   const all = runningDevs(devRoot());
   const fitting = all.filter((dev) => dev.app === app);
   const here = fitting.find(({ folder }) => cwd === folder || cwd.startsWith(`${folder}/`));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { PassThrough, Writable } from "node:stream";
 import { test } from "node:test";
 import type { DevTimer } from "#platform/dev/index.ts";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { listenForKeys } from "./keys.ts";
 import { Screen } from "./screen.ts";
 
@@ -23,10 +23,10 @@ function pressing(timers: readonly DevTimer[]) {
     }),
     { isTTY: true },
   );
-  const context = { stdin, stdout, env: { NO_COLOR: "1" } } as unknown as Context;
+  const surroundings = { stdin, stdout, env: { NO_COLOR: "1" } } as unknown as Surroundings;
   const done: string[] = [];
   const note = (what: string) => () => void done.push(what);
-  const close = listenForKeys(context, new Screen(context, []), {
+  const close = listenForKeys(surroundings, new Screen(surroundings, []), {
     ...{ restart: note("restart"), open: note("open"), banner: note("banner"), quit: note("quit") },
     timers: () => timers,
     fire: async (timer) => {
@@ -76,8 +76,8 @@ test("a timer is fired at once if it is the only one, else after it was chosen",
 });
 
 test("what is no terminal has no keys", () => {
-  const context = { stdin: new PassThrough(), stdout: new PassThrough(), env: {} } as unknown as Context;
+  const surroundings = { stdin: new PassThrough(), stdout: new PassThrough(), env: {} } as unknown as Surroundings;
   const nothing = () => assert.fail("called");
   const actions = { restart: nothing, timers: nothing, fire: nothing, open: nothing, banner: nothing, quit: nothing };
-  assert.equal(listenForKeys(context, new Screen(context, []), actions), undefined);
+  assert.equal(listenForKeys(surroundings, new Screen(surroundings, []), actions), undefined);
 });

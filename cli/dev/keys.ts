@@ -1,6 +1,6 @@
 import type { ReadStream } from "node:tty";
 import type { DevTimer, Fired } from "#platform/dev/index.ts";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import type { Screen } from "./screen.ts";
 
 export const KEYS_LINE = "r restart · t fire a timer · o open · c clear · h help · q quit";
@@ -24,8 +24,12 @@ export interface KeyActions {
 }
 
 /** Obeys keys until it is closed, where standard input is a terminal; elsewhere returns undefined. */
-export function listenForKeys(context: Context, screen: Screen, actions: KeyActions): (() => void) | undefined {
-  const input = context.stdin as ReadStream;
+export function listenForKeys(
+  surroundings: Surroundings,
+  screen: Screen,
+  actions: KeyActions,
+): (() => void) | undefined {
+  const input = surroundings.stdin as ReadStream;
   if (input.isTTY !== true || typeof input.setRawMode !== "function") return undefined;
   /** Timers to choose from, while one is asked for. */
   let choices: readonly DevTimer[] | undefined;

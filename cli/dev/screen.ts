@@ -1,10 +1,10 @@
 import { functionPath } from "#contract/names.ts";
 import type { DevEvent, DevRequest } from "#platform/dev/index.ts";
 import type { Dev } from "#platform/main/dev.ts";
-import type { Context, Output } from "../context.ts";
 import { printable } from "../output/printable.ts";
 import { type Colour, createStyle, type Style } from "../output/style.ts";
 import { showSpan } from "../output/units.ts";
+import type { Output, Surroundings } from "../surroundings.ts";
 
 /** In the order in which functions are met. */
 const FUNCTION_COLOURS: readonly Colour[] = ["cyan", "magenta", "green", "blue", "yellow"];
@@ -29,7 +29,7 @@ export class Screen {
   #width = 0;
 
   constructor(
-    { stdout, env }: Pick<Context, "stdout" | "env">,
+    { stdout, env }: Pick<Surroundings, "stdout" | "env">,
     functions: readonly string[],
     now: () => Date = () => new Date(),
   ) {

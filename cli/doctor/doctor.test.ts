@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import { FixturePlatform } from "../fixture/platform.ts";
 import { colibri, envFor, temporaryFolder } from "../fixture/run.ts";
 import type { Finding } from "./finding.ts";
-import { checkMemory, checkOpenFiles, checkSystem, checkUserNamespaces, sandboxFindings } from "./machine.ts";
+import { checkMemory, checkOpenFiles, checkSystem, checkUserNamespaces } from "./machine.ts";
 import { healthFindings, runtimeFindings } from "./place.ts";
 import { checkNode, checkNpm, checkPip, checkPython } from "./programs.ts";
 
@@ -36,7 +36,7 @@ describe("doctor", () => {
       detail: "24.0.0, its own",
     });
     assert.equal(about(findings, "runtime python")!.remedy, "python3 is not installed");
-    assert.equal(about(findings, "sandbox container")!.detail, "not part of this version");
+    assert.match(about(findings, "sandbox container")!.detail, /^(works|does not work here): /);
   });
 
   test("a port that is taken fails, with the variable to set", async (t) => {
@@ -66,18 +66,27 @@ describe("doctor", () => {
     const { code, findings } = await examined(env, temporaryFolder(t));
     assert.equal(code, 1);
     assert.equal(about(findings, "COLIBRI_SANDBOX")!.verdict, "fail");
-    assert.equal(
-      sandboxFindings("auto").some(({ verdict }) => verdict === "fail"),
-      false,
+  });
+
+  test("where containers do not work it says why and what to do, and that functions have no walls", async (t) => {
+    const env = { COLIBRI_OCI_RUNTIME: "/nowhere/crun", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
+    const { code, findings } = await examined(env, temporaryFolder(t));
+    assert.equal(code, 0);
+    assert.match(
+      about(findings, "sandbox container")!.detail,
+      /^does not work here: (no OCI runtime was found|it needs root)/,
     );
+    assert.equal(about(findings, "isolation")!.verdict, "warn");
+    assert.match(about(findings, "isolation")!.remedy!, /apt-get install crun|as root/);
   });
 
   test("text has a sign, and the remedy below", async (t) => {
-    const env = { COLIBRI_SANDBOX: "container", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
+    const wanted = { COLIBRI_SANDBOX: "container", COLIBRI_OCI_RUNTIME: "/nowhere/crun" };
+    const env = { ...wanted, COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
     const { code, out } = await colibri(["doctor"], { env, cwd: temporaryFolder(t) });
     assert.equal(code, 1);
     assert.match(out, /^✓ Node +24\./m);
-    assert.match(out, /^✗ COLIBRI_SANDBOX +is container\n +→ This version has process sandboxes only/m);
+    assert.match(out, /^✗ COLIBRI_SANDBOX +is container, which does not work here\n +→ /m);
     assert.match(out, /\n1 problem must be solved before Colibri works here\.\n$/);
   });
 });

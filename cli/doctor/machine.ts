@@ -82,17 +82,3 @@ function checkKvm(): Finding {
     return info("KVM", `${path} is there, but this user may not use it`);
   }
 }
-
-/** What sandboxes there are in this version. */
-export function sandboxFindings(choice: string | undefined): Finding[] {
-  const findings = [
-    ok("sandbox process", "works: functions run as processes of their own, without walls between them and the machine"),
-    info("sandbox container", "not part of this version"),
-    info("sandbox microvm", "not part of this version"),
-  ];
-  if (choice === undefined || choice === "" || choice === "auto" || choice === "process") return findings;
-  return [
-    ...findings,
-    fail("COLIBRI_SANDBOX", `is ${choice}`, "This version has process sandboxes only: unset it, or set it to auto."),
-  ];
-}

@@ -6,9 +6,9 @@ import type { Health, Runtime } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
 import { type Connection, findConnection } from "../connection/connection.ts";
 import { lockHolder } from "../connection/home.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT } from "../failure.ts";
 import { showBytes } from "../output/units.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const GIB = 1024 ** 3;
@@ -17,11 +17,11 @@ const NO_DISK = 100 * 1024 * 1024;
 const ANSWER_MS = 3_000;
 
 /** Home, disk, and the platform or the ports that it would take. */
-export async function checkPlace(context: Context): Promise<Finding[]> {
-  const connection = findConnection(context);
+export async function checkPlace(surroundings: Surroundings): Promise<Finding[]> {
+  const connection = findConnection(surroundings);
   const { home } = connection;
   const origin = { COLIBRI_HOME: "from COLIBRI_HOME", found: "found", default: "will be made" }[home.from];
-  return [checkHome(home.path, origin), checkDisk(home.path), ...(await checkPlatform(context, connection))];
+  return [checkHome(home.path, origin), checkDisk(home.path), ...(await checkPlatform(surroundings, connection))];
 }
 
 function checkHome(path: string, origin: string): Finding {
@@ -53,7 +53,7 @@ function existing(path: string): string {
   return there;
 }
 
-async function checkPlatform(context: Context, connection: Connection): Promise<Finding[]> {
+async function checkPlatform(surroundings: Surroundings, connection: Connection): Promise<Finding[]> {
   try {
     const client = new Client(connection, "default");
     const health = await client.health(ANSWER_MS);
@@ -64,7 +64,7 @@ async function checkPlatform(context: Context, connection: Connection): Promise<
     if (connection.origin !== "home")
       return [fail("platform", error.message, `Start it there, or correct ${connection.control.from}.`)];
     if (lockHolder(connection.home) !== undefined) return [fail("platform", error.message, error.hints.join(" "))];
-    return [ok("platform", "not running; start it with `npm start`"), ...(await checkPorts(context.env))];
+    return [ok("platform", "not running; start it with `npm start`"), ...(await checkPorts(surroundings.env))];
   }
 }
 
@@ -100,7 +100,7 @@ export function runtimeFindings(runtimes: readonly Runtime[]): Finding[] {
   });
 }
 
-async function checkPorts(env: Context["env"]): Promise<Finding[]> {
+async function checkPorts(env: Surroundings["env"]): Promise<Finding[]> {
   const bind = env.COLIBRI_BIND || "127.0.0.1";
   return [
     await checkPort(bind, env.COLIBRI_PORT || "8080", "COLIBRI_PORT", "functions"),

@@ -1,15 +1,14 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { findProgram } from "#base/program.ts";
-import type { Context } from "../context.ts";
-import { type Finding, fail, info, ok, warn } from "./finding.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { type Finding, fail, ok, warn } from "./finding.ts";
 
 const run = promisify(execFile);
 const LONGEST_MS = 10_000;
 const NODE_MAJOR = 24;
 const PYTHON_MINOR = 9;
 
-type Env = Context["env"];
+type Env = Surroundings["env"];
 
 export function checkNode(version: string, path: string): Finding {
   const detail = `${version} (${path})`;
@@ -37,12 +36,6 @@ export async function checkNpm(env: Env): Promise<Finding> {
   const version = (await outputOf("npm", ["--version"], env))?.trim();
   if (version) return ok("npm", version);
   return warn("npm", "not found", "Functions with a package-lock.json need it: apt-get install npm");
-}
-
-/** crun, runc and runsc run containers; this version does not use them yet. */
-export function checkContainerRuntimes(env: Env): Finding {
-  const found = ["crun", "runc", "runsc"].flatMap((name) => findProgram(name, env.PATH ?? "") ?? []);
-  return info("OCI runtimes", found.length > 0 ? found.join(", ") : "none of crun, runc, runsc");
 }
 
 /** Standard output, or undefined when the program is not there or fails. */

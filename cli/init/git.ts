@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
-import type { Context } from "../context.ts";
 import { CliError } from "../failure.ts";
+import type { Surroundings } from "../surroundings.ts";
 import type { Origin } from "./origin.ts";
 
 const PROTOCOLS = ["https", "ssh", "file"];
@@ -21,7 +21,7 @@ const SAID_AT_MOST = 4_000;
 
 /** Clones into `folder`, which must not be there. The folder in it that is the template. */
 export async function fetchTemplate(
-  context: Pick<Context, "env">,
+  surroundings: Pick<Surroundings, "env">,
   origin: Origin & { kind: "git" },
   folder: string,
   signal: AbortSignal,
@@ -29,7 +29,12 @@ export async function fetchTemplate(
   const { address, branch, subfolder } = origin;
   const wanted = branch === undefined ? [] : ["--branch", branch];
   const clone = ["clone", "--quiet", "--depth=1", "--single-branch", "--no-tags", "--no-local", "--template="];
-  await git(context, [...SAFE, ...clone, "--no-recurse-submodules", ...wanted, "--", address, folder], address, signal);
+  await git(
+    surroundings,
+    [...SAFE, ...clone, "--no-recurse-submodules", ...wanted, "--", address, folder],
+    address,
+    signal,
+  );
   return subfolder === undefined ? folder : within(folder, subfolder, address);
 }
 
@@ -44,7 +49,12 @@ function within(folder: string, subfolder: string, address: string): string {
   return inside;
 }
 
-async function git({ env }: Pick<Context, "env">, args: string[], address: string, signal: AbortSignal): Promise<void> {
+async function git(
+  { env }: Pick<Surroundings, "env">,
+  args: string[],
+  address: string,
+  signal: AbortSignal,
+): Promise<void> {
   const kept = Object.entries(env).filter(([name]) => !FOREIGN.test(name));
   const child = spawn("git", args, {
     env: {

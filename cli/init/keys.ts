@@ -3,8 +3,8 @@
  * they are asked for wait: whoever types ahead loses nothing.
  */
 import { emitKeypressEvents } from "node:readline";
-import type { Input } from "../context.ts";
 import { CliError, EXIT } from "../failure.ts";
+import type { Input } from "../surroundings.ts";
 
 export interface Key {
   /** `return`, `up`, `backspace`, …; of a character, the character. */

@@ -1,6 +1,7 @@
 /** Questions at a terminal. Each leaves one line: the question with its answer. */
-import type { Output } from "../context.ts";
+
 import type { Style } from "../output/style.ts";
+import type { Output } from "../surroundings.ts";
 import type { Keys } from "./keys.ts";
 
 export interface Asking {

@@ -1,5 +1,5 @@
-import type { Context, Input } from "../context.ts";
 import { CliError, EXIT } from "../failure.ts";
+import type { Input, Surroundings } from "../surroundings.ts";
 
 const END = "\r\n\u0004";
 const CTRL_C = "\u0003";
@@ -9,7 +9,7 @@ const ESCAPES = /\u001b\[[\d;]*[~A-Za-z]/g;
 const MAXIMUM_LENGTH = 16 * 1024;
 
 /** Asks at the terminal without showing what is typed. Rejects at Ctrl-C. */
-export async function askSecret({ stdin, stderr }: Context, question: string): Promise<string> {
+export async function askSecret({ stdin, stderr }: Surroundings, question: string): Promise<string> {
   // First: an answer to the question may be pasted at once.
   stdin.setRawMode?.(true);
   stderr.write(question);

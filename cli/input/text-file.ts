@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from "node:fs";
 import { CliError } from "../failure.ts";
+import { fileReason } from "./reason.ts";
 
 const MAXIMUM_BYTES = 1024 ** 2;
 
@@ -18,7 +19,7 @@ export function readTextFile(path: string, shown = path): string {
     return readFileSync(file, "utf8");
   } catch (error) {
     if (error instanceof CliError) throw error;
-    throw new CliError(`${shown} can't be read (${(error as NodeJS.ErrnoException).code}).`, { cause: error });
+    throw new CliError(`${shown} can't be read: ${fileReason(error)}.`, { cause: error });
   } finally {
     if (file !== undefined) closeSync(file);
   }

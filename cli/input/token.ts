@@ -1,35 +1,36 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import type { Context } from "../context.ts";
 import { CliError, usageError } from "../failure.ts";
+import type { Surroundings } from "../surroundings.ts";
+import { fileReason } from "./reason.ts";
 import { askSecret } from "./secret.ts";
 
 const MAXIMUM_BYTES = 64 * 1024;
 
 /** From a file (`-`: standard input), a pipe, or whoever sits at the terminal. Never from the command line: others can read that. */
-export async function readToken(context: Context, file: string | undefined, whose: string): Promise<string> {
-  if (file !== undefined && file !== "-") return checked(fromFile(context, file), `--token-file ${file}`);
-  if (file === undefined && context.stdin.isTTY === true)
-    return checked(await askSecret(context, `Token for ${whose}: `), "The token");
-  if (file === undefined && !context.hasPipedInput())
+export async function readToken(surroundings: Surroundings, file: string | undefined, whose: string): Promise<string> {
+  if (file !== undefined && file !== "-") return checked(fromFile(surroundings, file), `--token-file ${file}`);
+  if (file === undefined && surroundings.stdin.isTTY === true)
+    return checked(await askSecret(surroundings, `Token for ${whose}: `), "The token");
+  if (file === undefined && !surroundings.hasPipedInput())
     throw usageError(
       "There is no terminal to ask for the token at.",
       "Use --token-file FILE, or write the token to standard input.",
     );
-  return checked(await fromInput(context), "Standard input");
+  return checked(await fromInput(surroundings), "Standard input");
 }
 
-function fromFile({ cwd }: Context, file: string): string {
+function fromFile({ cwd }: Surroundings, file: string): string {
   try {
     return readFileSync(resolve(cwd, file), "utf8");
   } catch (error) {
-    throw new CliError(`--token-file ${file} can't be read (${(error as NodeJS.ErrnoException).code}).`, {
+    throw new CliError(`--token-file ${file} can't be read: ${fileReason(error)}.`, {
       cause: error,
     });
   }
 }
 
-async function fromInput({ stdin }: Context): Promise<string> {
+async function fromInput({ stdin }: Surroundings): Promise<string> {
   let text = "";
   for await (const chunk of stdin as AsyncIterable<Buffer>) {
     text += chunk.toString();

@@ -5,10 +5,11 @@ import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { textOf } from "#sdk/node/client/request.ts";
 import { reasonOf } from "../connection/connection.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT, remedyOf } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
 import { printable } from "../output/printable.ts";
 import { showBytes } from "../output/units.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { isTextual } from "./content-type.ts";
 
 /** What failed, from the headers and the body that the gateway puts in place of an answer. */
@@ -51,16 +52,16 @@ export function headerOf(answer: IncomingMessage, name: string): string | undefi
 
 /** The body to `--output` or standard output, byte for byte and never held whole; nothing binary to a terminal. */
 export async function writeAnswer(
-  context: Context,
+  surroundings: Surroundings,
   answer: IncomingMessage,
   name: string,
   output: string | undefined,
 ): Promise<void> {
   const counter = new ByteCounter();
   try {
-    if (output !== undefined) await toFile(answer, counter, resolve(context.cwd, output), output);
-    else if (context.stdout.isTTY) await toTerminal(context, answer, counter);
-    else await pipeline(answer, counter, context.stdout, { end: false });
+    if (output !== undefined) await toFile(answer, counter, resolve(surroundings.cwd, output), output);
+    else if (surroundings.stdout.isTTY) await toTerminal(surroundings, answer, counter);
+    else await pipeline(answer, counter, surroundings.stdout, { end: false });
   } catch (error) {
     if (error instanceof CliError) throw error;
     throw new CliError(`The answer broke off after ${showBytes(counter.bytes)} (${reasonOf(error)}).`, {
@@ -87,7 +88,7 @@ async function toFile(answer: IncomingMessage, counter: ByteCounter, path: strin
     try {
       return action();
     } catch (error) {
-      throw new CliError(`--output ${given} can't be written (${(error as { code?: string }).code}).`, {
+      throw new CliError(`--output ${given} can't be written: ${fileReason(error)}.`, {
         cause: error,
       });
     }
@@ -111,11 +112,11 @@ function removeFile(file: number, path: string): void {
   if (fstatSync(file).isFile()) rmSync(realpathSync(path), { force: true });
 }
 
-async function toTerminal(context: Context, answer: IncomingMessage, counter: ByteCounter): Promise<void> {
+async function toTerminal(surroundings: Surroundings, answer: IncomingMessage, counter: ByteCounter): Promise<void> {
   const type = headerOf(answer, "content-type");
   if (isTextual(type)) {
-    await pipeline(answer, counter, context.stdout, { end: false });
-    if (counter.bytes > 0 && counter.lastByte !== 0x0a) context.stdout.write("\n");
+    await pipeline(answer, counter, surroundings.stdout, { end: false });
+    if (counter.bytes > 0 && counter.lastByte !== 0x0a) surroundings.stdout.write("\n");
     return;
   }
   // Read to its end: the function must not be cut off.
@@ -124,5 +125,5 @@ async function toTerminal(context: Context, answer: IncomingMessage, counter: By
   });
   if (counter.bytes === 0) return;
   const what = `The answer is ${showBytes(counter.bytes)} of ${printable(type ?? "an unknown type")}: not shown on a terminal.`;
-  context.stderr.write(`${what}\nAdd --output FILE, or redirect it with > FILE.\n`);
+  surroundings.stderr.write(`${what}\nAdd --output FILE, or redirect it with > FILE.\n`);
 }

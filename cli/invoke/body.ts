@@ -1,8 +1,9 @@
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
-import type { Context } from "../context.ts";
 import { CliError, usageError } from "../failure.ts";
+import { fileReason } from "../input/reason.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { BYTES_TYPE, typeOfBytes, typeOfFile, typeOfText } from "./content-type.ts";
 
 /** What is sent. Without `bytes` its length is not known before its end. */
@@ -19,19 +20,19 @@ export interface BodyOptions {
 }
 
 /** From `--data`, from `--file`, or from standard input where that is a pipe or a file; else nothing. */
-export async function bodyFrom(context: Context, options: BodyOptions): Promise<Body | undefined> {
+export async function bodyFrom(surroundings: Surroundings, options: BodyOptions): Promise<Body | undefined> {
   const { data, file, contentType } = options;
   if (data !== undefined && file !== undefined) throw usageError("Give --data or --file, not both.");
   if (data !== undefined)
     return { content: data, bytes: Buffer.byteLength(data), type: contentType ?? typeOfText(data) };
-  if (file !== undefined && file !== "-") return bodyFromFile(resolve(context.cwd, file), file, contentType);
-  if (file === "-" || context.hasPipedInput()) return bodyFromInput(context, contentType, file === "-");
+  if (file !== undefined && file !== "-") return bodyFromFile(resolve(surroundings.cwd, file), file, contentType);
+  if (file === "-" || surroundings.hasPipedInput()) return bodyFromInput(surroundings, contentType, file === "-");
   return undefined;
 }
 
 async function bodyFromFile(path: string, given: string, type: string | undefined): Promise<Body> {
   const file = await open(path).catch((error) => {
-    throw new CliError(`--file ${given} can't be read (${error.code ?? error.message}).`, { cause: error });
+    throw new CliError(`--file ${given} can't be read: ${fileReason(error)}.`, { cause: error });
   });
   const found = await file.stat();
   if (found.isDirectory()) {
@@ -50,9 +51,13 @@ const SILENT_MS = 3_000;
  * With a type given, standard input is passed on as it comes. Without one up to a MiB is awaited first, to see what it is; more
  * than that counts as bytes. An empty input that nobody asked for is no body: scripts often leave an input open or empty.
  */
-async function bodyFromInput(context: Context, type: string | undefined, asked: boolean): Promise<Body | undefined> {
-  const { stdin } = context;
-  const endHint = hintWhenSilent(context);
+async function bodyFromInput(
+  surroundings: Surroundings,
+  type: string | undefined,
+  asked: boolean,
+): Promise<Body | undefined> {
+  const { stdin } = surroundings;
+  const endHint = hintWhenSilent(surroundings);
   if (type !== undefined) return { content: stdin, bytes: undefined, type };
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -81,7 +86,7 @@ async function* joined(chunks: readonly Buffer[], rest: AsyncIterator<Buffer>): 
 }
 
 /** Whoever left a pipe open by mistake learns what is waited for. */
-function hintWhenSilent({ stdin, stderr }: Context): () => void {
+function hintWhenSilent({ stdin, stderr }: Surroundings): () => void {
   const text = "Waiting for data on standard input; `< /dev/null` or `--data ''` sends none.\n";
   const timer = setTimeout(() => stderr.write(text), SILENT_MS).unref();
   const end = (): void => clearTimeout(timer);

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 
-type Env = Context["env"];
+type Env = Surroundings["env"];
 
 /** Programs that open an address with whatever the user has chosen for it, best first. */
 function openers(env: Env): string[] {

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, formatOptions, tenantOption } from "./command.ts";
 
-export function addApply(program: Command, context: Context, ended: Ended): void {
+export function addApply(program: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(program, "apply", "Deploy several apps side by side, as a colibri.apps.yaml or folders name them.", [
       "apply -f colibri.apps.yaml",
@@ -23,6 +23,6 @@ export function addApply(program: Command, context: Context, ended: Ended): void
     .addOption(contextOption())
     .action(async (options) => {
       const { apply } = await import("../commands/apply.ts");
-      ended(await apply(context, options));
+      ended(await apply(surroundings, options));
     });
 }

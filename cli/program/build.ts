@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, type Ended, JSON_OPTION } from "./command.ts";
 
-export function addBuild(program: Command, context: Context, ended: Ended): void {
+export function addBuild(program: Command, surroundings: Surroundings, ended: Ended): void {
   command(program, "build [folder]", "Build on this machine, and show what would ship, with sizes.", [
     "build",
     "build examples/hello --function greet",
@@ -15,6 +15,6 @@ export function addBuild(program: Command, context: Context, ended: Ended): void
     .option(...JSON_OPTION)
     .action(async (folder: string | undefined, options) => {
       const { build } = await import("../commands/build.ts");
-      ended(await build(context, folder ?? ".", options));
+      ended(await build(surroundings, folder ?? ".", options));
     });
 }

@@ -1,19 +1,19 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, formatOptions, group, tenantOption } from "./command.ts";
 
-export function addConfig(program: Command, context: Context, ended: Ended): void {
+export function addConfig(program: Command, surroundings: Surroundings, ended: Ended): void {
   const parent = group(
     program,
     "config",
     "Set environment variables beside colibri.yaml; they stay across deployments.",
     ["config set hello REGION=north", "config list hello/greet"],
   );
-  addReading(parent, context, ended);
-  addChanging(parent, context, ended);
+  addReading(parent, surroundings, ended);
+  addChanging(parent, surroundings, ended);
 }
 
-function addReading(parent: Command, context: Context, ended: Ended): void {
+function addReading(parent: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(parent, "list <app[/function]>", "List what is set for an app, or all that a function runs with.", [
       "config list hello",
@@ -27,18 +27,18 @@ function addReading(parent: Command, context: Context, ended: Ended): void {
     .addOption(contextOption())
     .action(async (name: string, options) => {
       const { listConfig } = await import("../commands/config.ts");
-      ended(await listConfig(context, name, options));
+      ended(await listConfig(surroundings, name, options));
     });
   formatOptions(command(parent, "get <app[/function]> <key>", "Print a value.", ["config get hello/greet REGION"]))
     .addOption(tenantOption())
     .addOption(contextOption())
     .action(async (name: string, key: string, options) => {
       const { getConfig } = await import("../commands/config.ts");
-      ended(await getConfig(context, name, key, options));
+      ended(await getConfig(surroundings, name, key, options));
     });
 }
 
-function addChanging(parent: Command, context: Context, ended: Ended): void {
+function addChanging(parent: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(
       parent,
@@ -57,7 +57,7 @@ function addChanging(parent: Command, context: Context, ended: Ended): void {
     .addOption(contextOption())
     .action(async (name: string, settings: string[], options) => {
       const { setConfig } = await import("../commands/config.ts");
-      ended(await setConfig(context, name, settings, options));
+      ended(await setConfig(surroundings, name, settings, options));
     });
   formatOptions(
     command(parent, "unset <app[/function]> <keys...>", "Go back to what colibri.yaml says.", [
@@ -69,6 +69,6 @@ function addChanging(parent: Command, context: Context, ended: Ended): void {
     .addOption(contextOption())
     .action(async (name: string, keys: string[], options) => {
       const { unsetConfig } = await import("../commands/config.ts");
-      ended(await unsetConfig(context, name, keys, options));
+      ended(await unsetConfig(surroundings, name, keys, options));
     });
 }

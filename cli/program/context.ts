@@ -1,5 +1,5 @@
 import { Argument, type Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, type Ended, formatOptions, group } from "./command.ts";
 
 const FUNCTIONS_URL = [
@@ -7,16 +7,16 @@ const FUNCTIONS_URL = [
   "address of the functions (default: port 8080 of the same host)",
 ] as const;
 
-export function addContext(program: Command, context: Context, ended: Ended): void {
+export function addContext(program: Command, surroundings: Surroundings, ended: Ended): void {
   const parent = group(program, "context", "Keep several platforms apart, and choose which one commands speak to.", [
     "context list",
     "context use staging",
   ]);
-  addReading(parent, context, ended);
-  addChanging(parent, context, ended);
+  addReading(parent, surroundings, ended);
+  addChanging(parent, surroundings, ended);
 }
 
-function addReading(parent: Command, context: Context, ended: Ended): void {
+function addReading(parent: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(parent, "list", "List the contexts; * marks the one in use.", ["context list", "context list -o name"]),
     "name",
@@ -24,7 +24,7 @@ function addReading(parent: Command, context: Context, ended: Ended): void {
     .alias("ls")
     .action(async (options) => {
       const { listContexts } = await import("../commands/context.ts");
-      ended(await listContexts(context, options));
+      ended(await listContexts(surroundings, options));
     });
   formatOptions(
     command(parent, "show [context]", "Show which platform commands speak to, and why.", [
@@ -33,17 +33,17 @@ function addReading(parent: Command, context: Context, ended: Ended): void {
     ]),
   ).action(async (name: string | undefined, options) => {
     const { showContext } = await import("../commands/context.ts");
-    ended(await showContext(context, name, options));
+    ended(await showContext(surroundings, name, options));
   });
 }
 
-function addChanging(parent: Command, context: Context, ended: Ended): void {
+function addChanging(parent: Command, surroundings: Surroundings, ended: Ended): void {
   command(parent, "use <context>", "Use this context from now on; `local` is the platform of this machine.", [
     "context use staging",
     "context use local",
   ]).action(async (name: string) => {
     const { useContext } = await import("../commands/context.ts");
-    ended(await useContext(context, name));
+    ended(await useContext(surroundings, name));
   });
   command(parent, "add <name> <url>", "Add a context, or change one; `login` does so too and checks the token.", [
     "context add staging https://staging.example:8081 --token-file token.txt",
@@ -51,18 +51,18 @@ function addChanging(parent: Command, context: Context, ended: Ended): void {
     .option(...FUNCTIONS_URL)
     .option("--token-file <path>", "the token; `-` for standard input (default: the one kept, or none)")
     .action(async (name: string, url: string, options) => {
-      const { addContext } = await import("../commands/context.ts");
-      ended(await addContext(context, name, url, options));
+      const { saveContext } = await import("../commands/context.ts");
+      ended(await saveContext(surroundings, name, url, options));
     });
   command(parent, "remove <context>", "Forget a context and its token.", ["context remove staging"])
     .alias("rm")
     .action(async (name: string) => {
       const { removeContext } = await import("../commands/context.ts");
-      ended(await removeContext(context, name));
+      ended(await removeContext(surroundings, name));
     });
 }
 
-export function addLogin(program: Command, context: Context, ended: Ended): void {
+export function addLogin(program: Command, surroundings: Surroundings, ended: Ended): void {
   command(program, "login", "Check a token against a platform and keep both as a context, which is then in use.", [
     "login https://faas.example:8081",
     "login https://faas.example:8081 --context staging --token-file token.txt",
@@ -74,11 +74,11 @@ export function addLogin(program: Command, context: Context, ended: Ended): void
     .option("--context <context>", "name of the context (default: the name of the host)")
     .action(async (url: string | undefined, options) => {
       const { login } = await import("../commands/login.ts");
-      ended(await login(context, url, options));
+      ended(await login(surroundings, url, options));
     });
 }
 
-export function addLogout(program: Command, context: Context, ended: Ended): void {
+export function addLogout(program: Command, surroundings: Surroundings, ended: Ended): void {
   command(program, "logout", "Forget the token of a context (default: of the one in use).", [
     "logout",
     "logout --context staging",
@@ -86,6 +86,6 @@ export function addLogout(program: Command, context: Context, ended: Ended): voi
     .option("--context <context>", "of which context")
     .action(async () => {
       const { logout } = await import("../commands/login.ts");
-      ended(await logout(context));
+      ended(await logout(surroundings));
     });
 }

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, formatOptions, tenantOption } from "./command.ts";
 
-export function addDelete(program: Command, context: Context, ended: Ended): void {
+export function addDelete(program: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(program, "delete <app[/function]>", "Delete a function, or an app with all its functions.", [
       "delete hello/greet",
@@ -15,6 +15,6 @@ export function addDelete(program: Command, context: Context, ended: Ended): voi
     .addOption(contextOption())
     .action(async (name: string, options) => {
       const { remove } = await import("../commands/delete.ts");
-      ended(await remove(context, name, options));
+      ended(await remove(surroundings, name, options));
     });
 }

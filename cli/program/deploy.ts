@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, formatOptions, tenantOption } from "./command.ts";
 
-export function addDeploy(program: Command, context: Context, ended: Ended): void {
+export function addDeploy(program: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(program, "deploy [folder]", "Build and release the functions that the folder's colibri.yaml names.", [
       "deploy",
@@ -21,6 +21,6 @@ export function addDeploy(program: Command, context: Context, ended: Ended): voi
     .addOption(contextOption())
     .action(async (folder: string | undefined, options) => {
       const { deploy } = await import("../commands/deploy.ts");
-      ended(await deploy(context, folder ?? ".", options));
+      ended(await deploy(surroundings, folder ?? ".", options));
     });
 }

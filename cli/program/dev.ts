@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, type Ended } from "./command.ts";
 
-export function addDev(program: Command, context: Context, ended: Ended): void {
+export function addDev(program: Command, surroundings: Surroundings, ended: Ended): void {
   command(program, "dev [folder]", "Run a folder's functions here, and follow every change; no platform is needed.", [
     "dev",
     "dev examples/hello --port 3000",
@@ -18,6 +18,6 @@ export function addDev(program: Command, context: Context, ended: Ended): void {
     .option("-v, --verbose", "show what the platform itself logs")
     .action(async (folder: string | undefined, options) => {
       const { dev } = await import("../commands/dev.ts");
-      ended(await dev(context, folder, options));
+      ended(await dev(surroundings, folder, options));
     });
 }

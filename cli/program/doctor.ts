@@ -1,14 +1,14 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, formatOptions } from "./command.ts";
 
-export function addDoctor(program: Command, context: Context, ended: Ended): void {
+export function addDoctor(program: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(program, "doctor", "Check what this machine can do, and say how to get more.", ["doctor", "doctor --json"]),
   )
     .addOption(contextOption())
     .action(async (options) => {
       const { doctor } = await import("../commands/doctor.ts");
-      ended(await doctor(context, options));
+      ended(await doctor(surroundings, options));
     });
 }

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, type Ended, formatOptions } from "./command.ts";
 
-export function addExplain(program: Command, context: Context, ended: Ended): void {
+export function addExplain(program: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(
       program,
@@ -13,6 +13,6 @@ export function addExplain(program: Command, context: Context, ended: Ended): vo
     "name",
   ).action(async (code: string | undefined, options) => {
     const { explain } = await import("../commands/explain.ts");
-    ended(await explain(context, code, options));
+    ended(await explain(surroundings, code, options));
   });
 }

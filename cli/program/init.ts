@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, type Ended, JSON_OPTION } from "./command.ts";
 
-export function addInit(program: Command, context: Context, ended: Ended): void {
+export function addInit(program: Command, surroundings: Surroundings, ended: Ended): void {
   command(program, "init [folder]", "Start an app from a template: one of ours, a folder, or a Git repository.", [
     "init",
     "init shop --template rest-api --language python",
@@ -22,6 +22,6 @@ export function addInit(program: Command, context: Context, ended: Ended): void 
     .option(...JSON_OPTION)
     .action(async (folder: string | undefined, options) => {
       const { init } = await import("../commands/init.ts");
-      ended(await init(context, folder, options));
+      ended(await init(surroundings, folder, options));
     });
 }

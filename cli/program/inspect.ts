@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, formatOptions, tenantOption } from "./command.ts";
 
-export function addInspect(program: Command, context: Context, ended: Ended): void {
+export function addInspect(program: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(
       program,
@@ -18,6 +18,6 @@ export function addInspect(program: Command, context: Context, ended: Ended): vo
     .addOption(contextOption())
     .action(async (name: string, options) => {
       const { inspect } = await import("../commands/inspect.ts");
-      ended(await inspect(context, name, options));
+      ended(await inspect(surroundings, name, options));
     });
 }

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, tenantOption } from "./command.ts";
 
-export function addInvoke(program: Command, context: Context, ended: Ended): void {
+export function addInvoke(program: Command, surroundings: Surroundings, ended: Ended): void {
   const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
   command(program, "invoke <app/function>", "Call a function and print its answer.", [
     `invoke hello/greet --data '{"name":"Ada"}'`,
@@ -23,6 +23,6 @@ export function addInvoke(program: Command, context: Context, ended: Ended): voi
     .addOption(contextOption())
     .action(async (name: string, options) => {
       const { invoke } = await import("../commands/invoke.ts");
-      ended(await invoke(context, name, options));
+      ended(await invoke(surroundings, name, options));
     });
 }

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, formatOptions, tenantOption } from "./command.ts";
 
-export function addList(program: Command, context: Context, ended: Ended): void {
+export function addList(program: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(command(program, "list", "List what is deployed.", ["list", "list --json"]), "wide", "name")
     .alias("ls")
     .option("-w, --watch", "show it again and again until Ctrl-C")
@@ -10,6 +10,6 @@ export function addList(program: Command, context: Context, ended: Ended): void 
     .addOption(contextOption())
     .action(async (options) => {
       const { list } = await import("../commands/list.ts");
-      ended(await list(context, options));
+      ended(await list(surroundings, options));
     });
 }

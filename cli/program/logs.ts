@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, JSON_OPTION, tenantOption } from "./command.ts";
 
-export function addLogs(program: Command, context: Context, ended: Ended): void {
+export function addLogs(program: Command, surroundings: Surroundings, ended: Ended): void {
   command(program, "logs <app/function>", "Show what a function logged.", [
     "logs hello/greet",
     "logs hello/greet --follow",
@@ -22,7 +22,7 @@ export function addLogs(program: Command, context: Context, ended: Ended): void 
     .addOption(contextOption())
     .action(async (name: string, options) => {
       const { logs } = await import("../commands/logs.ts");
-      ended(await logs(context, name, options));
+      ended(await logs(surroundings, name, options));
     });
 }
 

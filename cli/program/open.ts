@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, tenantOption } from "./command.ts";
 
-export function addOpen(program: Command, context: Context, ended: Ended): void {
+export function addOpen(program: Command, surroundings: Surroundings, ended: Ended): void {
   command(program, "open <app[/function]>", "Open a function's address in the browser.", [
     "open hello/greet",
     "open hello/greet --path '/anything?name=Ada'",
@@ -14,6 +14,6 @@ export function addOpen(program: Command, context: Context, ended: Ended): void 
     .addOption(contextOption())
     .action(async (name: string, options) => {
       const { open } = await import("../commands/open.ts");
-      ended(await open(context, name, options));
+      ended(await open(surroundings, name, options));
     });
 }

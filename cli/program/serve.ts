@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, type Ended } from "./command.ts";
 
-export function addServe(program: Command, _context: Context, ended: Ended): void {
+export function addServe(program: Command, _context: Surroundings, ended: Ended): void {
   command(program, "serve", "Run the platform on this machine until Ctrl-C; `npm start` does this.", [
     "serve",
     "serve --role=gateway,agent",

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import type { Context } from "../context.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { command, contextOption, type Ended, formatOptions } from "./command.ts";
 
-export function addVersion(program: Command, context: Context, ended: Ended): void {
+export function addVersion(program: Command, surroundings: Surroundings, ended: Ended): void {
   formatOptions(
     command(program, "version", "Show the versions of this command line, Node and the platform.", [
       "version",
@@ -12,6 +12,6 @@ export function addVersion(program: Command, context: Context, ended: Ended): vo
     .addOption(contextOption())
     .action(async (options) => {
       const { version } = await import("../commands/version.ts");
-      ended(await version(context, options));
+      ended(await version(surroundings, options));
     });
 }

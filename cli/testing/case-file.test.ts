@@ -3,7 +3,10 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { CASE_KEYS, EXPECT_KEYS, parseCaseFile, REQUEST_KEYS } from "./case-file.ts";
 
-const OPTIONS = { functions: ["hello", "greet"], exists: (path: string) => path === "photo.jpg" };
+const OPTIONS = {
+  functions: ["hello", "greet"],
+  find: (path: string) => (path === "photo.jpg" ? "file" : path.startsWith("..") ? "outside" : "absent"),
+} as const;
 
 function casesOf(text: string) {
   const parsed = parseCaseFile(text, OPTIONS);
@@ -56,7 +59,7 @@ describe("a file of cases", () => {
     assert.deepEqual(expect, {
       status: 201,
       error: "function-error",
-      headers: { "content-type": "/json/" },
+      headers: { "content-type": /json/u },
       json: { value: [1] },
       contains: { value: { a: {} } },
       text: "12",
@@ -128,6 +131,21 @@ describe("a file of cases", () => {
       "3:37 functions.hello[0].expect.matches: is no regular expression: ",
     ],
     [
+      "a pattern of a header that is none",
+      one("expect: { headers: { a: b, Content-Type: /(/ } }"),
+      "3:59 functions.hello[0].expect.headers.Content-Type: is no regular expression: ",
+    ],
+    [
+      "a file that is elsewhere",
+      one("request: { file: ../../etc/passwd }, expect: {}"),
+      '3:35 functions.hello[0].request.file: "../../etc/passwd" leads out of the folder of this file: name a file in it',
+    ],
+    [
+      "an expected file that is elsewhere",
+      one("expect: { file: ../x }"),
+      '3:34 functions.hello[0].expect.file: "../x" leads out of the folder of this file: name a file in it',
+    ],
+    [
       "a file that is not there",
       one("request: { file: x.png }, expect: {}"),
       '3:35 functions.hello[0].request.file: there is no file "x.png" beside this one',
@@ -170,7 +188,7 @@ describe("docs/dev.md", () => {
 
   test("has an example that is taken", () => {
     const [, example = ""] = /```yaml\n([\s\S]*?)```/.exec(page) ?? [];
-    const parsed = parseCaseFile(example, { functions: undefined, exists: () => true });
+    const parsed = parseCaseFile(example, { functions: undefined, find: () => "file" });
     assert.deepEqual(parsed.kind === "mistakes" ? parsed.mistakes : parsed.cases.length, 3);
   });
 

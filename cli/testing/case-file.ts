@@ -3,13 +3,15 @@ import type { Mistake } from "#contract/config/mistakes.ts";
 import { closest } from "#contract/config/suggest.ts";
 import { parseDuration } from "#contract/config/units.ts";
 import { ERRORS } from "#contract/errors.ts";
+import type { Beside } from "./beside.ts";
 import type { Case, CaseBody, CaseRequest, Expectation } from "./case.ts";
 import { NO_REQUEST } from "./case.ts";
 
 export interface CaseFileOptions {
   /** Those there are, where they are known. */
   readonly functions: readonly string[] | undefined;
-  readonly exists: (path: string) => boolean;
+  /** What a path in the file leads to. */
+  readonly find: (path: string) => Beside;
 }
 
 export type ParsedCases =
@@ -145,7 +147,7 @@ class CaseReader {
     return {
       status: this.#status(fields.get("status")),
       error: this.#errorCode(fields.get("error")),
-      headers: lowerCased(this.#texts(fields.get("headers"))),
+      headers: this.#expectedHeaders(fields.get("headers")),
       json: json && { value: this.#json(json.value) },
       contains: contains && { value: this.#json(contains.value) },
       text: text && this.#anyText(text.value),
@@ -177,13 +179,28 @@ class CaseReader {
 
   #pattern(field: Entry | undefined): RegExp | undefined {
     const text = this.#textOf(field, "a regular expression");
-    if (text === undefined) return undefined;
+    return text === undefined ? undefined : this.#regularExpression(field!.value, text, "su");
+  }
+
+  #regularExpression(value: Value, text: string, flags: string): RegExp | undefined {
     try {
-      return new RegExp(text, "su");
+      return new RegExp(text, flags);
     } catch (error) {
-      this.#mistake(field!.value, `is no regular expression: ${(error as Error).message}`);
+      this.#mistake(value, `is no regular expression: ${(error as Error).message}`);
       return undefined;
     }
+  }
+
+  /** Texts, or patterns in slashes. */
+  #expectedHeaders(field: Entry | undefined): Record<string, string | RegExp> {
+    if (field === undefined || !this.#expect(field.value, "map", "a mapping from names to texts")) return {};
+    const expected = this.#document.entries(field.value).map(({ key, value }) => {
+      const text = this.#anyText(value);
+      const pattern = /^\/(.+)\/$/s.exec(text)?.[1];
+      const wanted = pattern === undefined ? undefined : this.#regularExpression(value, pattern, "u");
+      return [key.toLowerCase(), wanted ?? text];
+    });
+    return Object.fromEntries(expected);
   }
 
   #digest(field: Entry | undefined): string | undefined {
@@ -205,8 +222,13 @@ class CaseReader {
 
   #file(field: Entry | undefined): string | undefined {
     const path = this.#textOf(field, "a file beside this one, such as ./photo.jpg");
-    if (path === undefined || this.#options.exists(path)) return path;
-    this.#mistake(field!.value, `there is no file ${JSON.stringify(path)} beside this one`);
+    const found = path === undefined ? "file" : this.#options.find(path);
+    if (found === "file") return path;
+    const problem =
+      found === "absent"
+        ? `there is no file ${JSON.stringify(path)} beside this one`
+        : `${JSON.stringify(path)} leads out of the folder of this file: name a file in it, such as ./photo.jpg`;
+    this.#mistake(field!.value, problem);
     return undefined;
   }
 

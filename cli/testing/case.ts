@@ -32,8 +32,7 @@ export interface Expectation {
   readonly status: number | undefined;
   /** Code of the platform's error. */
   readonly error: string | undefined;
-  /** Text, or a pattern in slashes. */
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string | RegExp>>;
   readonly json: { readonly value: unknown } | undefined;
   readonly contains: { readonly value: unknown } | undefined;
   readonly text: string | undefined;

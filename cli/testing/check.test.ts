@@ -34,7 +34,11 @@ describe("an answer", () => {
   test("has the headers that are expected, as text or by a pattern", () => {
     const headers = { "content-type": "text/csv; charset=utf-8" };
     assert.deepEqual(check({ headers: { "content-type": "text/csv; charset=utf-8" } }, { headers }), []);
-    assert.deepEqual(check({ headers: { "content-type": "/^text\\/csv/" } }, { headers }), []);
+    assert.deepEqual(check({ headers: { "content-type": /^text\/csv/u } }, { headers }), []);
+    assert.deepEqual(check({ headers: { "content-type": /json/u, etag: /1/u } }, { headers }), [
+      "header content-type: expected /json/, got text/csv; charset=utf-8",
+      "header etag: expected /1/, got none",
+    ]);
     assert.deepEqual(check({ headers: { "content-type": "text/csv", etag: "1" } }, { headers }), [
       "header content-type: expected text/csv, got text/csv; charset=utf-8",
       "header etag: expected 1, got none",
@@ -53,6 +57,16 @@ describe("an answer", () => {
       check({ sha256: "0".repeat(64) }, { body })[0]!,
       /^sha256: expected 0+, got [0-9a-f]{64} \(9 bytes\)$/,
     );
+  });
+
+  test("can't hold the check up with a pattern that takes for ever", () => {
+    const bomb = /^(a+)+$/su;
+    const text = `${"a".repeat(60)}b`;
+    assert.match(
+      check({ matches: bomb }, { body: Buffer.from(text) })[0]!,
+      /^matches: \^\(a\+\)\+\$ was given up after 1 s on "aaa/,
+    );
+    assert.match(check({ headers: { x: bomb } }, { headers: { x: text } })[0]!, /^header x: .* was given up after 1 s/);
   });
 
   test("comes in time", () => {

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import { isObject } from "#contract/shape.ts";
 import type { Expectation } from "./case.ts";
+import { match, PATTERN_MS } from "./pattern.ts";
 
 /** What came. */
 export interface CaseAnswer {
@@ -46,10 +47,24 @@ function checkStatus({ status, error }: Expectation, answer: CaseAnswer): string
 function checkHeaders({ headers }: Expectation, answer: CaseAnswer): string[] {
   return Object.entries(headers).flatMap(([name, wanted]) => {
     const got = answer.headers[name];
-    const pattern = /^\/(.+)\/$/s.exec(wanted)?.[1];
-    const isRight = got !== undefined && (pattern === undefined ? got === wanted : new RegExp(pattern, "u").test(got));
-    return isRight ? [] : [`header ${name}: expected ${wanted}, got ${got ?? "none"}`];
+    const what = `header ${name}: expected ${wanted instanceof RegExp ? `/${wanted.source}/` : wanted}, got`;
+    if (got === undefined) return [`${what} none`];
+    if (!(wanted instanceof RegExp)) return got === wanted ? [] : [`${what} ${got}`];
+    return checkPattern(wanted, got, `header ${name}`, `${what} ${got}`);
   });
+}
+
+function checkPattern(pattern: RegExp, got: string, what: string, different: string): string[] {
+  switch (match(pattern, got)) {
+    case "matches":
+      return [];
+    case "differs":
+      return [different];
+    case "too slow":
+      return [
+        `${what}: ${pattern.source} was given up after ${PATTERN_MS / 1_000} s on ${shown(got)}: write it without repetitions in repetitions, such as (a+)+`,
+      ];
+  }
 }
 
 function checkJson({ json, contains }: Expectation, { body }: CaseAnswer): string[] {
@@ -108,7 +123,9 @@ function checkText({ text, matches }: Expectation, { body }: CaseAnswer): string
   const got = body.toString("utf8");
   return [
     ...(text === undefined || text === got ? [] : [`text: expected ${shown(text)}, got ${shown(got)}`]),
-    ...(matches === undefined || matches.test(got) ? [] : [`matches: ${matches.source} does not match ${shown(got)}`]),
+    ...(matches === undefined
+      ? []
+      : checkPattern(matches, got, "matches", `matches: ${matches.source} does not match ${shown(got)}`)),
   ];
 }
 

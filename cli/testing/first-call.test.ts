@@ -75,7 +75,7 @@ test("first cases are proposed as colibri.yaml has the functions, and can be tak
   const names = Object.keys(CONFIG.functions);
   const lines = proposeCases(CONFIG, names);
   const text = lines.slice(lines.indexOf("  functions:")).join("\n");
-  const parsed = parseCaseFile(text, { functions: names, exists: () => false });
+  const parsed = parseCaseFile(text, { functions: names, find: () => "absent" });
   assert.ok(parsed.kind === "cases", text);
   const requests = parsed.cases.map(({ function: fn, request }) => [fn, request.method, request.url, request.body]);
   assert.deepEqual(requests, [

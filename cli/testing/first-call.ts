@@ -1,11 +1,12 @@
 /** A first call that is known to succeed: what a function's own cases send. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AppConfig } from "#contract/config/app-config.ts";
 import { CliError } from "../failure.ts";
 import { readTextFile } from "../input/text-file.ts";
 import { isTextual, typeOfText } from "../invoke/content-type.ts";
 import { quoted } from "../output/quoted.ts";
+import { findBeside } from "./beside.ts";
 import type { Case, CaseBody, Expectation } from "./case.ts";
 import { CASE_FILE, parseCaseFile } from "./case-file.ts";
 
@@ -35,8 +36,7 @@ function casesIn(folder: string, functions: readonly string[]): readonly Case[] 
   const path = join(folder, CASE_FILE);
   if (!existsSync(path)) return [];
   try {
-    const exists = (file: string) => statSync(join(folder, file), { throwIfNoEntry: false })?.isFile() === true;
-    const parsed = parseCaseFile(readTextFile(path), { functions, exists });
+    const parsed = parseCaseFile(readTextFile(path), { functions, find: (file) => findBeside(folder, file) });
     return parsed.kind === "cases" ? parsed.cases : [];
   } catch (error) {
     if (error instanceof CliError) return [];
@@ -86,6 +86,6 @@ function bodyWords(body: CaseBody, hasType: boolean, shown: string): string[] {
 /** A terminal takes no pictures: where the answer is to be one, a file does. */
 function outputWords(fn: string, { headers }: Expectation): string[] {
   const type = headers["content-type"];
-  if (type === undefined || type.startsWith("/") || isTextual(type)) return [];
+  if (type === undefined || type instanceof RegExp || isTextual(type)) return [];
   return ["--output", `${fn}.${/^[\w-]+\/(?:[\w.-]+\+)?([\w-]+)/.exec(type)?.[1] ?? "bin"}`];
 }

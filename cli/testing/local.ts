@@ -1,8 +1,8 @@
 import type { AppConfig } from "#contract/config/app-config.ts";
 import type { DevEvent } from "#platform/dev/index.ts";
 import type { Dev } from "#platform/main/dev.ts";
-import type { Context } from "../context.ts";
 import { Progress } from "../deploy/progress.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 export interface LocalOptions {
   readonly folder: string;
@@ -12,7 +12,7 @@ export interface LocalOptions {
 
 /** The folder's functions on guests of this machine, for as long as the cases run. Owns: what they log until it is forgotten. */
 export class LocalFunctions {
-  readonly #context: Context;
+  readonly #surroundings: Surroundings;
   readonly #options: LocalOptions;
   readonly #progress: Progress;
   /** By invocation. */
@@ -20,10 +20,10 @@ export class LocalFunctions {
   readonly #answered = new Map<string, PromiseWithResolvers<void>>();
   #dev: Dev | undefined;
 
-  constructor(context: Context, options: LocalOptions) {
-    this.#context = context;
+  constructor(surroundings: Surroundings, options: LocalOptions) {
+    this.#surroundings = surroundings;
     this.#options = options;
-    this.#progress = new Progress(context);
+    this.#progress = new Progress(surroundings);
   }
 
   /** Resolves with the address of the functions. */
@@ -33,8 +33,8 @@ export class LocalFunctions {
     this.#dev = createDev(
       {
         ...{ folder, config, port: 0, watch: false, allowedHosts: "any" },
-        ...{ environment: this.#context.env, logLevel: verbose ? "debug" : "error" },
-        writeLog: (line) => void this.#context.stderr.write(line),
+        ...{ environment: this.#surroundings.env, logLevel: verbose ? "debug" : "error" },
+        writeLog: (line) => void this.#surroundings.stderr.write(line),
       },
       (event) => this.#hear(event),
     );

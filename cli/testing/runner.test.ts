@@ -9,7 +9,7 @@ import { runCase } from "./runner.ts";
 const TEXT = "functions:\n  hello:\n    - name: answers\n      expect: { status: 200 }\n";
 
 function oneCase(): Case {
-  const parsed = parseCaseFile(TEXT, { functions: ["hello"], exists: () => false });
+  const parsed = parseCaseFile(TEXT, { functions: ["hello"], find: () => "absent" });
   assert.equal(parsed.kind, "cases");
   return { ...(parsed.kind === "cases" ? parsed.cases[0]! : assert.fail()), request: NO_REQUEST };
 }

@@ -40,6 +40,7 @@ export interface AnswerLimits {
 
 export async function runCase(one: Case, options: RunnerOptions): Promise<CaseResult> {
   if (one.skip !== undefined) return { case: one, outcome: "skipped", tookMs: 0, problems: [], invocation: undefined };
+  options.signal.throwIfAborted();
   const begun = performance.now();
   const timeoutMs = options.limits.timeoutMs(one.function);
   const late = AbortSignal.timeout(timeoutMs);
@@ -57,9 +58,7 @@ export async function runCase(one: Case, options: RunnerOptions): Promise<CaseRe
     };
   } catch (error) {
     options.signal.throwIfAborted();
-    const reason = late.aborted
-      ? `none that is complete within ${timeoutMs / 1_000} s, in which a platform would have given up`
-      : reasonOf(error);
+    const reason = late.aborted ? `none that is complete within ${timeoutMs / 1_000} s` : reasonOf(error);
     const problems = [`no answer came: ${reason}`];
     return { case: one, outcome: "failed", tookMs: performance.now() - begun, problems, invocation: undefined };
   }

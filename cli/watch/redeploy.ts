@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { APP_FILE } from "#contract/config/keys.ts";
-import type { Context } from "../context.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { renderFailure } from "../output/failure.ts";
 import { createStyle } from "../output/style.ts";
+import type { Surroundings } from "../surroundings.ts";
 import { type Following, followApp } from "./follow.ts";
 import { sleep } from "./sleep.ts";
 
@@ -12,26 +12,26 @@ const SETTLE_MS = 300;
 
 /** Deploys, and again after each change, until Ctrl-C. What fails is told, and may be mended by the next change. */
 export async function redeploying(
-  context: Context,
+  surroundings: Surroundings,
   given: string,
   deploy: (signal: AbortSignal) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const signal = context.interruption();
-  const folder = resolve(context.cwd, given);
-  const style = createStyle(context.stderr, context.env);
+  const signal = surroundings.interruption();
+  const folder = resolve(surroundings.cwd, given);
+  const style = createStyle(surroundings.stderr, surroundings.env);
   for (;;) {
     const isThere = existsSync(join(folder, APP_FILE));
     // Before the deployment: what changes while it goes on is not in it.
     const following = followApp(folder, ({ message }) =>
-      context.stderr.write(`${style("yellow", `Not all changes are noticed: ${message}`)}\n`),
+      surroundings.stderr.write(`${style("yellow", `Not all changes are noticed: ${message}`)}\n`),
     );
     try {
       await deploy(signal).catch((error) => {
         // Without colibri.yaml there is nothing to wait for.
         if (signal.aborted || !(error instanceof CliError) || !isThere) throw error;
-        context.stderr.write(renderFailure(error, context));
+        surroundings.stderr.write(renderFailure(error, surroundings));
       });
-      context.stderr.write(`${style("dim", "Waiting for changes; Ctrl-C ends.")}\n`);
+      surroundings.stderr.write(`${style("dim", "Waiting for changes; Ctrl-C ends.")}\n`);
       if (!(await changed(folder, following, signal))) return EXIT.ok;
     } finally {
       following.close();

@@ -1,9 +1,9 @@
-import type { Context, Output } from "../context.ts";
 import { EXIT, type ExitCode } from "../failure.ts";
 import { type FormatOptions, type Printed, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { createStyle } from "../output/style.ts";
 import { mayComeBack } from "../reconnect.ts";
+import type { Output, Surroundings } from "../surroundings.ts";
 import { sleep } from "./sleep.ts";
 
 const EVERY_MS = 2_000;
@@ -22,17 +22,17 @@ export interface ShowOptions extends FormatOptions {
  * has changed.
  */
 export async function show(
-  context: Context,
+  surroundings: Surroundings,
   options: ShowOptions,
   read: (signal: AbortSignal | undefined) => Promise<Printed>,
 ): Promise<ExitCode> {
   if (!options.watch) {
-    context.stdout.write(await print(await read(undefined), options));
+    surroundings.stdout.write(await print(await read(undefined), options));
     return EXIT.ok;
   }
-  const signal = context.interruption();
+  const signal = surroundings.interruption();
   let printed = await read(signal);
-  const screen = new Screen(context, options);
+  const screen = new Screen(surroundings, options);
   await screen.show(printed);
   while (await sleep(EVERY_MS, signal)) {
     try {
@@ -48,17 +48,17 @@ export async function show(
 }
 
 class Screen {
-  readonly #context: Context;
+  readonly #surroundings: Surroundings;
   readonly #options: FormatOptions;
   #last: string | undefined;
 
-  constructor(context: Context, options: FormatOptions) {
-    this.#context = context;
+  constructor(surroundings: Surroundings, options: FormatOptions) {
+    this.#surroundings = surroundings;
     this.#options = options;
   }
 
   async show(printed: Printed): Promise<void> {
-    const { stdout } = this.#context;
+    const { stdout } = this.#surroundings;
     const text = await print(printed, this.#options);
     if (stdout.isTTY === true) return this.#draw(stdout, text);
     const data = JSON.stringify(printed.data);
@@ -67,7 +67,7 @@ class Screen {
   }
 
   async away(printed: Printed, { message }: Error): Promise<void> {
-    const { stdout, env } = this.#context;
+    const { stdout, env } = this.#surroundings;
     if (stdout.isTTY !== true) return;
     const note = createStyle(stdout, env)("yellow", `${printable(message)}\nTrying again; this is what it was before.`);
     this.#draw(stdout, `${note}\n\n${await print(printed, this.#options)}`);

@@ -58,6 +58,7 @@ const sandbox = object({
   runtime: text(64),
   memoryMiB: integer(1),
   bound: optional(revisionRef),
+  /** 0 until it is told to load. */
   slots: integer(0),
   /** Of the grant, 0 when nobody holds it. */
   epoch: integer(0),
@@ -66,7 +67,7 @@ export type SandboxView = TypeOf<typeof sandbox>;
 
 /** request → answer, by name. Every request carries the owner's epoch. */
 export const agentRequests = Object.freeze({
-  /** First on every connection; takes over the grants that the same owner held under older epochs. */
+  /** First on every connection; takes over the grants that the same owner held under older epochs, and answers their sandboxes. */
   hello: {
     request: object({ owner: text(128), epoch }),
     answer: object({
@@ -77,7 +78,7 @@ export const agentRequests = Object.freeze({
       sandboxes: list(sandbox),
     }),
   },
-  /** A sandbox for a revision: from the pool if one waits, else started. Held by the caller from now on. */
+  /** A sandbox for a revision: from the pool if one waits (`hit`), else started. Held by the caller from now on. */
   acquire: {
     request: object({ epoch, revision: revisionRef }),
     answer: object({ sandbox: sandboxId, address: text(1_024), pooled: oneOf("hit", "miss") }),

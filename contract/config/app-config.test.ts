@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import { Check } from "typebox/value";
-import { CONFIG } from "../api/fixture.ts";
+import { CONFIG } from "../api/function-config.fixture.ts";
 import { FunctionConfigSchema } from "../api/resources.ts";
 import { type AppConfig, parseAppConfig } from "./app-config.ts";
 import { KEYS, type Key, placesOf } from "./keys.ts";

@@ -17,7 +17,7 @@ export const MEANINGS: Readonly<Record<Path, string>> = Object.freeze({
   "functions.*.runtime": "`nodejs` or `python`; a version may follow, as in `nodejs24` or `python3.11`.",
   "functions.*.source": "Folder of the function's code, relative to this file.",
   "functions.*.handler": "`file` or `file#export`, relative to `source`.",
-  "functions.*.memory": "Memory of one sandbox, in whole MiB.",
+  "functions.*.memory": "Memory of one sandbox, in whole MiB; rounded up to a multiple of 64 MiB.",
   "functions.*.timeout": "From the start of an invocation to the end of its answer.",
   "functions.*.initTimeout": "For loading the code and running `init`.",
   "functions.*.concurrency":

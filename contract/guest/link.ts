@@ -162,6 +162,7 @@ export const guestInvoke = object({
       path: text(65_536),
       query: text(65_536),
       headers: flatHeaders,
+      /** What its trigger captured of the path. Absent where it was called by the function's own URL, below which `path` then begins. */
       params: optional(map(text(65_536), 100)),
     }),
   ),

@@ -114,6 +114,23 @@ describe("the Node guest's fetch", { concurrency: 2 }, () => {
     assert.equal((await stuck.end()).kind, "cancelled");
   });
 
+  test("whoever listens to the signal hears that the caller has left, also when the request itself is garbage", async (t) => {
+    const { control, data } = await ready(
+      t,
+      `const { setFlagsFromString } = await import("node:v8");
+       const { runInNewContext } = await import("node:vm");
+       setFlagsFromString("--expose-gc");
+       request.signal.addEventListener("abort", () => console.log("left"));
+       setTimeout(() => { runInNewContext("gc")(); console.log("collected"); });
+       return new Response(new ReadableStream());`,
+    );
+    const running = data.start(request("GET"));
+    await control.log((entry) => entry.text === "collected", "of the collection");
+    running.cancel();
+    assert.equal((await running.end()).kind, "cancelled");
+    await control.log((entry) => entry.text === "left", "of the abort");
+  });
+
   test("a caller that leaves while its body is read fails the read and aborts the signal", async (t) => {
     const { control, data } = await ready(
       t,

@@ -58,6 +58,8 @@ export class Invocation implements Scope, Invoked {
   #outgoing: OutgoingBody | undefined;
   #pieces: Pieces | undefined;
   #abort: AbortController | undefined;
+  /** Held because its signal, which follows ours, is forgotten with it, listeners and all (nodejs/node#55428). */
+  #request: Request | undefined;
   #cancelled: Error | undefined;
   #over = false;
 
@@ -126,9 +128,9 @@ export class Invocation implements Scope, Invoked {
   }
 
   callFetch(): unknown {
-    const request = createRequest(this, this.#incoming ?? this.#whole);
+    this.#request = createRequest(this, this.#incoming ?? this.#whole);
     const loaded = this.#link.guest.loaded!;
-    return (loaded.call as FetchCall)(request, this.#context());
+    return (loaded.call as FetchCall)(this.#request, this.#context());
   }
 
   /** The handler has answered. */
@@ -270,6 +272,7 @@ export class Invocation implements Scope, Invoked {
     this.#over = true;
     this.#whole = NO_BYTES;
     this.#incoming = undefined;
+    this.#request = undefined;
     this.#link.over(this);
   }
 }

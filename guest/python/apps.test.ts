@@ -58,6 +58,7 @@ async def api(scope, receive, send):
     const { data } = await readyPython(t, source, {}, "main.py#api");
     const seen = JSON.parse((await data.invoke({ request: REQUEST, body: "text" })).body.toString());
     const { headers, ...scope } = seen;
+    const root = "/fn/shop/thumbnail";
     const bytes = (text: string) => ["bytes", text];
     assert.deepEqual(scope, {
       type: "http",
@@ -65,10 +66,10 @@ async def api(scope, receive, send):
       http_version: "1.1",
       method: "POST",
       scheme: "https",
-      path: "/café/a/b",
-      raw_path: bytes("/caf%C3%A9/a%2Fb"),
+      path: `${root}/café/a/b`,
+      raw_path: bytes(`${root}/caf%C3%A9/a%2Fb`),
       query_string: bytes("q=%20&r"),
-      root_path: "",
+      root_path: root,
       client: ["192.0.2.7", 0],
       server: ["shop.example.com", 8443],
       extensions: {},
@@ -79,6 +80,14 @@ async def api(scope, receive, send):
     ]);
     const made = JSON.parse((await data.json({})).body.toString());
     assert.deepEqual([made.method, made.path, made.client, made.server], ["POST", "/", null, ["localhost", 80]]);
+    const asked = async (of: object, params?: Record<string, string>) => {
+      const request = { ...get("/a").request, ...(params && { params }) };
+      const { root_path, path } = JSON.parse((await data.invoke({ ...of, request })).body.toString());
+      return [root_path, path];
+    };
+    assert.deepEqual(await asked({}, {}), ["", "/a"], "by a trigger");
+    assert.deepEqual(await asked({}), [root, `${root}/a`]);
+    assert.deepEqual(made.root_path, "", "by no request");
   });
 
   test("lifespan: starts with init, each request has a copy of its state, stops when it drains", async (t) => {
@@ -154,7 +163,8 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200})
     await send({"type": "http.response.body", "body": b"x", "more_body": True})
     try:
-        if scope["path"] == "/receive":
+        path = scope["path"].removeprefix(scope["root_path"])
+        if path == "/receive":
             while (await receive())["type"] != "http.disconnect":
                 pass
             print("told by receive")
@@ -162,7 +172,7 @@ async def app(scope, receive, send):
                 await send({"type": "http.response.body", "body": b"late", "more_body": True})
             except OSError:
                 print("told by send")
-        elif scope["path"] == "/send":
+        elif path == "/send":
             while True:
                 await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
         else:
@@ -259,10 +269,10 @@ return [json.dumps({key: value for key, value in environ.items() if isinstance(v
     const seen = JSON.parse((await data.invoke({ request: REQUEST, body: "text" })).body.toString());
     assert.deepEqual(seen, {
       REQUEST_METHOD: "POST",
-      SCRIPT_NAME: "",
+      SCRIPT_NAME: "/fn/shop/thumbnail",
       PATH_INFO: Buffer.from("/café/a/b").toString("latin1"),
       QUERY_STRING: "q=%20&r",
-      REQUEST_URI: "/caf%C3%A9/a%2Fb?q=%20&r",
+      REQUEST_URI: "/fn/shop/thumbnail/caf%C3%A9/a%2Fb?q=%20&r",
       SERVER_NAME: "shop.example.com",
       SERVER_PORT: "8443",
       SERVER_PROTOCOL: "HTTP/1.1",

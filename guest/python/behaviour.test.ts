@@ -156,7 +156,7 @@ async def echo(receive, send):
             return
 
 async def app(scope, receive, send):
-    path = scope["path"]
+    path = scope["path"].removeprefix(scope["root_path"])
     if path == "/made":
         await answer(send, 201, b"made", [(b"x-made", b"yes"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")])
     elif path == "/echo":

@@ -252,9 +252,10 @@ async def handler(input, context):
 import asyncio
 
 async def app(scope, receive, send):
-    if scope["path"] == "/silent":
+    path = scope["path"].removeprefix(scope["root_path"])
+    if path == "/silent":
         return
-    if scope["path"] == "/watch":
+    if path == "/watch":
         assert not (await receive())["more_body"]
         gone = asyncio.create_task(receive())
         await asyncio.sleep(0.01)
@@ -262,9 +263,9 @@ async def app(scope, receive, send):
         await send({"type": "http.response.body", "body": b"gone" if gone.done() else b"still here"})
         assert (await gone)["type"] == "http.disconnect"
         return
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"a b", b"c")] if scope["path"] == "/bad" else []})
-    await send({"type": "http.response.body", "body": b"half", "more_body": scope["path"] == "/half"})
-    if scope["path"] == "/on":
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"a b", b"c")] if path == "/bad" else []})
+    await send({"type": "http.response.body", "body": b"half", "more_body": path == "/half"})
+    if path == "/on":
         while (await receive())["type"] != "http.disconnect":
             pass
         await asyncio.sleep(0.01)

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, before, describe, type TestContext, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type * as contract from "#contract/api/resources.ts";
 import type { Operation } from "#contract/api/routes.ts";
 import type { ErrorCode as CatalogueCode } from "#contract/errors.ts";
@@ -15,7 +15,7 @@ import {
   startControl,
   type TestControl,
   TOKEN,
-} from "#platform/control/fixture.ts";
+} from "#platform/control/control.fixture.ts";
 import {
   type AnswerHead,
   type Api,

@@ -61,6 +61,7 @@ class Caller {
   }
 
   #listing(row: OperationRow, args: Args, call: CallOptions): Listing<unknown> {
+    const where = this.#url;
     const page = (more: Args) => this.#ask(row, { ...args, ...more }, call) as Promise<Page<unknown>>;
     return {
       page: () => page({}),
@@ -69,6 +70,8 @@ class Caller {
           const { items, next } = await page({ cursor, limit: args.limit ?? PAGE_ITEMS });
           yield* items;
           if (next === undefined) return;
+          // Without end, and no page of control's.
+          if (next === cursor) throw new ApiError(200, undefined, where);
           cursor = next;
         }
       },
@@ -81,11 +84,10 @@ class Caller {
     const text = await textOf(answer).catch((error) => this.#lost(error, call));
     if (row.answer === "nothing") return undefined;
     if (row.answer === "text") return text;
-    try {
-      return JSON.parse(text);
-    } catch {
+    const value = parseAnswer(text);
+    if (value === undefined || (row.answer === "pages" && !isPage(value)))
       throw new ApiError(answer.statusCode!, undefined, this.#url);
-    }
+    return value;
   }
 
   async #exists(row: OperationRow, args: Args, call: CallOptions): Promise<boolean> {
@@ -193,10 +195,29 @@ function mayRepeat(row: OperationRow, args: Args, headers: Record<string, string
 }
 
 function toProblem(text: string): Problem | undefined {
+  const problem = parseAnswer(text) as Problem | undefined;
+  if (problem === undefined) return undefined;
+  const { code, title, detail, errors = [] } = problem;
+  if (![code, title, detail].every((field) => typeof field === "string")) return undefined;
+  return Array.isArray(errors) && errors.every(isFieldError) ? problem : undefined;
+}
+
+function isFieldError(value: unknown): boolean {
+  const { path, message } = (value ?? {}) as Record<string, unknown>;
+  return typeof path === "string" && typeof message === "string";
+}
+
+/** Every answer of control's in JSON is an object; undefined for anything else. */
+function parseAnswer(text: string): object | undefined {
   try {
-    const problem = JSON.parse(text) as Problem | null;
-    return typeof problem?.code === "string" ? problem : undefined;
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isPage(value: object): boolean {
+  const { items, next } = value as Record<string, unknown>;
+  return Array.isArray(items) && (next === undefined || typeof next === "string");
 }

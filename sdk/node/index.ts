@@ -29,17 +29,9 @@ export interface RequestInfo {
 }
 
 /** What a handler is given beside its input. */
-export interface Context {
+export interface Context extends InitContext {
   /** The invocation's id. */
   readonly invocation: string;
-  readonly tenant: string;
-  readonly app: string;
-  readonly function: string;
-  readonly revision: string;
-  readonly deadline: Date;
-  /** Milliseconds until the deadline, not below 0. */
-  remaining(): number;
-  readonly log: Logger;
   /** Aborted when the caller has left or the deadline has passed: nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** The W3C `traceparent` that came with the invocation. */

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
-import { type Medium, makeMedium, startControl, type TestControl, TOKEN } from "#platform/control/fixture.ts";
-import { buildNodeSdk } from "../build-node.ts";
+import { type Medium, makeMedium, startControl, type TestControl, TOKEN } from "#platform/control/control.fixture.ts";
+import { buildNodeSdk } from "./build.ts";
 
 const execute = promisify(execFile);
 const MAXIMUM_BYTES = 64 * 1024;

@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { ERRORS, isErrorCode } from "#contract/errors.ts";
 import { missingPython, readyPython } from "#guest/python/python.fixture.ts";
 import manifest from "../../package.json" with { type: "json" };
-import { type Built, buildWheel, execute } from "./fixture.ts";
+import { type Built, buildWheel, execute } from "./wheel.fixture.ts";
 
 const MAXIMUM_BYTES = 96 * 1024;
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import type { GuestInvoke } from "#contract/guest/link.ts";
 import { missingPython, readyPython } from "#guest/python/python.fixture.ts";
-import { buildWheel } from "./fixture.ts";
+import { buildWheel } from "./wheel.fixture.ts";
 
 const FORMS = `
 import logging, sys

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { locked, publishNpm, type Registry, startRegistry } from "#platform/builder/fixture.ts";
+import { locked, publishNpm, type Registry, startRegistry } from "#platform/builder/builder.fixture.ts";
 import { node, Place, type Platform, python, startPlatform, until } from "./platform.ts";
 
 /** An install script that says something and then waits for a file. */

@@ -92,6 +92,11 @@ describe("configuration beside colibri.yaml", () => {
   });
 });
 
+test("the functions' address in place of control's is recognised", async () => {
+  const { code, err } = await platform.place.colibriWith({ COLIBRI_URL: platform.functionsUrl }, "list");
+  assert.deepEqual([code, /it is the address of the functions\.\n {2}Control is at http/.test(err)], [1, true], err);
+});
+
 describe("apply", () => {
   test("what --dry-run says is what is then done", async () => {
     const code = "export default () => 1;";

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { locked, publishNpm, publishWheel, type Registry, startRegistry } from "#platform/builder/fixture.ts";
+import { locked, publishNpm, publishWheel, type Registry, startRegistry } from "#platform/builder/builder.fixture.ts";
 import { DevRun } from "./dev-run.ts";
 import { until } from "./platform.ts";
 

@@ -3,19 +3,21 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { fill, mountSmallDisk } from "#base/small-disk.fixture.ts";
+import { fill, fillWithFiles, mountSmallDisk } from "#base/small-disk.fixture.ts";
 import { ROLES } from "#platform/main/supervisor.ts";
 import { finish, node, Place, type Platform, signal, startPlatform, until } from "./platform.ts";
 import { roleOf } from "./processes.ts";
 
 /** A home with all that a platform makes of itself at its start takes some 10 MiB. */
 const DISK_KIB = 64 * 1024;
+/** Several times what such a home has of them. */
+const DISK_FILES = 4_000;
 /** Far less than a call waits in the queue. */
 const AT_ONCE_MS = 5_000;
 
 /** Undefined where the test can't be run. */
-function smallPlace(t: TestContext): Place | undefined {
-  const disk = mountSmallDisk(t, DISK_KIB);
+function smallPlace(t: TestContext, files?: number): Place | undefined {
+  const disk = mountSmallDisk(t, DISK_KIB, files);
   if (typeof disk === "string") {
     t.skip(disk);
     return undefined;
@@ -56,6 +58,29 @@ test("functions answer after any role was killed, and what needs room says that 
     rmSync(ballast);
     await until("the cold function answers", async () => (await platform.call("app/cold")).status === 200, 30_000);
     assert.equal((await platform.colibri("delete", "app")).code, 0);
+  } finally {
+    await platform.close();
+  }
+});
+
+test("a sandbox for which there is no room is not waited for, and starts when there is", async (t) => {
+  const place = smallPlace(t, DISK_FILES);
+  if (place === undefined) return;
+  const platform = await startPlatform(place);
+  try {
+    // Of one bundle, which is there when the second is called: what it needs is a folder.
+    const fn = node("export default () => 1;");
+    await platform.deploy("app", { first: fn, second: fn });
+    assert.equal((await platform.call("app/first")).status, 200);
+    const ballast = join(place.home, "ballast");
+    fillWithFiles(ballast);
+    const begun = Date.now();
+    const { status, code, message } = await platform.call("app/second");
+    assert.deepEqual([status, code], [503, "no-capacity"]);
+    assert.match(message, /the nodejs guest could not be started: ENOSPC: no space left on device, mkdir '/);
+    assert.ok(Date.now() - begun < AT_ONCE_MS, "it is told late");
+    rmSync(ballast, { recursive: true });
+    await until("the second answers", async () => (await platform.call("app/second")).status === 200, 30_000);
   } finally {
     await platform.close();
   }

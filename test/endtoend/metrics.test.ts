@@ -3,11 +3,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { CHECKOUT, node, type Platform, startPlatform, until } from "./platform.ts";
+import { CHECKOUT, node, Place, type Platform, startPlatform, until } from "./platform.ts";
 
 let platform: Platform;
 before(async () => {
-  platform = await startPlatform();
+  platform = await startPlatform(new Place({ COLIBRI_POOL: "nodejs:128=1..2" }));
   await platform.deploy("app", { fn: node("export default () => 1;") });
   assert.notEqual((await platform.tryDeploy("broken", { fn: node("export default (") })).code, 0);
   assert.equal((await platform.call("app/fn")).status, 200);

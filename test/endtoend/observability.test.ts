@@ -45,8 +45,8 @@ const ENDS: Record<string, { code: string; said: RegExp; settings?: Record<strin
   "process.exit(3);": { code: "function-exited", said: /exited with code 3/ },
   "const all = []; for (;;) all.push(Buffer.alloc(1 << 23, 1));": {
     code: "out-of-memory",
-    said: /out of memory at 96 MiB/,
-    settings: { memory: "96MiB" },
+    said: /out of memory at 128 MiB/,
+    settings: { memory: "128MiB" },
   },
 };
 

@@ -73,6 +73,8 @@ export class Place {
       COLIBRI_HOME: this.home,
       COLIBRI_PORT: "0",
       COLIBRI_CONTROL_PORT: "0",
+      // Sandboxes that wait for code are nobody's: tests count those that are somebody's.
+      COLIBRI_POOL: "off",
       ...environment,
     };
   }

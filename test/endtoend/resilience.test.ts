@@ -9,7 +9,8 @@ import { node, type Platform, python, signal, startPlatform, until } from "./pla
 import { guestsOf, processesOf, roleOf } from "./processes.ts";
 
 const BACK_MS = 2_000;
-const WHO = "export default () => process.pid;";
+// Another number in every sandbox.
+const WHO = "const who = Math.random();\nexport default () => who;";
 // Has a process in a group of its own.
 const CHILD = `
 import { spawn } from "node:child_process";
@@ -30,7 +31,7 @@ before(async () => {
   platform = await startPlatform();
   await platform.deploy("app", {
     warm: node(WHO),
-    "warm-python": python("import os\ndef handler(input, context):\n    return os.getpid()\n"),
+    "warm-python": python("import random\nWHO = random.random()\ndef handler(input, context):\n    return WHO\n"),
     long: node(LONG, { timeout: "60s", scaling: { max: 1 } }),
     ...Object.fromEntries(
       ["control", "gateway", "agent", "spawner", "async"].map((role) => [`cold-${role}`, node(WHO)]),

@@ -1,10 +1,11 @@
 // A place on disk that can't be written is told by health and doctor, with what to do; what waited is kept when it is mended.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Health } from "#contract/api/resources.ts";
-import { node, type Platform, startPlatform, until } from "./platform.ts";
+import { node, Place, type Platform, startPlatform, until } from "./platform.ts";
 
 let platform: Platform;
 before(async () => {
@@ -56,4 +57,20 @@ test("a folder in the place of the platform's log", async () => {
   rmdirSync(path);
   renameSync(`${path}.aside`, path);
   await until("health has nothing to tell", async () => (await health()).status === "ok");
+});
+
+test("a platform whose log's disk hangs answers, and stops all the same", async () => {
+  const place = new Place();
+  mkdirSync(join(place.home, "logs"), { recursive: true, mode: 0o700 });
+  // Nobody reads it: opening it takes as long as on a dead disk.
+  execFileSync("mkfifo", [join(place.home, "logs", "platform.ndjson")]);
+  const hanging = await startPlatform(place);
+  try {
+    await hanging.deploy("app", { answers: node("export default () => 1;") });
+    assert.equal((await hanging.call("app/answers")).status, 200);
+    hanging.child.kill("SIGTERM");
+    await until("it has stopped", () => hanging.child.exitCode !== null, 20_000);
+  } finally {
+    await hanging.close();
+  }
 });

@@ -6,6 +6,7 @@ import { createSeededRandom, type Random } from "#base/random.ts";
 import { SimulatedClock } from "#base/simulated-clock.ts";
 import { type RevisionRef, revisionKey } from "#contract/names.ts";
 import type { LaunchSpec, RoutePlan } from "#contract/plan/plan.ts";
+import type { PoolRules } from "#domain/scaling/pool-rules.ts";
 import { createMemoryPlans } from "#drivers/plans/memory/driver.ts";
 import type { Behaviour } from "#drivers/sandbox/simulated/behaviour.ts";
 import { createSimulatedDriver, createSimulatedHost, type SimulatedHost } from "#drivers/sandbox/simulated/driver.ts";
@@ -26,6 +27,7 @@ export interface ClusterOptions {
   readonly behaviourOf: (revision: RevisionRef) => Behaviour;
   /** Chance that a sandbox does not start. */
   readonly startFails: number;
+  readonly pools: PoolRules;
 }
 
 /**
@@ -45,12 +47,14 @@ export class SimulatedCluster {
   #launches = createMemoryPlans<LaunchSpec>();
   readonly #handles = createMemoryHandles();
   readonly #ids;
+  readonly #pools: PoolRules;
   agent: Agent | undefined;
   dispatch: Dispatcher | undefined;
   #epoch = 0;
 
   constructor(options: ClusterOptions) {
     this.random = createSeededRandom(options.seed);
+    this.#pools = options.pools;
     this.#ids = createIds(this.clock, this.random);
     this.network = createSimulatedNetwork(this.clock, this.random, { delayMs: [0.05, 1.5] });
     this.host = createSimulatedHost(
@@ -100,7 +104,10 @@ export class SimulatedCluster {
         runtimes: createRuntimes([{ name: "nodejs", version: "24", command: [], environment: {} }]),
         handles: this.#handles,
       },
-      { name: "agent-1", host: "host-1", labels: {}, address: AGENT, capacityMiB: CAPACITY_MIB, grantMs: 10_000 },
+      {
+        ...{ name: "agent-1", host: "host-1", labels: {}, address: AGENT, capacityMiB: CAPACITY_MIB, grantMs: 10_000 },
+        ...{ pools: this.#pools, poolStarts: 2 },
+      },
     );
     await this.#whileTimePasses(this.agent.open(new AbortController().signal));
   }
@@ -162,6 +169,12 @@ export class SimulatedCluster {
     while (await this.clock.step(until)) this.invariants.check(this);
     await this.clock.advance(until - this.clock.monotonic());
     this.invariants.check(this);
+  }
+
+  /** How many sandboxes may wait for code, and how many must in the end. */
+  get pooled(): { readonly min: number; readonly max: number } {
+    const sum = (of: "min" | "max") => this.#pools.named.reduce((total, rule) => total + rule[of], 0);
+    return { min: sum("min"), max: sum("max") };
   }
 
   get capacityMiB(): number {

@@ -1,3 +1,5 @@
+import type { SandboxView } from "#contract/agent/link.ts";
+import { revisionKey } from "#contract/names.ts";
 import type { Invocation } from "#platform/dispatch/invocation.ts";
 import type { Caller } from "./caller.ts";
 import type { SimulatedCluster } from "./cluster.ts";
@@ -15,19 +17,26 @@ function hold(condition: boolean, message: () => string): void {
  * 2. no invocation runs twice;
  * 3. no slot is held by two invocations;
  * 4. nobody is answered twice, or out of order; everybody is settled exactly once;
- * 5. queues, sandboxes of a function and promised memory stay within their bounds;
+ * 5. queues, sandboxes of a function, promised memory and pools stay within their bounds;
+ * 9. a sandbox is bound to one revision for ever, and only while somebody holds it; one that was held is never pooled again;
  *
  * and, once it is quiet:
  *
  * 6. everybody who waited has been answered;
  * 7. no slot is taken, nobody waits, no start is under way;
- * 8. the guests that live are those the agent knows, and the agent's are those that dispatch holds.
+ * 8. the guests that live are those the agent knows, and the agent's are those that dispatch holds and those that wait in pools,
+ *    which have their minimum.
  */
 export class Invariants {
   readonly #runs = new Map<string, number>();
   readonly #settled = new Set<string>();
   readonly #callers: Caller[] = [];
   readonly #bounds = new Map<string, number>();
+  /** By sandbox, for ever: who held it first is all that matters of holders. */
+  readonly #held = new Set<string>();
+  readonly #bound = new Map<string, string>();
+  /** Sandboxes that waited in a pool before they were held. */
+  readonly #pooled = new Set<string>();
   answered = 0;
   ran = 0;
 
@@ -57,6 +66,12 @@ export class Invariants {
     this.#checkCallers();
     this.#checkSlots(cluster);
     this.#checkBounds(cluster);
+    for (const view of cluster.agent!.sandboxes) this.#checkBinding(view);
+  }
+
+  /** Sandboxes that were taken from a pool. */
+  get taken(): number {
+    return [...this.#pooled].filter((id) => this.#held.has(id)).length;
   }
 
   checkQuiet(cluster: SimulatedCluster): void {
@@ -77,16 +92,35 @@ export class Invariants {
   /** 8. */
   #checkLeaks(cluster: SimulatedCluster): void {
     const guests = [...cluster.host.guests.keys()].sort().join(" ");
-    const known = cluster
-      .agent!.sandboxes.map(({ sandbox }) => sandbox)
-      .sort()
-      .join(" ");
+    const views = cluster.agent!.sandboxes;
+    const idsOf = (some: readonly SandboxView[]) =>
+      some
+        .map(({ sandbox }) => sandbox)
+        .sort()
+        .join(" ");
+    const known = idsOf(views);
+    const granted = idsOf(views.filter(({ epoch }) => epoch > 0));
+    const waiting = views.filter(({ epoch }) => epoch === 0).length;
     const held = [...cluster.dispatch!.revisions()]
       .flatMap(({ sandboxes }) => [...sandboxes.keys()])
       .sort()
       .join(" ");
     hold(guests === known, () => `8: guests ${guests}, but the agent knows ${known}`);
-    hold(known === held, () => `8: the agent has ${known}, but dispatch holds ${held}`);
+    hold(granted === held, () => `8: the agent has granted ${granted}, but dispatch holds ${held}`);
+    hold(waiting >= cluster.pooled.min, () => `8: ${waiting} sandboxes wait in pools, not ${cluster.pooled.min}`);
+  }
+
+  /** 9. */
+  #checkBinding({ sandbox, state, bound, epoch }: SandboxView): void {
+    const generic = epoch === 0 && (state === "starting" || state === "pending");
+    if (generic) this.#pooled.add(sandbox);
+    hold(!generic || !this.#held.has(sandbox), () => `9: ${sandbox} was held, and is pooled again`);
+    if (epoch > 0) this.#held.add(sandbox);
+    if (bound === undefined) return;
+    const first = this.#bound.get(sandbox) ?? revisionKey(bound);
+    this.#bound.set(sandbox, first);
+    hold(epoch > 0, () => `9: ${sandbox} is bound to ${first}, but nobody holds it`);
+    hold(first === revisionKey(bound), () => `9: ${sandbox} was bound to ${first}, then to ${revisionKey(bound)}`);
   }
 
   #checkCallers(): void {
@@ -118,6 +152,8 @@ export class Invariants {
     }
     const promised = cluster.agent!.sandboxes.reduce((sum, sandbox) => sum + sandbox.memoryMiB, 0);
     hold(promised <= cluster.capacityMiB, () => `5: ${promised} MiB are promised of ${cluster.capacityMiB}`);
+    const pooled = cluster.agent!.sandboxes.filter(({ epoch, state }) => epoch === 0 && state !== "draining").length;
+    hold(pooled <= cluster.pooled.max, () => `5: ${pooled} sandboxes are pooled, ${cluster.pooled.max} may be`);
   }
 
   #highest(bound: string, now: number): number {

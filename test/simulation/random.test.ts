@@ -8,8 +8,9 @@ for (let seed = 1; seed <= 12; seed++) {
   test(`random faults: invariants hold; again with: npm run sim -- random --seed ${seed} --steps ${STEPS}`, {
     timeout: 60_000,
   }, async () => {
-    const { submitted, ran, outcomes } = await runRandom({ seed, steps: STEPS });
+    const { submitted, ran, pooled, outcomes } = await runRandom({ seed, steps: STEPS });
     assert.ok(submitted > 100 && ran > 50, `too little happened: ${submitted} submitted, ${ran} ran`);
+    if (seed % 2 === 0) assert.ok(pooled > 5, `only ${pooled} sandboxes were taken from pools`);
     assert.ok((outcomes.answer ?? 0) > ran / 3, `too few answers: ${JSON.stringify(outcomes)}`);
   });
 }

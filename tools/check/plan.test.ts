@@ -7,6 +7,7 @@ const FILES = [
   "contract/guest/frames.test.ts",
   "guest/node/main.test.ts",
   "platform/src/base/clock.test.ts",
+  "platform/src/drivers/sandbox/container/driver.test.ts",
   "test/endtoend/deploy.test.ts",
 ];
 
@@ -23,6 +24,7 @@ function filesOf(args: string[] | undefined): string[] {
 test("without arguments everything runs, the slow areas last", () => {
   const names = planned([]).map(({ name }) => name);
   assert.deepEqual(names, [
+    "programs",
     "tidy",
     "biome",
     "types",
@@ -30,6 +32,7 @@ test("without arguments everything runs, the slow areas last", () => {
     "guest",
     "clients",
     "platform",
+    "sandboxes",
     "simulation",
     "endtoend",
   ]);

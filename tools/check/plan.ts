@@ -8,7 +8,10 @@ export type Plan = { kind: "run"; steps: Step[]; bail: boolean } | { kind: "refu
 type Area = { name: string; holds: (path: string) => boolean; limitMs: number; flags: string[] };
 
 const CHECK_LIMIT_MS = 60_000;
+const INSTALL_LIMIT_MS = 180_000;
 const CHECKS: Array<Step & { args: string[] }> = [
+  // Without what it installs tests are skipped, and say so.
+  { name: "programs", args: ["tools/programs.ts"], limitMs: INSTALL_LIMIT_MS },
   { name: "tidy", args: ["tools/tidy.ts"], limitMs: CHECK_LIMIT_MS },
   {
     name: "biome",
@@ -35,6 +38,13 @@ const AREAS: Area[] = [
   },
   // Most of these wait for processes, sockets and clocks: three at once keep two cores busy.
   { name: "platform", holds: isElsewhere, limitMs: 300_000, flags: ["--test-concurrency=3"] },
+  // Each of these fills a machine by itself, and measures what neighbours notice.
+  {
+    name: "sandboxes",
+    holds: (path) => path.startsWith("platform/src/drivers/sandbox/container/"),
+    limitMs: 600_000,
+    flags: ["--test-concurrency=1"],
+  },
   { name: "simulation", holds: (path) => path.startsWith("test/simulation/"), limitMs: 120_000, flags: [] },
   {
     name: "endtoend",

@@ -8,7 +8,8 @@ export function checkNames(files: File[]): Finding[] {
     .filter(({ path }) => !isFixture(path))
     .flatMap(({ path }) => {
       const word = path.split(/[/._-]/).find((part) => SAYS_NOTHING.test(part));
-      if (!word) return [];
-      return [{ path, line: 1, message: `"${word}" says nothing: name it after the one thing it holds` }];
+      if (word) return [{ path, line: 1, message: `"${word}" says nothing: name it after the one thing it holds` }];
+      if (path.split("/").at(-1) !== "fixture.ts") return [];
+      return [{ path, line: 1, message: "a fixture says nothing of what it makes: call it <what>.fixture.ts" }];
     });
 }

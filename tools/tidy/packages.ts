@@ -15,7 +15,7 @@ export const PACKAGES: PackageRow[] = [
   { name: "kysely", folders: ["platform/src/drivers/store/"], why: "one query layer over several databases" },
   {
     name: "esbuild",
-    folders: ["platform/src/builder/", "sdk/build"],
+    folders: ["platform/src/builder/", "sdk/node/build.ts"],
     why: "bundles users' code, the guests and the SDK",
   },
   {

@@ -67,11 +67,12 @@ class App:
 
     async def _answer(self, scope, receive):
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
-        if method == "GET" and scope["path"] == "/openapi.json":
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if method == "GET" and path == "/openapi.json":
             return 200, [JSON], _json(describe(self))
-        if method == "GET" and scope["path"] == "/docs":
+        if method == "GET" and path == "/docs":
             return 200, [("content-type", "text/html; charset=utf-8")], PAGE.render(describe(self))
-        route, found = self._find(method, scope["path"])
+        route, found = self._find(method, path)
         arguments = await _arguments(route, found.groupdict(), scope, receive)
         return route.status, [JSON], _json(await route.handler(**arguments))
 

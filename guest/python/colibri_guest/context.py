@@ -51,7 +51,7 @@ class Cancellation:
 class Request:
     """The HTTP request behind an invocation."""
 
-    __slots__ = ("method", "path", "query_string", "params", "flat_headers", "_headers", "_query")
+    __slots__ = ("method", "path", "query_string", "params", "has_own_url", "flat_headers", "_headers", "_query")
 
     def __init__(self, given: Mapping[str, Any]) -> None:
         self.method: str = given["method"]
@@ -60,6 +60,8 @@ class Request:
         """As it was sent, without the question mark."""
         self.params: dict[str, str] = given.get("params") or {}
         """Parts of the path that its trigger names."""
+        self.has_own_url: bool = given.get("params") is None
+        """It came by the function's own URL, below which `path` begins; not by a trigger."""
         self.flat_headers: list[str] = given["headers"]
         """As they were sent: name, value, name, value."""
         self._headers: Optional[dict[str, str]] = None

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
     from .context import Context
 
+DEFAULT_TENANT = "default"
 PORTS = {"http": 80, "https": 443}
 
 
@@ -17,6 +18,8 @@ class HttpRequest:
         self.method = "POST" if request is None else request.method.upper()
         self.path = "/" if request is None else request.path
         """As it was sent, with its percent signs, below the function's own URL."""
+        self.root = _own_url(context) if request is not None and request.has_own_url else ""
+        """What callers write before that."""
         self.query = "" if request is None else request.query_string
         if request is None:
             self.headers = [("content-type", content_type)] if content_type else []
@@ -44,3 +47,9 @@ class HttpRequest:
             if name == wanted:
                 return value.rpartition(",")[2].strip()
         return ""
+
+
+def _own_url(context: Context) -> str:
+    if context.tenant == DEFAULT_TENANT:
+        return f"/fn/{context.app}/{context.function}"
+    return f"/fn/@{context.tenant}/{context.app}/{context.function}"

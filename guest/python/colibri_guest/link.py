@@ -14,6 +14,7 @@ from __future__ import annotations
 from asyncio import Protocol
 
 from .frames import PREAMBLE_BYTES, PROTOCOL_VERSION, FrameReader, Violation, decode_preamble, encode_preamble
+from .outbox import Outbox
 from .process import complain
 
 TYPE_CHECKING = False
@@ -36,33 +37,17 @@ if TYPE_CHECKING:
         def closed(self) -> None: ...
 
 
-class Link(Protocol):
+class Link(Outbox, Protocol):
     def __init__(self, loop: AbstractEventLoop, open: Callable[[Link, str], Handler]) -> None:
+        super().__init__(loop)
         self.closed = False
         self.drained = True
-        self._loop = loop
         self._open = open
         self._transport: Optional[Transport] = None
         self._handler: Optional[Handler] = None
         self._kind = "new"
         self._preamble = b""
         self._reader = FrameReader()
-        self._outbox: list[bytes] = []
-        self._scheduled = False
-
-    def append(self, frame: bytes) -> None:
-        """From the loop: the frame leaves at the end of the turn."""
-        self._outbox.append(frame)
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self.flush)
-
-    def append_threadsafe(self, frame: bytes) -> None:
-        self._outbox.append(frame)
-        # The flag is cleared before the outbox is read: whoever finds it set has appended in time.
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon_threadsafe(self.flush)
 
     def flush(self) -> None:
         """Writes what waits, now."""

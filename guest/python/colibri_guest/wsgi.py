@@ -47,12 +47,13 @@ def make_environ(
 
     request = HttpRequest(context, content_type)
     host, port = request.server
+    target = request.root + request.path
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
+        "SCRIPT_NAME": request.root,
         "PATH_INFO": unquote_to_bytes(request.path).decode("latin-1"),
         "QUERY_STRING": request.query,
-        "REQUEST_URI": f"{request.path}?{request.query}" if request.query else request.path,
+        "REQUEST_URI": f"{target}?{request.query}" if request.query else target,
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": "HTTP/1.1",

@@ -3,7 +3,8 @@ import { createHash } from "node:crypto";
 import { createIds } from "#base/ids.ts";
 import { MessageLink } from "#base/link/message-link.ts";
 import { createSimulatedNetwork } from "#base/link/simulated-network.ts";
-import { createSilentLog } from "#base/log.ts";
+import { createLog } from "#base/log.ts";
+import { createMetrics } from "#base/metrics.ts";
 import { createSeededRandom } from "#base/random.ts";
 import { SimulatedClock } from "#base/simulated-clock.ts";
 import { type AgentEvents, agentEvents, agentRequests } from "#contract/agent/link.ts";
@@ -32,15 +33,8 @@ export function specOf(revision: RevisionRef, given: Partial<LaunchSpec> = {}): 
   return {
     ...revision,
     ...{ runtime: "nodejs", handler: "index.mjs", execution: "loop", bundle: { digest: DIGEST, bytes: CODE.length } },
-    ...{
-      memoryMiB: 128,
-      concurrency: 2,
-      timeoutMs: 1_000,
-      initTimeoutMs: 500,
-      environment: {},
-      network: { kind: "internet" },
-      sealedSecrets: [],
-    },
+    ...{ memoryMiB: 128, concurrency: 2, timeoutMs: 1_000, initTimeoutMs: 500, environment: {}, sealedSecrets: [] },
+    network: { kind: "internet" },
     ...given,
   };
 }
@@ -110,7 +104,15 @@ export async function createWorld(
       return wires.dial(address, kind, handlers);
     },
   };
-  const settings = { behaviour: { ...DEFAULT_BEHAVIOUR, ...behaviour } };
+  /** May be changed at any time, those of the agent before the next one is booted. */
+  const settings = {
+    behaviour: { ...DEFAULT_BEHAVIOUR, ...behaviour },
+    agent: {} as Partial<AgentOptions>,
+    runtimes: [{ name: "nodejs", version: "24", command: ["node"], environment: {} }],
+  };
+  const metrics = createMetrics();
+  const logged: { level: string; message: string; [field: string]: unknown }[] = [];
+  const write = (line: string) => void logged.push(JSON.parse(line));
   const started: number[] = [];
   const host = createSimulatedHost(
     { network, clock, random },
@@ -135,7 +137,7 @@ export async function createWorld(
       add: (item: ReportItem) => void items.push(item),
       dropped: 0,
     };
-    const runtimes = createRuntimes([{ name: "nodejs", version: "24", command: [], environment: {} }]);
+    const runtimes = createRuntimes(settings.runtimes);
     const ids = createIds(clock, createSeededRandom(Math.floor(clock.now())));
     agent = createAgent(
       {
@@ -143,13 +145,14 @@ export async function createWorld(
         clock,
         random,
         ids,
-        log: createSilentLog(),
+        log: createLog({ clock, write }, { level: "debug" }),
         driver: createSimulatedDriver(host),
         launches: plans,
         telemetry,
         bundles,
         runtimes,
         handles,
+        metrics,
       },
       {
         name: "agent-1",
@@ -160,6 +163,7 @@ export async function createWorld(
         grantMs: GRANT_MS,
         logEntriesPerSecond: 100,
         ...given,
+        ...settings.agent,
       },
     );
     const opening = agent.open(new AbortController().signal);
@@ -238,6 +242,8 @@ export async function createWorld(
     plans,
     settings,
     started,
+    metrics,
+    logged,
     boot,
     owner,
     agent: () => agent!,

@@ -268,7 +268,7 @@ test("the next agent has every sandbox, its state, its holder and its bundle, an
     again.hello.sandboxes.map(({ sandbox, state, epoch, slots }) => [sandbox, state, epoch, slots]),
     [
       [ready.sandbox, "frozen", 4, 2],
-      [pending.sandbox, "pending", 4, 2],
+      [pending.sandbox, "pending", 4, 0],
     ],
   );
   await again.ask("thaw", { sandbox: ready.sandbox });

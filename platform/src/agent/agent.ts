@@ -2,25 +2,32 @@ import type { Clock } from "#base/clock.ts";
 import type { Ids } from "#base/ids.ts";
 import type { Listener, Network } from "#base/link/link.ts";
 import type { Log } from "#base/log.ts";
+import { createMetrics, type Metrics } from "#base/metrics.ts";
 import type { Random } from "#base/random.ts";
-import type { SandboxView } from "#contract/agent/link.ts";
+import type { agentRequests, SandboxView } from "#contract/agent/link.ts";
+import type { Digest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
+import type { AnswerOf } from "#contract/link/message.ts";
 import type { RevisionRef } from "#contract/names.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
 import type { PlacementRules } from "#domain/placement/sharing.ts";
 import { admit, type OwnerRequest } from "#domain/sandbox/admit.ts";
-import { type Grant, LIFE_LIMITS, type SandboxLife } from "#domain/sandbox/life.ts";
-import { restore } from "#domain/sandbox/record.ts";
+import { type Grant, isPooled, LIFE_LIMITS, type SandboxLife } from "#domain/sandbox/life.ts";
+import { memoryClassOf } from "#domain/sandbox/memory-class.ts";
+import { isGeneric, restore } from "#domain/sandbox/record.ts";
+import { NO_POOLS, type PoolKey, type PoolRules, poolName } from "#domain/scaling/pool-rules.ts";
 import type { LaunchPlans } from "#ports/plans/plans.ts";
-import type { Sandbox, SandboxDriver } from "#ports/sandbox/index.ts";
+import type { RuntimeLaunch, Sandbox, SandboxDriver } from "#ports/sandbox/index.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Bundles } from "./bundles.ts";
 import type { Handles, SandboxRecord } from "./handles.ts";
 import { createLaunches } from "./launches.ts";
 import { requirePlace } from "./neighbours.ts";
 import { Owners } from "./owners.ts";
-import type { Runtimes } from "./runtimes.ts";
-import { TendedSandbox } from "./tended-sandbox.ts";
+import { Pools } from "./pools.ts";
+import { Room } from "./room.ts";
+import { fingerprintOf, type Runtimes } from "./runtimes.ts";
+import { TendedSandbox, type TendedSandboxOptions } from "./tended-sandbox.ts";
 
 export interface AgentDeps {
   readonly network: Network;
@@ -34,6 +41,8 @@ export interface AgentDeps {
   readonly bundles: Bundles;
   readonly runtimes: Runtimes;
   readonly handles: Handles;
+  /** Default: counted for nobody. */
+  readonly metrics?: Metrics;
 }
 
 export interface AgentOptions {
@@ -46,6 +55,10 @@ export interface AgentOptions {
   readonly capacityMiB: number;
   /** Who shares no host with others. */
   readonly placement?: PlacementRules;
+  /** Default: no pools. */
+  readonly pools?: PoolRules;
+  /** How many sandboxes may be starting for pools at once. */
+  readonly poolStarts?: number;
   readonly grantMs?: number;
   readonly pingMs?: number;
   /** For a launch plan that is on its way. */
@@ -65,6 +78,8 @@ export interface Agent {
 
 const DEFAULTS = {
   placement: {} as PlacementRules,
+  pools: NO_POOLS,
+  poolStarts: 1,
   grantMs: 30_000,
   pingMs: 2_000,
   planMs: 2_000,
@@ -72,11 +87,14 @@ const DEFAULTS = {
   logEntriesPerSecond: 10_000,
 } as const;
 
+/** Of the capacity, what pools may have. */
+const POOL_SHARE = 0.5;
+
 /**
  * Creates, watches and removes the sandboxes of one host.
  *
  * Owns: which sandboxes there are, who holds each, and how much memory is promised. Does not own: what one sandbox goes through
- * (tended-sandbox.ts), how owners are spoken to (owners.ts), invocations (it never sees one).
+ * (tended-sandbox.ts), what waits for requests (pools.ts), how owners are spoken to (owners.ts), invocations (it never sees one).
  * Invariants: 1. the memory of all sandboxes, those being removed included, never exceeds the capacity; 2. every sandbox has one
  * holder, and only its requests, under the newest epoch, are carried out; 3. nothing is reaped before everything with a handle
  * was recovered, and nothing is started before the rest was reaped.
@@ -86,11 +104,17 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
   const launches = createLaunches({ plans: deps.launches, clock: deps.clock }, { patienceMs: options.planMs });
   const sandboxes = new Map<string, TendedSandbox>();
   const views = () => [...sandboxes.values()].map((sandbox) => sandbox.view);
+  const room = new Room({ clock: deps.clock, promisedMiB, giveWay }, options.capacityMiB);
+  const pools = new Pools(
+    { ...deps, metrics: deps.metrics ?? createMetrics(), start: startGeneric, room },
+    { rules: hereOnly(options.pools, deps.runtimes), starts: options.poolStarts, share: POOL_SHARE },
+  );
   const owners = new Owners(deps, {
     hello: (owner, epoch) => {
       grantAll(owner, epoch);
       const { name: agent, host, labels, grantMs } = options;
-      return { agent, host, labels, grantMs, sandboxes: views() };
+      const held = [...sandboxes.values()].filter(({ life }) => life.grant?.owner === owner);
+      return { agent, host, labels, grantMs, sandboxes: held.map((sandbox) => sandbox.view) };
     },
     said: (owner) => {
       owners.tell(owner, "capacity", capacity());
@@ -103,10 +127,17 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
   });
   let listener: Listener | undefined;
 
-  const promisedMiB = () => [...sandboxes.values()].reduce((sum, { options: { memoryMiB } }) => sum + memoryMiB, 0);
+  function promisedMiB(): number {
+    return [...sandboxes.values()].reduce((sum, sandbox) => sum + sandbox.options.memoryMiB, 0);
+  }
 
+  function giveWay(memoryMiB: number): boolean {
+    return pools.giveWay(memoryMiB);
+  }
+
+  /** What waits in a pool gives way. */
   function capacity() {
-    const freeMiB = Math.max(0, options.capacityMiB - promisedMiB());
+    const freeMiB = room.freeMiB + pools.memoryMiB;
     return { memoryMiB: options.capacityMiB, freeMiB, sandboxes: sandboxes.size };
   }
 
@@ -120,46 +151,70 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     }
   }
 
-  async function acquire(owner: string, epoch: number, revision: RevisionRef) {
+  async function acquire(owner: string, epoch: number, revision: RevisionRef): Promise<Acquired> {
     const spec = await launches.get(revision);
-    const runtime = deps.runtimes.get(spec.runtime);
-    if (runtime === undefined) {
-      const there = deps.runtimes.list().map(({ name }) => name);
-      throw new PlatformError(
-        "runtime-unknown",
-        `no runtime ${spec.runtime} on this host: there are ${there.join(", ")}`,
-      );
-    }
+    const runtime = requireRuntime(spec.runtime);
     requirePlace(options.placement, revision, sandboxes.values());
-    requireRoom(spec.memoryMiB);
+    const key = keyOf(spec);
+    const taken = pools.take(key, grant(owner, epoch));
+    if (taken !== undefined) owners.tellAll("capacity", capacity());
+    if (taken?.kind === "hit") return acquired(taken.sandbox, "hit");
+    fetchAhead(revision, spec);
+    if (taken !== undefined && (await comesUp(taken.sandbox))) return acquired(taken.sandbox, "miss");
+    const sandbox = await room.enter(key.memoryMiB, () => {
+      const started = start(key, runtime, grant(owner, epoch));
+      pools.requested(started);
+      return started;
+    });
+    await sandbox.started;
+    return acquired(sandbox, "miss");
+  }
+
+  function requireRuntime(name: string): RuntimeLaunch {
+    const runtime = deps.runtimes.get(name);
+    if (runtime !== undefined) return runtime;
+    const there = deps.runtimes.list().map((found) => found.name);
+    throw new PlatformError("runtime-unknown", `no runtime ${name} on this host: there are ${there.join(", ")}`);
+  }
+
+  /** While the guest starts; a failure is told when the code is loaded. */
+  function fetchAhead({ tenant }: RevisionRef, { bundle }: LaunchSpec): void {
+    deps.bundles.hold(tenant, bundle.digest as Digest).then(
+      (held) => held.release(),
+      () => {},
+    );
+  }
+
+  function start(key: PoolKey, runtime: RuntimeLaunch, held: Grant | undefined): TendedSandbox {
     const nowMs = deps.clock.monotonic();
     const phase = { name: "starting", sinceMs: nowMs, untilMs: nowMs + LIFE_LIMITS.startMs } as const;
-    const sandbox = tend(deps.ids.next(), spec, { phase, grant: grant(owner, epoch) });
-    await sandbox.start(runtime);
-    return { sandbox: sandbox.id, address: sandbox.address, pooled: "miss" as const };
+    const launched = { id: deps.ids.next(), ...key, slots: 0, fingerprint: fingerprintOf(runtime) };
+    const sandbox = tend(launched, { phase, grant: held });
+    sandbox.start(runtime);
+    return sandbox;
   }
 
-  function requireRoom(memoryMiB: number): void {
-    const { freeMiB } = capacity();
-    if (memoryMiB <= freeMiB) return;
-    const message = `no room for a sandbox of ${memoryMiB} MiB: ${freeMiB} of ${options.capacityMiB} MiB are free`;
-    throw new PlatformError("no-capacity", message);
+  function startGeneric({ runtime, memoryMiB }: PoolKey): TendedSandbox {
+    return start({ runtime, memoryMiB }, requireRuntime(runtime), undefined);
   }
 
-  function tend(id: string, { runtime, memoryMiB, concurrency }: TendedAs, life: SandboxLife): TendedSandbox {
+  function tend(known: Tended, life: SandboxLife): TendedSandbox {
     const { pingMs, logBytesPerSecond, logEntriesPerSecond } = options;
+    const moved = (sandbox: TendedSandbox) => pools.moved(sandbox);
     const sandbox = new TendedSandbox(
-      { ...deps, launches, tell: owners.tell, left },
-      { id, runtime, memoryMiB, slots: concurrency, pingMs, logBytesPerSecond, logEntriesPerSecond },
+      { ...deps, launches, tell: owners.tell, moved, left },
+      { ...known, pingMs, logBytesPerSecond, logEntriesPerSecond },
       life,
     );
-    sandboxes.set(id, sandbox);
+    sandboxes.set(known.id, sandbox);
     owners.tellAll("capacity", capacity());
     return sandbox;
   }
 
   function left(sandbox: TendedSandbox): void {
     sandboxes.delete(sandbox.id);
+    pools.left(sandbox);
+    room.left();
     owners.tellAll("capacity", capacity());
   }
 
@@ -171,29 +226,44 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     const admitted = admit(sandbox.life, owner, epoch, asked);
     if (admitted.kind === "refused") throw new PlatformError("conflict", `sandbox ${id}: ${admitted.reason}`);
     if (asked.kind === "load") {
-      requireSame(sandbox, await launches.get(asked.revision));
+      const spec = await launches.get(asked.revision);
+      requireSame(sandbox, spec);
       requirePlace(options.placement, asked.revision, sandboxes.values());
+      return sandbox.load(asked.revision, spec);
     }
     sandbox.send(asked.kind === "release" ? { kind: "remove", cause: asked.cause, failure: undefined } : asked);
   }
 
   async function recoverAll(): Promise<void> {
     const recovered: { record: SandboxRecord; sandbox: Sandbox }[] = [];
-    for (const record of deps.handles.load()) {
+    const records = deps.handles.load();
+    for (const record of records.filter((found) => !isOutdated(found))) {
       const handle = { ...record.handle, version: 1 } as const;
       const sandbox = handle.technology === deps.driver.technology ? await deps.driver.recover(handle) : undefined;
       if (sandbox === undefined) deps.handles.remove(handle.id);
       else recovered.push({ record, sandbox });
     }
     const reaped = await deps.driver.reap(recovered.map(({ sandbox }) => sandbox.handle));
+    // Not before: by what is in its folder the driver finds what is to be reaped.
+    for (const record of records.filter(isOutdated)) deps.handles.remove(record.handle.id);
     for (const { record, sandbox } of recovered) {
-      const { runtime, memoryMiB } = record.handle;
+      const { id, runtime, memoryMiB } = record.handle;
       const life = restore(record.life, deps.clock.monotonic(), options.grantMs);
       if (life.grant !== undefined) owners.saw(life.grant.owner, life.grant.epoch);
-      tend(sandbox.id, { runtime, memoryMiB, concurrency: record.slots }, life).attach(sandbox);
+      const { slots, fingerprint } = record;
+      const tended = tend({ id, runtime, memoryMiB, slots, fingerprint }, life);
+      if (isPooled(life)) pools.adopt(tended);
+      tended.attach(sandbox);
     }
     if (recovered.length + reaped > 0)
       deps.log.info("recovered the sandboxes of an earlier agent", { recovered: recovered.length, reaped });
+  }
+
+  /** Of a pool that is not there any more, or with a guest that would not be started any more. */
+  function isOutdated({ handle, fingerprint, life }: SandboxRecord): boolean {
+    if (!isGeneric(life)) return false;
+    const runtime = deps.runtimes.get(handle.runtime);
+    return runtime === undefined || fingerprint !== fingerprintOf(runtime) || !pools.has(handle);
   }
 
   return {
@@ -201,14 +271,20 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
       await deps.driver.open(signal);
       await recoverAll();
       signal.throwIfAborted();
+      pools.open();
       listener = await deps.network.listen(options.address, ["agent"], (link) => owners.accept(link));
     },
     async close(leaving = "stay") {
       await listener?.close();
+      pools.close();
+      room.close();
       owners.close();
       await Promise.all([...sandboxes.values()].map((sandbox) => sandbox.leave()));
       sandboxes.clear();
-      if (leaving === "end") await deps.driver.endAll();
+      if (leaving === "end") {
+        await deps.driver.endAll();
+        for (const { handle } of deps.handles.load()) deps.handles.remove(handle.id);
+      }
       await deps.driver.close();
     },
     get sandboxes() {
@@ -217,12 +293,34 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
   };
 }
 
-type TendedAs = Pick<LaunchSpec, "runtime" | "memoryMiB" | "concurrency">;
+type Acquired = AnswerOf<typeof agentRequests, "acquire">;
+type Tended = Pick<TendedSandboxOptions, "id" | "runtime" | "memoryMiB" | "slots" | "fingerprint">;
+
+function acquired({ id, address }: TendedSandbox, pooled: Acquired["pooled"]): Acquired {
+  return { sandbox: id, address, pooled };
+}
+
+/** Without those for runtimes that this host does not have. */
+function hereOnly({ named, others }: PoolRules, runtimes: Runtimes): PoolRules {
+  return { named: named.filter(({ runtime }) => runtimes.get(runtime) !== undefined), others };
+}
+
+/** One on its way to a pool may fail where one's own does not. */
+function comesUp(sandbox: TendedSandbox): Promise<boolean> {
+  return sandbox.started.then(
+    () => true,
+    () => false,
+  );
+}
+
+function keyOf({ runtime, memoryMiB }: LaunchSpec): PoolKey {
+  return { runtime, memoryMiB: memoryClassOf(memoryMiB) };
+}
 
 /** A sandbox was started for a runtime and a size; it serves any revision of these. */
 function requireSame(sandbox: TendedSandbox, spec: LaunchSpec): void {
   const { runtime, memoryMiB } = sandbox.options;
-  if (spec.runtime === runtime && spec.memoryMiB === memoryMiB) return;
+  if (poolName(sandbox.options) === poolName(keyOf(spec))) return;
   const message = `sandbox ${sandbox.id} is ${runtime} with ${memoryMiB} MiB; the revision needs ${spec.runtime} with ${spec.memoryMiB} MiB`;
   throw new PlatformError("request-invalid", message);
 }

@@ -19,7 +19,7 @@ import { SimulatedClock } from "#base/simulated-clock.ts";
 import type { Digest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { createMemoryBlobs } from "#drivers/blobs/memory/driver.ts";
-import { tarOf } from "#platform/builder/archive/fixture.ts";
+import { tarOf } from "#platform/builder/archive/archive.fixture.ts";
 import { unpackArchive } from "#platform/builder/archive/unpack.ts";
 import { createBundleCache } from "./bundle-cache.ts";
 

@@ -84,6 +84,11 @@ export class GuestControl {
     await this.#dialer.close();
   }
 
+  /** Its link is up, and no ping is owed. */
+  get answers(): boolean {
+    return this.#link !== undefined && this.#health === "answering";
+  }
+
   /** Resolves when all that a dead guest had sent has been heard. */
   get ended(): Promise<void> {
     return this.#ended;

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "#base/log.ts";
-import { anything, integer, map, object, parseJson, type TypeOf, text } from "#contract/shape.ts";
+import { anything, integer, map, object, optional, parseJson, type TypeOf, text } from "#contract/shape.ts";
 import { lifeRecord } from "#domain/sandbox/record.ts";
 
 /** What the next agent must know of a sandbox. */
@@ -15,6 +15,8 @@ const sandboxRecord = object({
     memoryMiB: integer(1),
     state: map(anything, 100),
   }),
+  /** Of the launch it was started with (runtimes.ts). */
+  fingerprint: optional(text(64)),
   slots: integer(0),
   life: lifeRecord,
 });
@@ -49,8 +51,15 @@ export function createDiskHandles(deps: { log: Log }, options: { folder: string 
     save(record) {
       const path = pathOf(record.handle.id);
       const aside = `${path}.new`;
-      mkdirSync(join(options.folder, record.handle.id), { recursive: true, mode: 0o700 });
-      writeFileSync(aside, JSON.stringify(record), { mode: 0o600 });
+      const text = JSON.stringify(record);
+      try {
+        writeFileSync(aside, text, { mode: 0o600 });
+      } catch (error) {
+        // Of a driver that keeps nothing in the folder.
+        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+        mkdirSync(join(options.folder, record.handle.id), { recursive: true, mode: 0o700 });
+        writeFileSync(aside, text, { mode: 0o600 });
+      }
       renameSync(aside, path);
     },
     remove: (id) => rmSync(join(options.folder, id), { recursive: true, force: true }),

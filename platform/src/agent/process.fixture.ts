@@ -6,6 +6,7 @@ import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import { revisionKey } from "#contract/names.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
+import type { PoolRules } from "#domain/scaling/pool-rules.ts";
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
 import { createProcessDriver } from "#drivers/sandbox/process/driver.ts";
 import { unpackArchive } from "#platform/builder/archive/unpack.ts";
@@ -22,6 +23,7 @@ export interface AgentOrders {
   readonly address: string;
   readonly guest: string;
   readonly spec: LaunchSpec;
+  readonly pools: PoolRules;
 }
 
 const orders: AgentOrders = JSON.parse(process.argv[2] ?? "");
@@ -52,7 +54,7 @@ const agent = createAgent(
     runtimes: createRuntimes([{ name: "nodejs", version: process.versions.node, command, environment: {} }]),
     handles: createDiskHandles(parts, { folder: orders.sandboxes }),
   },
-  { name: "agent-1", host: "here", labels: {}, address: orders.address, capacityMiB: 1_024 },
+  { name: "agent-1", host: "here", labels: {}, address: orders.address, capacityMiB: 1_024, pools: orders.pools },
 );
 const signal = AbortSignal.timeout(10_000);
 await blobs.open(signal);

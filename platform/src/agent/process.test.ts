@@ -16,10 +16,11 @@ import { createSilentLog } from "#base/log.ts";
 import { groupMembers } from "#base/process-group.ts";
 import { type AgentEvents, agentEvents, agentRequests } from "#contract/agent/link.ts";
 import type { ReportItem } from "#contract/report/report.ts";
+import { NO_POOLS } from "#domain/scaling/pool-rules.ts";
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
 import { findLeftovers } from "#drivers/sandbox/process/leftovers.ts";
 import { bundleGuests } from "#guest/bundle.ts";
-import { tarOf } from "#platform/builder/archive/fixture.ts";
+import { tarOf } from "#platform/builder/archive/archive.fixture.ts";
 import { createSpawner, type Spawner } from "#platform/spawner/spawner.ts";
 import { GuestSession } from "#ports/sandbox/testing/guest-session.ts";
 import type { AgentOrders } from "./process.fixture.ts";
@@ -69,6 +70,7 @@ before(async () => {
         sealedSecrets: [],
       },
     },
+    pools: NO_POOLS,
   };
   spawner = createSpawner({ network, clock, log: createSilentLog() }, { address: orders.spawner });
   await spawner.open(AbortSignal.timeout(5_000));
@@ -86,9 +88,9 @@ async function* chunkOf(bytes: Buffer): AsyncGenerator<Uint8Array> {
 }
 
 /** An agent process, with the report items it left. */
-async function startAgent({ handler } = orders.spec) {
+async function startAgent({ handler = orders.spec.handler, pools = NO_POOLS } = {}) {
   const path = fileURLToPath(new URL("./process.fixture.ts", import.meta.url));
-  const given: AgentOrders = { ...orders, spec: { ...orders.spec, handler } };
+  const given: AgentOrders = { ...orders, pools, spec: { ...orders.spec, handler } };
   const child = spawn(process.execPath, [path, JSON.stringify(given)], { stdio: ["ignore", "pipe", "inherit"] });
   children.add(child);
   const exited = once(child, "exit");
@@ -146,9 +148,11 @@ test("a function answers, outlives its agent with its memory, and leaves nothing
   const second = await startAgent();
   const again = await connect(2);
   assert.deepEqual(
-    again.hello.sandboxes.map((view) => [view.sandbox, view.state, view.bound, view.slots, view.epoch]),
-    [[sandbox, "ready", REVISION, 1, 2]],
+    again.hello.sandboxes.map((view) => [view.sandbox, view.bound, view.slots, view.epoch]),
+    [[sandbox, REVISION, 1, 2]],
   );
+  // How far it is the guest tells, where the agent was killed before it wrote that down.
+  if (again.hello.sandboxes[0]?.state !== "ready") await again.event("ready");
   assert.deepEqual(await invoke(address, "c"), { kind: "answer", text: "3" });
 
   await again.ask("release", { epoch: 2, sandbox, cause: "idle", reason: "the test is over" }, 5_000);
@@ -181,7 +185,7 @@ test("an exit is told with its code; what was logged before arrives under the in
 });
 
 test("what is thrown at load is in the log once, with paths relative to the bundle", async () => {
-  const agent = await startAgent({ ...orders.spec, handler: "broken.mjs" });
+  const agent = await startAgent({ handler: "broken.mjs" });
   const owner = await connect(4);
   const { sandbox } = await owner.ask("acquire", { epoch: 4, revision: REVISION }, 20_000);
   await owner.ask("load", { epoch: 4, sandbox, revision: REVISION }, 5_000);
@@ -194,3 +198,40 @@ test("what is thrown at load is in the log once, with paths relative to the bund
   assert.equal(texts.length, 1, JSON.stringify(texts));
   assert.match(texts[0]!, /^TypeError: broken at load\n +at broken\.mjs:1:7$/);
 });
+
+test("sandboxes wait in a pool, also for the next agent, and are bound once", async () => {
+  const pools = { ...NO_POOLS, named: [{ runtime: "nodejs", memoryMiB: 128, min: 1, max: 1 }] };
+  const first = await startAgent({ pools });
+  const before = await waiting(await connect(4), 4);
+  await first.kill();
+  const second = await startAgent({ pools });
+  const owner = await connect(5);
+  assert.equal(await waiting(owner, 5), before);
+
+  const { sandbox, address, pooled } = await owner.ask("acquire", { epoch: 5, revision: REVISION }, 20_000);
+  assert.deepEqual([sandbox, pooled], [before, "hit"]);
+  await owner.ask("load", { epoch: 5, sandbox, revision: REVISION }, 5_000);
+  await owner.event("ready");
+  assert.deepEqual(await invoke(address, "a"), { kind: "answer", text: "1" });
+  await owner.ask("release", { epoch: 5, sandbox, cause: "idle", reason: "the test is over" }, 5_000);
+  await owner.event("gone");
+  assert.notEqual(await waiting(owner, 5), before);
+  owner.close();
+  await second.kill();
+
+  const third = await startAgent();
+  assert.deepEqual(readdirSync(orders.sandboxes), []);
+  assert.deepEqual([...findLeftovers(orders.sandboxes)], []);
+  await third.kill();
+});
+
+/** The one sandbox that waits for code, once there is one. */
+async function waiting({ ask }: Awaited<ReturnType<typeof connect>>, epoch: number): Promise<string> {
+  for (const end = Date.now() + 20_000; Date.now() < end; ) {
+    const { sandboxes } = await ask("list", { epoch }, 5_000);
+    const found = sandboxes.find((view) => view.state === "pending" && view.epoch === 0);
+    if (found !== undefined) return found.sandbox;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  assert.fail("no sandbox waits in the pool");
+}

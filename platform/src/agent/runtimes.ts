@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { findProgram } from "#base/program.ts";
@@ -70,6 +71,14 @@ interface FoundPython {
   readonly version: string;
   /** Files and folders of its standard library. */
   readonly library: readonly string[];
+}
+
+/**
+ * Tells whether a guest that was started earlier is the one that would be started now: its file has its sources' digest in its
+ * name, so that the command says all.
+ */
+export function fingerprintOf(launch: RuntimeLaunch): string {
+  return createHash("sha256").update(JSON.stringify(launch)).digest("hex");
 }
 
 /**

@@ -1,7 +1,7 @@
 import { assertNever } from "#base/assert.ts";
-import { type Clock, sleep, type Timer } from "#base/clock.ts";
+import { type Clock, roundToMicroseconds, sleep, type Timer } from "#base/clock.ts";
 import type { Network } from "#base/link/link.ts";
-import type { Log } from "#base/log.ts";
+import type { Log, LogFields } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { AgentEvents, SandboxView } from "#contract/agent/link.ts";
 import type { Digest } from "#contract/digest.ts";
@@ -10,7 +10,16 @@ import type { GuestFailed, GuestLoad } from "#contract/guest/link.ts";
 import { type RevisionRef, revisionKey } from "#contract/names.ts";
 import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
-import { boundOf, deadline, type LifeEffect, type LifeEvent, type SandboxLife, stateOf } from "#domain/sandbox/life.ts";
+import {
+  boundOf,
+  deadline,
+  type LifeEffect,
+  type LifeEvent,
+  type Phase,
+  type PhaseName,
+  type SandboxLife,
+  stateOf,
+} from "#domain/sandbox/life.ts";
 import { recordOf } from "#domain/sandbox/record.ts";
 import { step } from "#domain/sandbox/step.ts";
 import type { RuntimeLaunch, Sandbox, SandboxDriver, SandboxExit } from "#ports/sandbox/index.ts";
@@ -33,6 +42,8 @@ export interface TendedSandboxDeps {
   readonly telemetry: Telemetry;
   readonly handles: Handles;
   readonly tell: <K extends keyof AgentEvents>(owner: string, name: K, event: AgentEvents[K]) => void;
+  /** It is in another phase, and what that causes has been done. */
+  readonly moved: (sandbox: TendedSandbox) => void;
   /** Nothing of it is left. */
   readonly left: (sandbox: TendedSandbox) => void;
 }
@@ -41,7 +52,10 @@ export interface TendedSandboxOptions {
   readonly id: string;
   readonly runtime: string;
   readonly memoryMiB: number;
+  /** Of an earlier agent; otherwise 0: the revision that is loaded brings them. */
   readonly slots: number;
+  /** Of the launch it was started with (runtimes.ts). */
+  readonly fingerprint: string | undefined;
   readonly pingMs: number;
   readonly logBytesPerSecond: number;
   readonly logEntriesPerSecond: number;
@@ -49,7 +63,11 @@ export interface TendedSandboxOptions {
 
 /** What a dead guest had sent is heard for at most this long before its end is told. */
 const LAST_WORDS_MS = 250;
+/** After the first invocations, which wait for the sandbox now. */
+const PERSIST_LATER_MS = 50;
 const STDERR_TAIL = 4 * 1024;
+/** On the way to something that is told, or the agent's own affair. */
+const PASSING: readonly PhaseName[] = ["pending", "loading", "initialising", "ending"];
 /** Beyond the function's own init timeout, for the code to be read and its top level to run. */
 const LOAD_EXTRA_MS = 5_000;
 
@@ -83,12 +101,17 @@ export class TendedSandbox {
   #resident: RevisionRef | undefined;
   #stderr = "";
   #left = false;
+  /** Something is not written down yet. */
+  #persistLater: Timer | undefined;
+  /** Since when it is in its phase. */
+  #sinceMs: number;
 
   constructor(deps: TendedSandboxDeps, options: TendedSandboxOptions, life: SandboxLife) {
     this.#deps = deps;
     this.options = options;
     this.#life = life;
     this.#slots = options.slots;
+    this.#sinceMs = deps.clock.monotonic();
     this.#log = deps.log.with({ sandbox: options.id });
     this.#started.promise.catch(() => {});
   }
@@ -114,15 +137,22 @@ export class TendedSandbox {
     return { ...view, epoch: grant?.epoch ?? 0, ...(bound !== undefined && { bound }) };
   }
 
-  /** Resolves when the guest has answered. @throws PlatformError with the reason when it will not. */
-  async start(runtime: RuntimeLaunch): Promise<void> {
+  /** Its guest could take code now, as far as it is known. */
+  get answers(): boolean {
+    return this.#control?.answers === true;
+  }
+  /** Resolves when the guest has answered. Rejects with a PlatformError that says why it will not. */
+  get started(): Promise<void> {
+    return this.#started.promise;
+  }
+
+  start(runtime: RuntimeLaunch): void {
     const { id, memoryMiB } = this.options;
     this.#arm();
     this.#deps.driver.start({ id, runtime, memoryMiB }).then(
       (sandbox) => this.attach(sandbox),
       (error) => this.send({ kind: "exited", cause: "start-failed", failure: toFailure(error) }),
     );
-    await this.#started.promise;
   }
 
   /** From here on it is tended; also when it comes from an earlier agent. */
@@ -149,9 +179,11 @@ export class TendedSandbox {
     try {
       for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
         if (this.#left) continue;
-        const { state, effects } = step(this.#life, next, this.#deps.clock.monotonic());
+        const before = this.#life;
+        const { state, effects } = step(before, next, this.#deps.clock.monotonic());
         this.#life = state;
         for (const effect of effects) this.#perform(effect);
+        if (state.phase.name !== before.phase.name) this.#moved(before.phase);
       }
     } finally {
       this.#stepping = false;
@@ -159,20 +191,42 @@ export class TendedSandbox {
     this.#arm();
   }
 
+  /** Asked by its owner, of a revision that it fits. */
+  load(revision: RevisionRef, spec: LaunchSpec): void {
+    this.#slots = spec.concurrency;
+    this.send({ kind: "load", revision, initBudgetMs: spec.initTimeoutMs });
+  }
+
   /** The agent closes; the sandbox stays. */
   async leave(): Promise<void> {
     this.#left = true;
     this.#disarm();
     this.#unfollow?.();
+    this.#persistNoLater();
     this.#started.reject(new PlatformError("unavailable", "the agent is closing"));
     this.#bundle?.release();
     await this.#control?.close();
+  }
+
+  #moved({ name: from }: Phase): void {
+    const { phase, grant } = this.#life;
+    const nowMs = this.#deps.clock.monotonic();
+    const tookMs = roundToMicroseconds(nowMs - this.#sinceMs);
+    this.#sinceMs = nowMs;
+    const { runtime, memoryMiB } = this.options;
+    const fields = { from, tookMs, runtime, memoryMiB, ...boundOf(phase), ...factsOf(phase) };
+    if (grant === undefined || PASSING.includes(phase.name)) this.#log.debug(`sandbox is ${phase.name}`, fields);
+    else this.#log.info(`sandbox is ${phase.name}`, fields);
+    this.#deps.moved(this);
   }
 
   #perform(effect: LifeEffect): void {
     switch (effect.kind) {
       case "persist":
         return this.#persist();
+      case "persist-later":
+        this.#persistLater ??= this.#deps.clock.after(PERSIST_LATER_MS, () => this.#persist());
+        return;
       case "started":
         return this.#started.resolve();
       case "load":
@@ -218,10 +272,12 @@ export class TendedSandbox {
   }
 
   #persist(): void {
+    this.#persistNoLater();
     const life = recordOf(this.#life);
     if (this.#sandbox === undefined || life === undefined) return;
     try {
-      this.#deps.handles.save({ version: 1, handle: this.#sandbox.handle, slots: this.#slots, life });
+      const { fingerprint } = this.options;
+      this.#deps.handles.save({ version: 1, handle: this.#sandbox.handle, fingerprint, slots: this.#slots, life });
     } catch (error) {
       // A full disk: it goes on serving, but the next agent will know it as it was last written, or not at all and remove it.
       this.#log.error("the sandbox could not be written down", { error });
@@ -229,12 +285,9 @@ export class TendedSandbox {
   }
 
   #gone({ cause, failure }: Extract<LifeEffect, { kind: "tell-gone" }>): void {
-    this.#log.info("sandbox is gone", {
-      cause,
-      ...(failure !== undefined && { code: failure.code, reason: failure.message }),
-    });
     this.#left = true;
     this.#disarm();
+    this.#persistNoLater();
     const { code, message } = failure ?? { code: "start-failed", message: `the sandbox was removed: ${cause}` };
     this.#started.reject(new PlatformError(code, message));
     this.#unfollow?.();
@@ -262,10 +315,8 @@ export class TendedSandbox {
       this.#requireNetwork(network);
       const code = await this.#sandbox!.deliver(bundle, network);
       if (load !== this.#loads || this.#left) return;
-      this.#slots = spec.concurrency;
       this.#openLogs(revision);
-      const initBudgetMs = spec.initTimeoutMs;
-      this.send({ kind: "sent", loadBudgetMs: initBudgetMs + LOAD_EXTRA_MS, initBudgetMs });
+      this.send({ kind: "sent", loadBudgetMs: spec.initTimeoutMs + LOAD_EXTRA_MS });
       await this.#control!.load(loadOf(revision, spec, code), code.kind === "bytes" ? bundle.read() : undefined);
     } catch (error) {
       if (load !== this.#loads) return;
@@ -375,6 +426,11 @@ export class TendedSandbox {
     this.#timer = { at: dueMs, timer };
   }
 
+  #persistNoLater(): void {
+    if (this.#persistLater !== undefined) this.#deps.clock.cancel(this.#persistLater);
+    this.#persistLater = undefined;
+  }
+
   #disarm(): void {
     if (this.#timer !== undefined) this.#deps.clock.cancel(this.#timer.timer);
     this.#timer = undefined;
@@ -392,4 +448,17 @@ function unenforced({ technology }: SandboxDriver, network: NetworkPolicy): Fail
 function loadOf(revision: RevisionRef, spec: LaunchSpec, code: GuestLoad["code"]): GuestLoad {
   const { handler, environment, concurrency, execution, memoryMiB, timeoutMs } = spec;
   return { ...revision, code, handler, environment, concurrency, execution, memoryMiB, timeoutMs };
+}
+
+/** What the log tells of a phase beyond its name. */
+function factsOf(phase: Phase): LogFields {
+  switch (phase.name) {
+    case "ready":
+      return { startMs: phase.startMs, loadMs: phase.loadMs, initMs: phase.initMs };
+    case "ending":
+    case "gone":
+      return { cause: phase.cause, code: phase.failure?.code, reason: phase.failure?.message };
+    default:
+      return {};
+  }
 }

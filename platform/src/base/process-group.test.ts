@@ -18,14 +18,16 @@ const child = spawn("/bin/sleep", ["60"], { env: { HOME: folder }, detached: tru
 const { startTime } = readStat(child.pid);
 const lives = () => isRunning(child.pid, startTime);
 const code = () => { try { return readStat(child.pid)?.state ?? "gone"; } catch (error) { return error.code; } };
-const reaper = new Reaper({ clock: createSystemClock(), log: createSilentLog() }, { patienceMs: 100 });
-const end = () => reaper.end({ id: "a", groups: [], folder, kin: [] });
+const end = (patienceMs) => {
+  const reaper = new Reaper({ clock: createSystemClock(), log: createSilentLog() }, { patienceMs });
+  return reaper.end({ id: "a", groups: [], folder, kin: [] });
+};
 isRunning(2 ** 22 + 1, "0");
 const open = [];
 try { for (;;) open.push(openSync("/dev/null")); } catch {}
-const without = [code(), lives(), isRunning(2 ** 22 + 1, "0"), await end(), lives()];
+const without = [code(), lives(), isRunning(2 ** 22 + 1, "0"), await end(100), lives()];
 for (const one of open) closeSync(one);
-const withSome = [lives(), await end(), lives()];
+const withSome = [lives(), await end(10_000), lives()];
 child.kill("SIGKILL");
 clearInterval(busy);
 console.log(JSON.stringify([without, withSome]));

@@ -86,6 +86,14 @@ test("many that end at once are looked for together, each told when its own are 
   );
 });
 
+test("whoever is found too late to wait for the end is killed all the same", { timeout: 10_000 }, async (t) => {
+  const { root, reaper, start } = make(t, 0);
+  const folder = join(root, "a");
+  const pid = await start({ HOME: folder });
+  assert.equal(await reaper.end({ id: "a", groups: [], folder, kin: [] }), false);
+  while (lives(pid)) await sleep(clock, 5);
+});
+
 test("descendants are found over generations and sessions, as long as their parents live", async (t) => {
   const { start } = make(t);
   const pid = await start({}, ["/bin/sh", "-c", "setsid sh -c 'sleep 60 & wait' & wait"]);

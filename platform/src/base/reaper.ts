@@ -71,11 +71,12 @@ export class Reaper {
       const all = await this.#look(doomed);
       const found = all instanceof Error ? held : (all.get(doomed) ?? []);
       if (!(all instanceof Error) && found.length === 0) return true;
+      // Also when it is late: on a machine that is slow the first look may take all the time there is.
+      kill(doomed, found);
       if (clock.monotonic() >= untilMs) {
         this.#letGo(doomed, found, all);
         return false;
       }
-      kill(doomed, found);
       // Whoever starts others all the time must not get time for it.
       const isNew = found.some(({ pid }) => !held.some((one) => one.pid === pid));
       waitMs = isNew ? LOOK_AGAIN_MS : Math.min(waitMs * 2, LOOK_AGAIN_MAXIMUM_MS);

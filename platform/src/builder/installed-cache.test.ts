@@ -6,7 +6,7 @@ import { createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
 import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
-import { inTemporaryFolder } from "./archive/fixture.ts";
+import { inTemporaryFolder } from "./archive/archive.fixture.ts";
 import { createInstalledCache, type InstalledCache } from "./installed-cache.ts";
 
 const clock = createSystemClock();

@@ -22,6 +22,8 @@ export interface Tool {
   readonly environment: Readonly<Record<string, string>>;
   /** What it prints is for the builder alone, not for whoever watches the build. */
   readonly isQuiet?: boolean;
+  /** Called with each line in turn: whether it helps nobody who watches the build. Such lines are not shown. */
+  readonly isNoise?: ((line: string) => boolean) | undefined;
   /** Never shown, whoever prints them. */
   readonly secrets?: readonly string[];
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { type Files, publishWheel } from "./fixture.ts";
+import { type Files, publishWheel } from "./builder.fixture.ts";
 import { failureOf, inShop, PYTHON, PYTHON_HANDLER, registry } from "./shop.fixture.ts";
 
 const PROJECT = { "pyproject.toml": '[project]\nname = "f"\nversion = "1"\ndependencies = ["first>=1"]\n' };

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
 import { createSilentLog } from "#base/log.ts";
 import { Reaper } from "#base/reaper.ts";
-import { gone } from "./fixture.ts";
+import { gone } from "./builder.fixture.ts";
 import { runTool } from "./run-tool.ts";
 
 const clock = createSystemClock();
@@ -55,8 +56,14 @@ test("children that a tool leaves behind are ended with it, not waited for", { t
 
 test("a child that left the group, hid its environment and holds the output open does not hold up the build", {
   timeout: 15_000,
-}, async () => {
-  const { outcome, shown } = await shell("env -i setsid sleep 60 & echo $!");
+}, async (t) => {
+  const place = mkdtempSync(join(tmpdir(), "colibri-left-"));
+  t.after(() => rmSync(place, { recursive: true }));
+  const fifo = join(place, "left");
+  // The tool ends only when its child has left.
+  const { outcome, shown } = await shell(
+    `mkfifo ${fifo}; env -i setsid sh -c 'echo $$; echo gone > ${fifo}; exec sleep 60' & cat ${fifo} >/dev/null`,
+  );
   process.kill(Number(shown[0]), "SIGKILL");
   assert.equal(outcome.kind, "exited");
 });

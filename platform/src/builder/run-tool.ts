@@ -64,7 +64,7 @@ async function follow(child: Child, tool: Tool, deps: RunDeps): Promise<ToolOutc
     const line = redact(text);
     lines.push(line);
     if (lines.length > KEPT_LINES) lines.shift();
-    if (tool.isQuiet !== true) output(line);
+    if (tool.isQuiet !== true && tool.isNoise?.(line) !== true) output(line);
   };
   const closed = once(child, "close");
   closed.catch(() => {});

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { PlatformError } from "#contract/errors.ts";
 import { createMemoryBlobs } from "#drivers/blobs/memory/driver.ts";
-import { inWorkshop, type Registry, startRegistry, type Workshop, type WorkshopOptions } from "./fixture.ts";
+import { inWorkshop, type Registry, startRegistry, type Workshop, type WorkshopOptions } from "./builder.fixture.ts";
 
 export const blobs = createMemoryBlobs({ now: () => Date.now() });
 export const { PATH } = process.env;

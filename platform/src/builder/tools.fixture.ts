@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import type { Files, Registry } from "./fixture.ts";
+import type { Files, Registry } from "./builder.fixture.ts";
 import { PINNED_TOOLS, type PinnedTool } from "./node/pinned-tools.ts";
 
 const run = promisify(execFile);

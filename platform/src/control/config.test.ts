@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { ConfigChange, Deployment, FunctionConfig } from "#contract/api/resources.ts";
-import { type Client, type Medium, makeMedium, STORES, startControl, type TestControl } from "./fixture.ts";
+import { type Client, type Medium, makeMedium, STORES, startControl, type TestControl } from "./control.fixture.ts";
 
 for (const kind of STORES) {
   describe(`configuration beside colibri.yaml, store ${kind}`, () => {

@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import { type Operation, ROUTES, type Route } from "#contract/api/routes.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { hashToken } from "./access.ts";
-import { type Client, type Medium, makeMedium, startControl, type TestControl } from "./fixture.ts";
+import { type Client, type Medium, makeMedium, startControl, type TestControl } from "./control.fixture.ts";
 
 const READER = { name: "reader", tenant: "acme", permissions: ["apps.read"] as const };
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { InvocationRecord, LogLine } from "#contract/api/resources.ts";
 import { type FunctionRef, functionKey } from "#contract/names.ts";
-import { type Client, type Medium, makeMedium, startControl, type TestControl } from "./fixture.ts";
+import { type Client, type Medium, makeMedium, startControl, type TestControl } from "./control.fixture.ts";
 import type { LogQuery } from "./function-logs.ts";
 import type { LogReader, RecordReader } from "./history.ts";
 import type { RecordQuery } from "./records.ts";

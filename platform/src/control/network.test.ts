@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { Deployment, DeploymentRequest, FunctionConfig } from "#contract/api/resources.ts";
-import { type Client, type Medium, makeMedium, STORES, startControl, type TestControl } from "./fixture.ts";
+import { type Client, type Medium, makeMedium, STORES, startControl, type TestControl } from "./control.fixture.ts";
 
 type Network = DeploymentRequest["network"];
 const NONE: Network = { kind: "none" };

@@ -10,7 +10,15 @@ import { after, afterEach, before, beforeEach, describe, test } from "node:test"
 import { SimulatedClock } from "#base/simulated-clock.ts";
 import type { Digest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
-import { type Client, digestOf, type Medium, makeMedium, startControl, type TestControl, TOKEN } from "./fixture.ts";
+import {
+  type Client,
+  digestOf,
+  type Medium,
+  makeMedium,
+  startControl,
+  type TestControl,
+  TOKEN,
+} from "./control.fixture.ts";
 import { UnfinishedUploads } from "./unfinished-uploads.ts";
 
 const KIB = 1024;

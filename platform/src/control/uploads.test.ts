@@ -20,7 +20,7 @@ import {
   startControl,
   type TestControl,
   TOKEN,
-} from "./fixture.ts";
+} from "./control.fixture.ts";
 import { Uploads } from "./uploads.ts";
 
 const MIB = 1024 * 1024;

@@ -294,7 +294,9 @@ test("a sandbox to be killed while the agent is away is killed when it is back",
     stage.network.refuse(AGENT, true);
     stage.network.cut(AGENT);
     assert.equal((await stuck).status, 504);
-    await new Promise((resolve) => setTimeout(resolve, 1_300));
+    stage.clock.skip(1_000);
+    const states = () => [...stage.dispatch.revisions()].map(({ sandboxes }) => sandboxes.get(sandbox)?.state);
+    await until("its kill is wanted", () => states().includes("draining"));
     assert.ok(stage.sandboxes.includes(sandbox));
     stage.network.refuse(AGENT, false);
     await until("the sandbox is gone", () => !stage.sandboxes.includes(sandbox));

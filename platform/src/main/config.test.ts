@@ -11,6 +11,7 @@ test("without anything set: loopback, the usual ports, the home in the folder", 
     sandbox: "auto",
     ociRuntime: undefined,
     placement: {},
+    pools: undefined,
     logLevel: "info",
   });
 });
@@ -37,6 +38,17 @@ test("who shares no host with others is read from one text", () => {
   assert.throws(() => readConfig({ COLIBRI_PLACEMENT: "acme" }, "/"), {
     code: "request-invalid",
     message: 'COLIBRI_PLACEMENT is "acme": "acme": the class must be one of shared, tenant, app',
+  });
+});
+
+test("pools are read from one text, which can turn them off", () => {
+  assert.deepEqual(readConfig({ COLIBRI_POOL: "python:64=1..4" }, "/").pools?.named, [
+    { runtime: "python", memoryMiB: 64, min: 1, max: 4 },
+  ]);
+  assert.deepEqual(readConfig({ COLIBRI_POOL: "off" }, "/").pools, { named: [], others: { min: 0, max: 0 } });
+  assert.throws(() => readConfig({ COLIBRI_POOL: "python:100=1..4" }, "/"), {
+    code: "request-invalid",
+    message: 'COLIBRI_POOL is "python:100=1..4": "python:100=1..4": sizes are multiples of 64 MiB: write 128',
   });
 });
 

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { LOG_LEVELS, type LogLevel } from "#base/log.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { type PlacementRules, parsePlacement } from "#domain/placement/sharing.ts";
+import { type PoolRules, parsePoolRules } from "#domain/scaling/pool-rules.ts";
 
 const SANDBOX_CHOICES = ["auto", "process", "container", "microvm"] as const;
 export type SandboxChoice = (typeof SANDBOX_CHOICES)[number];
@@ -21,6 +22,8 @@ export interface Config {
   readonly ociRuntime: string | undefined;
   /** Who shares no host with others. */
   readonly placement: PlacementRules;
+  /** Undefined: as fits how sandboxes are isolated. */
+  readonly pools: PoolRules | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -35,6 +38,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     sandbox: choice("COLIBRI_SANDBOX", value("COLIBRI_SANDBOX", "auto"), SANDBOX_CHOICES),
     ociRuntime: environment.COLIBRI_OCI_RUNTIME || undefined,
     placement: placement("COLIBRI_PLACEMENT", value("COLIBRI_PLACEMENT", "")),
+    pools: pools("COLIBRI_POOL", value("COLIBRI_POOL", "")),
     logLevel: choice("COLIBRI_LOG_LEVEL", value("COLIBRI_LOG_LEVEL", "info"), LOG_LEVELS),
   };
 }
@@ -51,6 +55,13 @@ function port(name: string, text: string): number {
 function placement(name: string, text: string): PlacementRules {
   if (text === "") return {};
   const parsed = parsePlacement(text);
+  if (parsed.kind === "rules") return parsed.rules;
+  throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${parsed.message}`);
+}
+
+function pools(name: string, text: string): PoolRules | undefined {
+  if (text === "") return undefined;
+  const parsed = parsePoolRules(text);
   if (parsed.kind === "rules") return parsed.rules;
   throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${parsed.message}`);
 }

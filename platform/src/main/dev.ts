@@ -12,6 +12,7 @@ import { createLog, type LogLevel } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import type { AppConfig } from "#contract/config/app-config.ts";
 import type { LaunchSpec, RoutePlan } from "#contract/plan/plan.ts";
+import { memoryClassOf } from "#domain/sandbox/memory-class.ts";
 import { createMemoryPlans } from "#drivers/plans/memory/driver.ts";
 import { createProcessDriver } from "#drivers/sandbox/process/driver.ts";
 import { bundleGuests } from "#guest/bundle.ts";
@@ -206,7 +207,9 @@ function createDevAgent(
   const processes = createProcessDriver(base, { folder: join(agent.home, "sandboxes"), spawner: sockets.spawner });
   const { runtimes, revisions, launches, telemetry } = deps;
   const isLive = ({ runtime, memoryMiB }: SandboxSpec) =>
-    [...revisions.live()].some((live) => live.memoryMiB === memoryMiB && runtimes.get(live.runtime) === runtime);
+    [...revisions.live()].some(
+      (live) => memoryClassOf(live.memoryMiB) === memoryMiB && runtimes.get(live.runtime) === runtime,
+    );
   const isWanted = (spec: SandboxSpec) => spares && runtimes.exclusiveOf(spec.runtime) === undefined && isLive(spec);
   const spared = withSpares(processes, { clock: base.clock, isWanted });
   revisions.onChange(() => spared.trim());

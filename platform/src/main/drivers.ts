@@ -1,6 +1,6 @@
 /**
  * The table of drivers: which technology stands behind each port on this machine. What differs in a cluster is this list. The
- * store's stands in roles/control.ts, its one user: here every role would load the database's code. Sandboxes' are in sandboxes.ts.
+ * store's stands in roles/control.ts, its one user: here every role would load the database's code. Sandboxes' are in sandbox-driver.ts.
  */
 import type { PlanTopic } from "#contract/plan/plan.ts";
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";

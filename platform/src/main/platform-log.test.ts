@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { createReadStream, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  createReadStream,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
 import { SimulatedClock } from "#base/simulated-clock.ts";
@@ -14,6 +25,19 @@ function place(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "colibri-log-"));
   t.after(() => rmSync(folder, { recursive: true }));
   return join(folder, "logs", "platform.ndjson");
+}
+
+/** Nobody reads from it yet: opening it takes as long as on a dead disk. */
+function hangingDisk(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), "colibri-log-"));
+  const path = join(folder, "platform.ndjson");
+  execFileSync("mkfifo", [path]);
+  t.after(() => {
+    // Where the test failed: this process could not end with a thread that hangs.
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
+    rmSync(folder, { recursive: true });
+  });
+  return path;
 }
 
 const quiet: PlatformLogDeps = { clock: createSystemClock(), onBroken: () => {}, onTriedAgain: () => {} };
@@ -104,10 +128,7 @@ test("a full disk loses lines, not the log", async (t) => {
 test("a disk that hangs fills no memory: lines are lost, and each is written or told as lost", {
   timeout: 20_000,
 }, async (t) => {
-  const path = place(t);
-  mkdirSync(dirname(path));
-  // Nobody reads from it yet: opening it takes as long as on a dead disk.
-  execFileSync("mkfifo", [path]);
+  const path = hangingDisk(t);
   const broken: string[] = [];
   const deps: PlatformLogDeps = {
     clock: new SimulatedClock(),
@@ -127,11 +148,24 @@ test("a disk that hangs fills no memory: lines are lost, and each is written or 
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   write();
-  await log.close();
+  assert.equal(await log.close(), "closed");
   await ended;
   const lines = text.trimEnd().split("\n");
   const lost = lines.filter((line) => line.endsWith(" lost")).map((line) => Number.parseInt(line, 10));
   assert.equal(lost.length, 1);
   assert.ok(lost[0]! >= 2_000);
   assert.equal(lines.length - 1 + lost[0]!, written);
+});
+
+test("a disk that hangs does not hold up the end", { timeout: 20_000 }, async (t) => {
+  const path = hangingDisk(t);
+  const clock = new SimulatedClock();
+  const log = new PlatformLog(path, { ...quiet, clock }, { maximumBytes: 1_000, files: 3 });
+  log.write("never written\n");
+  const closing = log.close();
+  await clock.advance(2_000);
+  assert.equal(await closing, "hangs");
+  // Whoever reads lets go of the thread that this process could not end with.
+  const disk = createReadStream(path, "utf8");
+  assert.deepEqual(await disk.toArray(), ["never written\n"]);
 });

@@ -22,6 +22,8 @@ export interface PlatformLogDeps {
 }
 
 const RETRY_MS = 5_000;
+/** For what waits to be written, when there is nothing more to come. */
+const CLOSE_MS = 2_000;
 const WAITING_BYTES = 8 * 1024 ** 2;
 
 /**
@@ -64,10 +66,17 @@ export class PlatformLog {
     this.#append(this.#stream, text, bytes);
   }
 
-  close(): Promise<void> {
+  /** `hangs`: the disk does not take what waits. A thread of this process is held by it, so that it can't exit by itself. */
+  close(): Promise<"closed" | "hangs"> {
+    const stream = this.#stream;
+    if (stream === undefined) return Promise.resolve("closed");
+    const { clock } = this.#deps;
     return new Promise((resolve) => {
-      if (this.#stream === undefined) resolve();
-      else this.#stream.end(() => resolve());
+      const timer = clock.after(CLOSE_MS, () => resolve("hangs"));
+      stream.end(() => {
+        clock.cancel(timer);
+        resolve("closed");
+      });
     });
   }
 

@@ -10,7 +10,7 @@ import { type Config, readConfig } from "./config.ts";
 import { homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 import { PlatformLog } from "./platform-log.ts";
-import { chooseSandbox } from "./sandboxes.ts";
+import { chooseSandbox } from "./sandbox-choice.ts";
 import { storageError } from "./storage-error.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 
@@ -106,8 +106,10 @@ class Platform {
       return code;
     } finally {
       rmSync(this.#paths.addresses, { force: true });
-      await platformLog.close();
+      const closed = await platformLog.close();
       unlock();
+      // An exit would wait for the thread that the disk holds.
+      if (closed === "hangs") process.kill(process.pid, "SIGKILL");
     }
   }
 

@@ -64,8 +64,7 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
     await closePipes(deps.clock, process);
     listener.exited(exit);
   };
-  const pid =
-    orphans === undefined ? process.pid! : await leftBehind(deps.clock, program, process, exited, command.pidFile!);
+  const pid = orphans === undefined ? process.pid! : await leftBehind(deps.clock, process, exited, command.pidFile!);
   const child = { id, pid, startTime: startTimeOf(pid, program), cwd: command.cwd };
   if (orphans === undefined) return new FollowedChild(deps, child, { exited, told });
   const orphanExit = orphans.ended(pid).then((exit) => exit ?? untilGone(deps.clock, child));
@@ -90,7 +89,7 @@ async function leftBehind(
     await closePipes(clock, command);
     const why =
       said.trim().split("\n").at(-1) || (signal === null ? `exited with code ${code}` : `was killed by ${signal}`);
-    throw new PlatformError("start-failed", `${program}: ${why}`);
+    throw new PlatformError("start-failed", why);
   }
   command.stderr!.off("data", hear);
   return Number(readFileSync(pidFile, "utf8"));

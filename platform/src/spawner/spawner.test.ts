@@ -230,7 +230,7 @@ test("a command that was to leave somebody behind and failed is refused with wha
   const agent = await connect();
   const command = ["/bin/sh", "-c", "echo no such rootfs >&2; exit 1"];
   const spawned = agent.ask("spawn", { id: "a", command, cwd: folder, environment: {}, pidFile: "none" }, 5_000);
-  await assert.rejects(spawned, /\/bin\/sh: no such rootfs/);
+  await assert.rejects(spawned, /no such rootfs/);
   await agent.shell("a", "true");
 });
 

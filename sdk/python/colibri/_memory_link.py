@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, Optional
 
 from ._guest.frames import FrameReader
+from ._guest.outbox import Outbox
 
 Receive = Callable[[int, int, int, bytes, bytes], None]
 """type, flags, stream, head, body"""
 
 
-class MemoryLink:
+class MemoryLink(Outbox):
     """The guest's end. What it appends is given to `receive`, on the loop, in the order in which it was appended."""
 
     def __init__(self, loop: AbstractEventLoop, receive: Receive) -> None:
+        super().__init__(loop)
         self.closed = False
         self.drained = True
         self.handler: Any = None
-        self._loop = loop
         self._receive = receive
         self._reader = FrameReader()
-        self._outbox: List[bytes] = []
-        self._scheduled = False
-
-    def append(self, frame: bytes) -> None:
-        self._outbox.append(frame)
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self.flush)
-
-    def append_threadsafe(self, frame: bytes) -> None:
-        self._outbox.append(frame)
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon_threadsafe(self.flush)
 
     def flush(self) -> None:
         self._scheduled = False

@@ -1,5 +1,6 @@
 import { functionKey } from "#contract/names.ts";
 import type { RoutePlan } from "#contract/plan/plan.ts";
+import { NO_POOLS, type PoolRules } from "#domain/scaling/pool-rules.ts";
 import { type Behaviour, DEFAULT_BEHAVIOUR } from "#drivers/sandbox/simulated/behaviour.ts";
 import { SimulatedCluster } from "../cluster.ts";
 
@@ -12,12 +13,22 @@ export interface Outcome {
   readonly submitted: number;
   readonly ran: number;
   readonly answered: number;
+  /** Sandboxes that waited in a pool before they were held. */
+  readonly pooled: number;
   /** By what the callers saw. */
   readonly outcomes: Readonly<Record<string, number>>;
 }
 
 /** Longer than any wait, run, grace and back-off together. */
 const QUIET_MS = 120_000;
+/** The larger size is that of few functions, so that it gives way to the others. */
+const POOLS: PoolRules = {
+  named: [
+    { runtime: "nodejs", memoryMiB: 128, min: 2, max: 5 },
+    { runtime: "nodejs", memoryMiB: 192, min: 1, max: 3 },
+  ],
+  others: { min: 0, max: 0 },
+};
 const FUNCTIONS = ["steady", "flaky", "exclusive", "broken", "hostile"] as const;
 
 const BEHAVIOURS: Readonly<Record<(typeof FUNCTIONS)[number], Partial<Behaviour>>> = {
@@ -33,6 +44,7 @@ export async function runRandom({ seed, steps }: RandomOptions): Promise<Outcome
   const cluster = new SimulatedCluster({
     seed,
     startFails: 0.05,
+    pools: seed % 2 === 0 ? POOLS : NO_POOLS,
     behaviourOf: ({ function: name }) => ({ ...DEFAULT_BEHAVIOUR, ...BEHAVIOURS[name as (typeof FUNCTIONS)[number]] }),
   });
   const run = new RandomRun(cluster);
@@ -48,6 +60,7 @@ export async function runRandom({ seed, steps }: RandomOptions): Promise<Outcome
     submitted: run.submitted,
     ran: cluster.invariants.ran,
     answered: cluster.invariants.answered,
+    pooled: cluster.invariants.taken,
     outcomes: run.outcomes(),
   };
 }
@@ -114,7 +127,7 @@ class RandomRun {
         ...(keep.length > 0 ? before!.revisions : {}),
         [revision]: {
           runtime: "nodejs",
-          memoryMiB: 128,
+          memoryMiB: name === "steady" ? 150 : 128,
           concurrency: name === "exclusive" ? 1 : 1 + random.below(8),
           timeoutMs: 300 + random.below(1_000),
         },

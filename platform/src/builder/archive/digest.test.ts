@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inChunks } from "./archive.fixture.ts";
 import { digestStream } from "./digest.ts";
-import { inChunks } from "./fixture.ts";
 
 test("the digest of what passed is known at the end", async () => {
   const stream = digestStream(inChunks(Buffer.from("hello"), 2));

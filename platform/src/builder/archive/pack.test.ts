@@ -15,7 +15,7 @@ import {
 } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import { inChunks, inTemporaryFolder } from "./fixture.ts";
+import { inChunks, inTemporaryFolder } from "./archive.fixture.ts";
 import { packFolder } from "./pack.ts";
 import { unpackArchive } from "./unpack.ts";
 import { type FolderEntry, walkFolder } from "./walk.ts";

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { createSeededRandom, type Random } from "#base/random.ts";
 import type { Admission } from "./admission.ts";
-import { checksummed, inChunks, inTemporaryFolder, tarOf } from "./fixture.ts";
+import { checksummed, inChunks, inTemporaryFolder, tarOf } from "./archive.fixture.ts";
 import { ARCHIVE_LIMITS } from "./limits.ts";
 import { unpackArchive } from "./unpack.ts";
 

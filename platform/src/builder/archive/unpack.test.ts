@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, readlink, stat, writeFile } from "node:fs/pro
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { inChunks, inTemporaryFolder, patched, tarOf, type Written } from "./fixture.ts";
+import { inChunks, inTemporaryFolder, patched, tarOf, type Written } from "./archive.fixture.ts";
 import { ARCHIVE_LIMITS, type ArchiveLimits } from "./limits.ts";
 import type { RefusalReason } from "./refusal.ts";
 import { type UnpackOutcome, unpackArchive } from "./unpack.ts";

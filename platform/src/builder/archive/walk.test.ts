@@ -4,7 +4,7 @@ import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { inTemporaryFolder } from "./fixture.ts";
+import { inTemporaryFolder } from "./archive.fixture.ts";
 import { ARCHIVE_LIMITS } from "./limits.ts";
 import type { RefusalReason } from "./refusal.ts";
 import { type WalkOptions, walkFolder } from "./walk.ts";

@@ -50,6 +50,17 @@ function differencesIn(text: string): string {
     .join("; ");
 }
 
+/** After some complaints npm prints all the options that its command has: nobody here typed it. */
+export function createNpmNoise(): (line: string) => boolean {
+  let isUsage = false;
+  return (text) => {
+    const [, line] = /^npm (?:error|ERR!)(.*)$/.exec(stripVTControlCharacters(text)) ?? [];
+    if (line === undefined) return false;
+    isUsage ||= /^ (?:Clean install a project|Usage:)$/.test(line);
+    return isUsage;
+  };
+}
+
 /** What tells nothing about the cause. */
 const NOISE =
   /^(?:A complete log|Log files were not|code \w+$|errno |404\s*$|404 (?:Note|tarball)|info |└|┌|·)|For a full report|^Completed/;

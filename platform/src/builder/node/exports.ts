@@ -25,12 +25,15 @@ export async function printModule(root: string, file: string, contents: string):
   // Its syntax was checked before: what can't be an ES module is none.
   if (printed === undefined) return undefined;
   const { exports = [], imports = [] } = Object.values(printed.metafile.outputs)[0] ?? {};
-  const isWritten = Object.values(printed.metafile.inputs)[0]?.format === "esm";
+  const { text } = printed.outputFiles[0]!;
+  const format = Object.values(printed.metafile.inputs)[0]?.format;
   const isModule = exports.length > 0 || imports.some(({ kind }) => kind === "import-statement");
   const declared = await declaredType(root, file);
-  if (declared?.type === "commonjs" && isWritten) throw writtenAsModule(file, declared.by);
+  if (declared?.type === "module" && (format === "cjs" || (exports.length === 0 && COMMON.test(text))))
+    throw writtenAsCommon(file, declared.by);
+  if (declared?.type === "commonjs" && format === "esm") throw writtenAsModule(file, declared.by);
   if (file.endsWith(".cjs") || (!isModule && declared?.type !== "module")) return undefined;
-  return { exports, text: printed.outputFiles[0]!.text };
+  return { exports, text };
 }
 
 interface DeclaredType {
@@ -58,6 +61,17 @@ function writtenAsModule(file: string, by: DeclaredType["by"]): PlatformError {
     : buildFailed(
         `${file} is written with import or export, but package.json says "type": "commonjs": write "type": "module" there, or ${renamed} and let handler: say so.`,
       );
+}
+
+/** CommonJS's ways to export, at the beginning of a statement. */
+const COMMON = /^(?:module\.exports\b|exports\.[\w$]+ = )/m;
+
+function writtenAsCommon(file: string, by: DeclaredType["by"]): PlatformError {
+  const why = by === "ending" ? `which a file named so can't have` : `but package.json says "type": "module"`;
+  const renamed = file.replace(/\.\w+$/, ".cjs");
+  return buildFailed(
+    `${file} is written with module.exports, ${why}: write "export default" instead, or name the file ${renamed} and let handler: say so.`,
+  );
 }
 
 function typeOf(manifest: string): unknown {

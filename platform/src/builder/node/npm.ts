@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { dependenciesFailed } from "../failure.ts";
 import type { Job, ToolOutcome } from "../job.ts";
 import type { ToolEnvironment } from "../tool-environment.ts";
+import { createNpmNoise } from "./explain.ts";
 
 /** The npm of the platform's host, with nothing of the host's or the function's configuration but what it is given. */
 export interface Npm {
@@ -46,7 +47,7 @@ export function createNpm(job: Job, environment: ToolEnvironment, command: reado
       await writeFile(userConfig, npmrc, { mode: 0o600 });
       try {
         const outcome = await job.run({
-          ...{ name: "npm", command, args: [...args, ...QUIET, ...places], folder, isQuiet },
+          ...{ name: "npm", command, args: [...args, ...QUIET, ...places], folder, isQuiet, isNoise: createNpmNoise() },
           environment: { ...PATIENCE, ...variables, npm_config_logs_max: "0" },
           secrets: [...environment.secrets, ...secrets],
         });

@@ -29,6 +29,17 @@ export function explainPip(
   return `pip failed: ${complaintsOf(outcome.lines)}`;
 }
 
+/** Of an index that can't be reached pip tells at length each time it tries, and then, falsely, that it has no such package. */
+export function createPipNoise(): (line: string) => boolean {
+  let isUnreachable = false;
+  return (line) => {
+    const isRetry = /^\s*WARNING: Retrying \(Retry\(/.test(line);
+    isUnreachable ||= isRetry;
+    return isRetry || (isUnreachable && NOT_FOUND.test(line));
+  };
+}
+const NOT_FOUND = /ERROR: (?:Could not find a version that satisfies|No matching distribution found)/;
+
 function noWheel(requirement: string, installScripts: readonly string[]): string {
   const name = /^[A-Za-z0-9._-]+/.exec(requirement)?.[0] ?? requirement;
   const check = "check its name and version";

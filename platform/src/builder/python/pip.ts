@@ -7,7 +7,7 @@ import { dependenciesFailed } from "../failure.ts";
 import type { InstalledCache } from "../installed-cache.ts";
 import type { Job, ToolOutcome } from "../job.ts";
 import type { ToolEnvironment } from "../tool-environment.ts";
-import { explainPip } from "./explain.ts";
+import { createPipNoise, explainPip } from "./explain.ts";
 import type { Requirements } from "./requirements.ts";
 import { findPythonDependencies } from "./sources.ts";
 
@@ -96,6 +96,7 @@ async function runPip(
     folder,
     environment: { ...environment.variables, PYTHONDONTWRITEBYTECODE: "1", PYTHONNOUSERSITE: "1" },
     secrets: environment.secrets,
+    isNoise: createPipNoise(),
   });
   await rm(folder, { recursive: true });
   return outcome;

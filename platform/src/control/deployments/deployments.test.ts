@@ -1,9 +1,17 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { Deployment, DeploymentEvent, DeploymentRequest, FunctionConfig } from "#contract/api/resources.ts";
 import { PlatformError } from "#contract/errors.ts";
-import { type Client, type Medium, makeMedium, STORES, startControl, type TestControl, triggered } from "../fixture.ts";
+import {
+  type Client,
+  type Medium,
+  makeMedium,
+  STORES,
+  startControl,
+  type TestControl,
+  triggered,
+} from "../control.fixture.ts";
 
 for (const kind of STORES) {
   describe(`deployments over HTTP, store ${kind}`, () => {

@@ -5,10 +5,10 @@
 
 import { writeSync } from "node:fs";
 import { join } from "node:path";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import { createFilesystemBlobs } from "#drivers/blobs/filesystem/driver.ts";
 import { createSqliteStore } from "#drivers/store/sqlite/driver.ts";
-import { CopyingBuilder, startControl } from "../fixture.ts";
+import { CopyingBuilder, startControl } from "../control.fixture.ts";
 
 const [, , folder = "", mode, id = ""] = process.argv;
 const say = (text: string) => writeSync(1, `${text}\n`);

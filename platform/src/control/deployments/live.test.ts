@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { FunctionRef } from "#contract/names.ts";
-import { type Medium, makeMedium, startControl, type TestControlOptions } from "../fixture.ts";
+import { type Medium, makeMedium, startControl, type TestControlOptions } from "../control.fixture.ts";
 import type { Settlement } from "../plan-server.ts";
 import type { Subscriber } from "../plan-subscription.ts";
 

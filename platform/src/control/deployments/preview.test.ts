@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { DeploymentPreview, DeploymentRequest, FunctionConfig } from "#contract/api/resources.ts";
 import {
   type Client,
@@ -11,7 +11,7 @@ import {
   startControl,
   type TestControl,
   triggered,
-} from "../fixture.ts";
+} from "../control.fixture.ts";
 
 for (const kind of STORES) {
   describe(`previews of deployments, store ${kind}`, () => {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import { type FunctionConfig, FunctionConfigSchema } from "#contract/api/resources.ts";
-import { type Medium, makeMedium, startControl, type TestControl } from "../fixture.ts";
+import { type Medium, makeMedium, startControl, type TestControl } from "../control.fixture.ts";
 
 type Tree = { readonly [key: string]: unknown };
 interface Range {

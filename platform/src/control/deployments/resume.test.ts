@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { createMemoryStore } from "#drivers/store/memory/driver.ts";
 import { emptyTables } from "#drivers/store/memory/schema.ts";
 import { STORE_METHODS, type Store } from "#ports/store/index.ts";
-import { CopyingBuilder, type Medium, makeMedium, startControl } from "../fixture.ts";
+import { CopyingBuilder, type Medium, makeMedium, startControl } from "../control.fixture.ts";
 
 const KILLED = fileURLToPath(new URL("./killed.fixture.ts", import.meta.url));
 

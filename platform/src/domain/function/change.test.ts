@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CONFIG as DEFAULTS } from "#contract/api/fixture.ts";
+import { CONFIG as DEFAULTS } from "#contract/api/function-config.fixture.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import { changeOf, type LiveFunction } from "./change.ts";
 import { splitConfig } from "./function.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import { splitConfig } from "./function.ts";
 import {
   changedOverrides,

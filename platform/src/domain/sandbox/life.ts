@@ -32,8 +32,9 @@ export type Phase =
       readonly revision: RevisionRef;
       readonly sinceMs: number;
       readonly untilMs: number;
-      /** Undefined until LOAD has been sent. */
-      readonly initBudgetMs: number | undefined;
+      readonly initBudgetMs: number;
+      /** LOAD is on its way to the guest; before, the code is on its way to this host. */
+      readonly sent: boolean;
     } & Started)
   | ({ readonly name: "loaded" } & Loaded)
   | ({ readonly name: "initialising"; readonly sinceMs: number; readonly untilMs: number } & Loaded)
@@ -58,15 +59,15 @@ export interface SandboxLife {
 export type LifeEvent =
   /** The guest said HELLO: for the first time, or after its control stream was dialed again. */
   | { readonly kind: "hello"; readonly state: GuestState; readonly bound: RevisionRef | undefined }
-  /** LOAD has been sent. The budgets are the times the guest was given to load and, later, to initialise. */
-  | { readonly kind: "sent"; readonly loadBudgetMs: number; readonly initBudgetMs: number }
+  /** LOAD has been sent. The budget is the time the guest was given for it. */
+  | { readonly kind: "sent"; readonly loadBudgetMs: number }
   | { readonly kind: "loaded"; readonly durationMs: number }
   | { readonly kind: "initialised"; readonly durationMs: number }
   | { readonly kind: "load-failed"; readonly failure: Failure }
   | { readonly kind: "init-failed"; readonly failure: Failure }
   | { readonly kind: "violation"; readonly message: string }
-  /** From the owner, admitted by `admit`. */
-  | { readonly kind: "load"; readonly revision: RevisionRef }
+  /** From the owner, admitted by `admit`. The budget is the time that the guest is given to initialise. */
+  | { readonly kind: "load"; readonly revision: RevisionRef; readonly initBudgetMs: number }
   | { readonly kind: "freeze" }
   | { readonly kind: "thaw" }
   | { readonly kind: "drain"; readonly graceMs: number }
@@ -81,6 +82,8 @@ export type LifeEvent =
 export type LifeEffect =
   /** Write down what must survive the agent. Comes before the effects it covers. */
   | { readonly kind: "persist" }
+  /** Write it down when there is time: the next agent would hear of it from the guest. */
+  | { readonly kind: "persist-later" }
   /** It has started: whoever asked for it can have it. */
   | { readonly kind: "started" }
   /** Fetch the code, deliver it and send LOAD; then report `sent`. */
@@ -103,6 +106,8 @@ export interface Stepped {
 export const LIFE_LIMITS = Object.freeze({
   /** From the order to start until the guest's HELLO. */
   startMs: 30_000,
+  /** For the guest of an earlier agent that waited in a pool to say HELLO to this one. */
+  greetMs: 5_000,
   /** For the plan and the bundle to be on this host. */
   fetchMs: 120_000,
   /** What a guest is given beyond its own timeout to report it, before it is taken for stuck. */
@@ -119,6 +124,11 @@ export function stateOf(phase: Phase): SandboxState {
 /** What it is bound to, for ever, once it was told to load. */
 export function boundOf(phase: Phase): RevisionRef | undefined {
   return "revision" in phase ? phase.revision : undefined;
+}
+
+/** Generic, and nobody's: what a pool may hold. What was granted once is never so again. */
+export function isPooled({ phase, grant }: SandboxLife): boolean {
+  return grant === undefined && (phase.name === "starting" || phase.name === "pending");
 }
 
 /** When `tick` is due, or undefined when nothing is waited for. */

@@ -34,20 +34,29 @@ export function recordOf(life: SandboxLife): LifeRecord | undefined {
   };
 }
 
+/** It waited in a pool, or was on its way there. */
+export function isGeneric(record: LifeRecord): boolean {
+  return record.phase === "pending" && record.grant === undefined;
+}
+
 /** The grant is good for `grantMs` from now: its owner has as long to come back as it would have had to renew. */
 export function restore(record: LifeRecord, nowMs: number, grantMs: number): SandboxLife {
   const grant = record.grant === undefined ? undefined : { ...record.grant, untilMs: nowMs + grantMs };
   return { phase: restorePhase(record, nowMs), grant };
 }
 
+/** What a pool held can have been hurt meanwhile: it starts anew, and is pending when its guest answers. */
 function restorePhase(record: LifeRecord, nowMs: number): Phase {
-  const { startMs, loadMs, initMs, initBudgetMs, revision } = record;
+  const { startMs, loadMs, initMs, initBudgetMs = 0, revision } = record;
+  if (isGeneric(record)) return { name: "starting", sinceMs: nowMs - startMs, untilMs: nowMs + LIFE_LIMITS.greetMs };
   if (record.phase === "pending" || revision === undefined) return { name: "pending", startMs };
   if (record.phase === "draining")
     return { name: "draining", revision, graceMs: record.graceMs, untilMs: nowMs + record.graceMs };
-  if (record.phase === "loading" || initBudgetMs === undefined) {
-    const untilMs = nowMs + (initBudgetMs ?? LIFE_LIMITS.fetchMs) + LIFE_LIMITS.graceMs;
-    return { name: "loading", startMs, revision, sinceMs: nowMs, untilMs, initBudgetMs };
+  // How far it has come since this was written the guest says: while it waits for code, as in a start that was cut off, LOAD
+  // is sent again.
+  if (record.phase === "loading") {
+    const untilMs = nowMs + initBudgetMs + LIFE_LIMITS.graceMs;
+    return { name: "loading", startMs, revision, sinceMs: nowMs, untilMs, initBudgetMs, sent: true };
   }
   const loaded = { startMs, revision, loadMs, initBudgetMs };
   if (record.phase === "initialising") {

@@ -5,7 +5,16 @@ import { GONE_CAUSES } from "#contract/agent/link.ts";
 import { GUEST_STATES } from "#contract/guest/link.ts";
 import { parse } from "#contract/shape.ts";
 import { admit } from "./admit.ts";
-import { boundOf, deadline, LIFE_LIMITS, type LifeEffect, type LifeEvent, type SandboxLife, stateOf } from "./life.ts";
+import {
+  boundOf,
+  deadline,
+  isPooled,
+  LIFE_LIMITS,
+  type LifeEffect,
+  type LifeEvent,
+  type SandboxLife,
+  stateOf,
+} from "./life.ts";
 import { lifeRecord, recordOf, restore } from "./record.ts";
 import { step } from "./step.ts";
 
@@ -38,17 +47,17 @@ function run(
 
 const kinds = (effects: readonly LifeEffect[]) => effects.map((effect) => effect.kind);
 const STARTED: LifeEvent = { kind: "hello", state: "pending", bound: undefined };
-const LOAD: LifeEvent = { kind: "load", revision: REVISION };
-const SENT: LifeEvent = { kind: "sent", loadBudgetMs: 100, initBudgetMs: 200 };
+const LOAD: LifeEvent = { kind: "load", revision: REVISION, initBudgetMs: 200 };
+const SENT: LifeEvent = { kind: "sent", loadBudgetMs: 100 };
 const LOADED: LifeEvent = { kind: "loaded", durationMs: 5 };
 const READY: LifeEvent = { kind: "initialised", durationMs: 7 };
 const TO_READY = [STARTED, LOAD, SENT, LOADED, READY];
 
-test("the way to ready, persisted before each step is told", () => {
+test("the way to ready: holder and binding are persisted before they are told, the rest when there is time", () => {
   const { life, effects } = run(TO_READY);
   assert.equal(life.phase.name, "ready");
-  assert.deepEqual(kinds(effects), "persist started persist load persist persist init persist tell-ready".split(" "));
-  assert.deepEqual(effects.at(-1), { kind: "tell-ready", steps: { startMs: 1, loadMs: 5, initMs: 7 } });
+  assert.deepEqual(kinds(effects), "started persist-later persist load init tell-ready persist-later".split(" "));
+  assert.deepEqual(effects.at(-2), { kind: "tell-ready", steps: { startMs: 1, loadMs: 5, initMs: 7 } });
 });
 
 test("a failed init goes back to loaded, and load asks for init again without loading again", () => {
@@ -86,22 +95,44 @@ test("the end of a grant removes the sandbox in every phase that obeys it", () =
 });
 
 test("a control stream that was cut: HELLO tells what was missed", () => {
-  const hello = (state: "pending" | "loaded" | "ready" | "failed"): LifeEvent => ({
+  const hello = (state: "pending" | "loaded" | "initialising" | "ready" | "failed"): LifeEvent => ({
     kind: "hello",
     state,
     bound: state === "pending" ? undefined : REVISION,
   });
   const after = (events: LifeEvent[], event: LifeEvent) => step(run(events).life, event, 100);
   assert.deepEqual(kinds(after([STARTED, LOAD, SENT], hello("pending")).effects), ["load"]);
+  assert.equal(deadline(after([STARTED, LOAD, SENT], hello("pending")).state), 100 + LIFE_LIMITS.fetchMs);
   assert.equal(after([STARTED, LOAD, SENT], hello("loaded")).state.phase.name, "initialising");
   assert.equal(after([STARTED, LOAD, SENT], hello("failed")).state.phase.name, "ending");
   assert.deepEqual(kinds(after([STARTED, LOAD, SENT, LOADED], hello("loaded")).effects), ["init"]);
   assert.equal(after([STARTED, LOAD, SENT, LOADED], hello("ready")).state.phase.name, "ready");
   assert.deepEqual(after(TO_READY, hello("ready")).effects, []);
+  const { life: again } = run([STARTED, LOAD, SENT, LOADED, { kind: "init-failed", failure: FAILURE }]);
+  for (const state of ["initialising", "ready"] as const) {
+    assert.equal(after([STARTED, LOAD, SENT], hello(state)).state.phase.name, state);
+    assert.ok(!kinds(after([STARTED, LOAD, SENT], hello(state)).effects).includes("init"), state);
+    assert.equal(step(again, hello(state), 100).state.phase.name, state);
+  }
   for (const event of [hello("pending"), hello("loaded"), { ...hello("ready"), bound: OTHER } as LifeEvent]) {
     const { phase } = after(TO_READY, event).state;
     assert.equal(phase.name === "ending" && phase.cause, "violation");
   }
+});
+
+test("what waits in a pool has no deadline, is bound to nothing, and starts anew under the next agent", () => {
+  const { life } = run([STARTED], { ...fresh(), grant: undefined });
+  assert.deepEqual([isPooled(life), deadline(life)], [true, undefined]);
+  assert.equal(step(life, LOAD, 10).state, life);
+  const again = restart(life, 5_000);
+  assert.deepEqual([again.phase.name, deadline(again)], ["starting", 5_000 + LIFE_LIMITS.greetMs]);
+  assert.equal(step(again, STARTED, 5_003).state.phase.name, "pending");
+  const bound: LifeEvent = { kind: "hello", state: "loading", bound: REVISION };
+  const { phase } = step(again, bound, 5_003).state;
+  assert.equal(phase.name === "ending" && phase.cause, "violation");
+  const held = step(life, { kind: "grant", grant: { owner: "gw1", epoch: 1, untilMs: 9_000 } }, 20);
+  assert.deepEqual([isPooled(held.state), kinds(held.effects)], [false, ["persist"]]);
+  assert.equal(isPooled(restart(held.state, 30)), false);
 });
 
 test("draining ends as stopped when the guest leaves, and by force when it does not", () => {
@@ -134,7 +165,8 @@ test("random lives keep the invariants, and survive their agent at any moment", 
 
 function walk(random: Random, where: string): void {
   let nowMs = 0;
-  let life = fresh();
+  let life: SandboxLife = random.below(2) === 0 ? fresh() : { ...fresh(), grant: undefined };
+  let pooled = life.grant === undefined;
   let gone = 0;
   let inits = 0;
   const bound = new Set<string>();
@@ -152,7 +184,13 @@ function walk(random: Random, where: string): void {
     const revision = boundOf(life.phase);
     if (revision !== undefined) bound.add(revision.revision);
     assert.ok(bound.size <= 1, `2: ${note}`);
+    assert.ok(revision === undefined || life.grant !== undefined, `2: ${note}`);
+    assert.ok(before.grant === undefined || life.grant !== undefined, `8: ${note}`);
+    assert.ok(pooled || !isPooled(life), `8: ${note}`);
+    pooled &&= isPooled(life);
     inits += kinds(effects).filter((kind) => kind === "init").length;
+    // The guest may have been told by the agent before.
+    if ("kind" in event && event.kind === "hello" && life.phase.name === event.state) inits++;
     if (life.phase.name === "ready") assert.ok(inits > 0, `3: ${note}`);
     if (["starting", "loading", "initialising", "draining", "ending"].includes(life.phase.name))
       assert.ok(deadline(life) !== undefined, `4: ${note}`);
@@ -164,7 +202,10 @@ function walk(random: Random, where: string): void {
     }
     if (before.grant?.owner === life.grant?.owner)
       assert.ok((life.grant?.epoch ?? 0) >= (before.grant?.epoch ?? 0), `5: ${note}`);
-    const changed = before.phase.name !== life.phase.name && !["ending", "gone"].includes(life.phase.name);
+    const told = ["pending", "initialising", "ready", "ending", "gone"];
+    const changed =
+      before.phase.name !== life.phase.name &&
+      (life.phase.name === "ready" ? before.phase.name === "frozen" : !told.includes(life.phase.name));
     if (changed && !("phase" in event)) assert.equal(effects[0]?.kind, "persist", `7: ${note}`);
     assert.ok(stateOf(life.phase));
   }
@@ -179,8 +220,10 @@ function restart(life: SandboxLife, nowMs: number): SandboxLife {
 }
 
 /** Mostly what would come next, so that walks get far. */
-function fitting(random: Random, { phase }: SandboxLife, nowMs: number): LifeEvent | undefined {
+function fitting(random: Random, { phase, grant }: SandboxLife, nowMs: number): LifeEvent | undefined {
   if (random.below(5) === 0) return undefined;
+  if (grant === undefined && random.below(3) === 0)
+    return { kind: "grant", grant: { owner: "gw1", epoch: 2, untilMs: nowMs + 50_000 } };
   switch (phase.name) {
     case "starting":
       return STARTED;
@@ -188,7 +231,7 @@ function fitting(random: Random, { phase }: SandboxLife, nowMs: number): LifeEve
     case "loaded":
       return LOAD;
     case "loading":
-      return phase.initBudgetMs === undefined ? SENT : LOADED;
+      return phase.sent ? LOADED : SENT;
     case "initialising":
       return random.below(3) === 0 ? { kind: "init-failed", failure: FAILURE } : READY;
     case "ready":
@@ -213,7 +256,7 @@ function anyEvent(random: Random, nowMs: number): LifeEvent {
     { kind: "load-failed", failure: FAILURE },
     { kind: "init-failed", failure: FAILURE },
     { kind: "violation", message: "garbage" },
-    { kind: "load", revision },
+    { kind: "load", revision, initBudgetMs: 200 },
     { kind: "freeze" },
     { kind: "thaw" },
     { kind: "drain", graceMs: random.below(1_000) },

@@ -26,12 +26,15 @@ import {
  *     every phase ─exited→ gone
  *
  * 1. `gone` is final, and told exactly once.
- * 2. A sandbox is bound to one revision, by its first load, for ever.
+ * 2. A sandbox is bound to one revision, by its first load, for ever; and nothing is bound that nobody holds.
  * 3. LOAD is sent again only to a guest that says it is pending, INIT only to one that says it is loaded or whose `init` failed.
  * 4. A phase that waits for somebody has a deadline of its own, and `tick` leaves it then (`ending`: orders the kill again).
  * 5. A grant's epoch never goes down for the same owner; what a grant no longer covers ends (`admit` fences older epochs).
  * 6. What a guest says must fit the phase; what does not fit is a violation and ends the sandbox.
- * 7. What the agent must remember is persisted before the guest or the owner is told of it.
+ * 7. What the next agent could not learn from the guest's HELLO (holder, binding, frozen, draining) is persisted before the guest
+ *    or the owner is told of it. The rest is not, so that a start does not wait for the disk.
+ * 8. Generic → granted → bound is one way: no event takes a grant away again, so that what was held once serves or ends, and no
+ *    pool ever has it back.
  */
 export function step(state: SandboxLife, event: LifeEvent, nowMs: number): Stepped {
   const { phase } = state;
@@ -44,8 +47,8 @@ export function step(state: SandboxLife, event: LifeEvent, nowMs: number): Stepp
     case "sent":
       return sent(state, event, nowMs);
     case "loaded":
-      if (phase.name !== "loading" || phase.initBudgetMs === undefined) return misplaced(state, "LOADED", nowMs);
-      return loaded(state, phase, event.durationMs, phase.initBudgetMs, nowMs);
+      if (phase.name !== "loading" || !phase.sent) return misplaced(state, "LOADED", nowMs);
+      return initialise(state, { ...phase, loadMs: event.durationMs }, nowMs);
     case "initialised":
       if (phase.name !== "initialising") return misplaced(state, "READY", nowMs);
       return initialised(state, phase, event.durationMs);
@@ -124,10 +127,15 @@ function hello(state: SandboxLife, event: Extract<LifeEvent, { kind: "hello" }>,
   if (phase.name === "draining") return same(state);
   const bound = boundOf(phase);
   const pending = event.state === "pending" && event.bound === undefined;
-  if (phase.name === "starting" && pending)
-    return to(state, { name: "pending", startMs: nowMs - phase.sinceMs }, [{ kind: "started" }]);
+  if (phase.name === "starting" && pending) {
+    const started: Phase = { name: "pending", startMs: nowMs - phase.sinceMs };
+    return { state: { ...state, phase: started }, effects: [{ kind: "started" }, { kind: "persist-later" }] };
+  }
   if (phase.name === "pending" && pending) return same(state);
-  if (phase.name === "loading" && pending) return { state, effects: [{ kind: "load", revision: phase.revision }] };
+  if (phase.name === "loading" && pending) {
+    const again: Phase = { ...phase, sent: false, untilMs: nowMs + LIFE_LIMITS.fetchMs };
+    return { state: { ...state, phase: again }, effects: [{ kind: "load", revision: phase.revision }] };
+  }
   const saysBound = event.bound === undefined ? "nothing" : revisionKey(event.bound);
   if (bound !== undefined && saysBound === revisionKey(bound)) return helloBound(state, event, nowMs);
   return violated(state, `the guest says it is ${event.state} and bound to ${saysBound} while ${phase.name}`, nowMs);
@@ -136,17 +144,16 @@ function hello(state: SandboxLife, event: Extract<LifeEvent, { kind: "hello" }>,
 function helloBound(state: SandboxLife, event: Extract<LifeEvent, { kind: "hello" }>, nowMs: number): Stepped {
   const { phase } = state;
   if (phase.name === event.state || (phase.name === "frozen" && event.state === "ready")) return same(state);
-  if (phase.name === "loading") {
-    if (event.state === "loaded" && phase.initBudgetMs !== undefined)
-      return loaded(state, phase, nowMs - phase.sinceMs, phase.initBudgetMs, nowMs);
-    if (event.state === "failed") {
-      const message = "the code could not be loaded; the guest's message was lost with its control stream";
-      return end(state, "load-failed", { code: "load-failed", message }, nowMs);
-    }
+  if (phase.name === "loading" && event.state === "failed") {
+    const message = "the code could not be loaded; the guest's message was lost with its control stream";
+    return end(state, "load-failed", { code: "load-failed", message }, nowMs);
   }
-  if (phase.name === "initialising") {
-    if (event.state === "loaded") return { state, effects: [{ kind: "init", budgetMs: phase.initBudgetMs }] };
-    if (event.state === "ready") return initialised(state, phase, nowMs - phase.sinceMs);
+  if (phase.name === "loading" || phase.name === "loaded" || phase.name === "initialising") {
+    const sinceMs = "sinceMs" in phase ? phase.sinceMs : nowMs;
+    const from = { ...phase, loadMs: "loadMs" in phase ? phase.loadMs : nowMs - sinceMs };
+    if (event.state === "loaded") return initialise(state, from, nowMs);
+    if (event.state === "initialising") return { ...initialise(state, from, nowMs), effects: [] };
+    if (event.state === "ready") return initialised(state, from, nowMs - sinceMs);
   }
   return violated(state, `the guest says it is ${event.state} while ${phase.name}`, nowMs);
 }
@@ -155,11 +162,11 @@ function load(state: SandboxLife, event: Extract<LifeEvent, { kind: "load" }>, n
   const { phase } = state;
   switch (phase.name) {
     case "pending": {
+      if (state.grant === undefined) return same(state);
       const untilMs = nowMs + LIFE_LIMITS.fetchMs;
-      const loading = { startMs: phase.startMs, revision: event.revision, sinceMs: nowMs, untilMs };
-      return to(state, { name: "loading", ...loading, initBudgetMs: undefined }, [
-        { kind: "load", revision: event.revision },
-      ]);
+      const { revision, initBudgetMs } = event;
+      const loading = { startMs: phase.startMs, revision, sinceMs: nowMs, untilMs, initBudgetMs, sent: false };
+      return to(state, { name: "loading", ...loading }, [{ kind: "load", revision }]);
     }
     case "loaded":
       return initialise(state, phase, nowMs);
@@ -173,31 +180,20 @@ function load(state: SandboxLife, event: Extract<LifeEvent, { kind: "load" }>, n
 function sent(state: SandboxLife, event: Extract<LifeEvent, { kind: "sent" }>, nowMs: number): Stepped {
   if (state.phase.name !== "loading") return same(state);
   const untilMs = nowMs + event.loadBudgetMs + LIFE_LIMITS.graceMs;
-  return to(state, { ...state.phase, initBudgetMs: event.initBudgetMs, untilMs }, []);
-}
-
-function loaded(
-  state: SandboxLife,
-  phase: PhaseOf<"loading">,
-  durationMs: number,
-  initBudgetMs: number,
-  nowMs: number,
-): Stepped {
-  const { startMs, revision } = phase;
-  return initialise(state, { startMs, revision, loadMs: durationMs, initBudgetMs }, nowMs);
+  return { state: { ...state, phase: { ...state.phase, sent: true, untilMs } }, effects: [] };
 }
 
 function initialise(state: SandboxLife, from: Omit<PhaseOf<"loaded">, "name">, nowMs: number): Stepped {
   const { startMs, revision, loadMs, initBudgetMs } = from;
   const untilMs = nowMs + initBudgetMs + LIFE_LIMITS.graceMs;
   const phase: Phase = { name: "initialising", startMs, revision, loadMs, initBudgetMs, sinceMs: nowMs, untilMs };
-  return to(state, phase, [{ kind: "init", budgetMs: initBudgetMs }]);
+  return { state: { ...state, phase }, effects: [{ kind: "init", budgetMs: initBudgetMs }] };
 }
 
-function initialised(state: SandboxLife, phase: PhaseOf<"initialising">, durationMs: number): Stepped {
+function initialised(state: SandboxLife, phase: Omit<PhaseOf<"loaded">, "name">, durationMs: number): Stepped {
   const { startMs, revision, loadMs, initBudgetMs } = phase;
   const ready = { name: "ready", startMs, revision, loadMs, initBudgetMs, initMs: durationMs } as const;
-  return to(state, ready, [tellReady(ready)]);
+  return { state: { ...state, phase: ready }, effects: [tellReady(ready), { kind: "persist-later" }] };
 }
 
 function initFailed(state: SandboxLife, phase: PhaseOf<"initialising">, failure: Failure): Stepped {
@@ -243,13 +239,12 @@ function timedOut(state: SandboxLife, phase: Extract<Phase, { untilMs: number }>
       return end(state, "start-failed", { code: "start-failed", message }, nowMs);
     }
     case "loading": {
-      const failure: Failure =
-        phase.initBudgetMs === undefined
-          ? { code: "unavailable", message: `the bundle was not on this host within ${LIFE_LIMITS.fetchMs} ms` }
-          : {
-              code: "load-failed",
-              message: "the code did not finish loading in time: does it wait or spin at its top level?",
-            };
+      const failure: Failure = !phase.sent
+        ? { code: "unavailable", message: `the bundle was not on this host within ${LIFE_LIMITS.fetchMs} ms` }
+        : {
+            code: "load-failed",
+            message: "the code did not finish loading in time: does it wait or spin at its top level?",
+          };
       return end(state, "load-failed", failure, nowMs);
     }
     case "initialising": {

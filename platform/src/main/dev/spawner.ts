@@ -5,7 +5,7 @@ import { createLog, type LogLevel } from "#base/log.ts";
 import { createSpawner } from "#platform/spawner/spawner.ts";
 
 const [address = "", level = "error"] = process.argv.slice(2);
-process.title = "colibri dev: spawner";
+process.title = "colibri: spawner of dev";
 // Ctrl-C goes to all of the terminal's programs: when this one ends, dev says.
 for (const signal of ["SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
 // A terminal that has gone must not keep guests alive.

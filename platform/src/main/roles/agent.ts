@@ -1,9 +1,10 @@
-import { hostname, totalmem } from "node:os";
+import { availableParallelism, hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { createIds } from "#base/ids.ts";
 import { createMetrics, type Metrics } from "#base/metrics.ts";
 import { meterProcess } from "#base/process-meters.ts";
 import { SANDBOX_STATES } from "#contract/agent/link.ts";
+import { DEFAULT_POOLS, NO_POOLS, type PoolRules } from "#domain/scaling/pool-rules.ts";
 import { bundleGuests } from "#guest/bundle.ts";
 import {
   type Agent,
@@ -12,14 +13,16 @@ import {
   createBundleCache,
   createDiskHandles,
   findRuntimes,
+  type Runtimes,
 } from "#platform/agent/index.ts";
 import { unpackArchive } from "#platform/builder/archive/unpack.ts";
-import { meterSandboxDriver } from "#ports/sandbox/index.ts";
+import { meterSandboxDriver, type SandboxDriver } from "#ports/sandbox/index.ts";
 import { createBlobs, createPlans, createTelemetry } from "../drivers.ts";
 import { ensureWritten } from "../home.ts";
 import { reportMeters } from "../meters.ts";
-import { createSandboxDriver, describeIsolation } from "../sandboxes.ts";
-import type { OpenRole } from "./context.ts";
+import { describeIsolation } from "../sandbox-choice.ts";
+import { createSandboxDriver } from "../sandbox-driver.ts";
+import type { OpenRole, RoleContext } from "./context.ts";
 
 const MIB = 1024 * 1024;
 /** Of the machine's memory, what may be promised to sandboxes. */
@@ -44,6 +47,7 @@ export const open: OpenRole = async (context) => {
   );
   const launches = createPlans(context, "launches", paths.agent.plans);
   const telemetry = createTelemetry(context);
+  const driver = await createSandboxDriver(context);
   const agent = createAgent(
     {
       network,
@@ -51,12 +55,13 @@ export const open: OpenRole = async (context) => {
       random,
       ids: createIds(clock, random),
       log,
-      driver: meterSandboxDriver(await createSandboxDriver(context), { clock, metrics }),
+      driver: meterSandboxDriver(driver, { clock, metrics }),
       launches,
       telemetry,
       bundles,
       runtimes,
       handles: createDiskHandles({ log }, { folder: join(paths.agent.home, "sandboxes") }),
+      metrics,
     },
     {
       name: instance,
@@ -65,6 +70,8 @@ export const open: OpenRole = async (context) => {
       address: paths.sockets.agent,
       placement: config.placement,
       capacityMiB: Math.floor((totalmem() / MIB) * PROMISED_SHARE),
+      pools: choosePools(context, driver, runtimes),
+      poolStarts: Math.max(1, availableParallelism() - 1),
     },
   );
   await blobs.open(signal);
@@ -90,6 +97,16 @@ export const open: OpenRole = async (context) => {
     },
   };
 };
+
+/** Without isolation it is for development: there the idle platform stays small. */
+function choosePools({ config, log }: RoleContext, { capabilities }: SandboxDriver, runtimes: Runtimes): PoolRules {
+  const missing = config.pools?.named.find(({ runtime }) => runtimes.get(runtime) === undefined);
+  if (missing !== undefined) {
+    const there = runtimes.list().map(({ name }) => name);
+    log.warn("COLIBRI_POOL names a runtime that this host does not have", { runtime: missing.runtime, there });
+  }
+  return config.pools ?? (capabilities.isolation === "none" ? NO_POOLS : DEFAULT_POOLS);
+}
 
 function meterHost(metrics: Metrics, agent: Agent, bundles: BundleCache): void {
   for (const state of SANDBOX_STATES) {

@@ -17,7 +17,7 @@ import { meterStore } from "#ports/store/index.ts";
 import packageJson from "../../../../package.json" with { type: "json" };
 import { builderOptions, findRuntimesHere } from "../builder-options.ts";
 import { createBlobs } from "../drivers.ts";
-import { ISOLATION } from "../sandboxes.ts";
+import { ISOLATION } from "../sandbox-choice.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
 
 const MIB = 1024 * 1024;

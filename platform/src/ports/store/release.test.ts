@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { FunctionState } from "#domain/function/function.ts";
-import type { FunctionRelease, Release } from "./deployment.ts";
+import type { DeploymentState, FunctionRelease, Release } from "./deployment.ts";
 import {
   type ClaimHolder,
   claimsWanted,
@@ -37,20 +37,40 @@ const release = (functions: FunctionRelease[], prune = false): Release => ({
   ...{ deployment: "D1", app: "shop", atMs: 9, prune, functions },
 });
 
+const DEPLOYMENT: DeploymentState = {
+  ...{
+    tenant: "acme",
+    id: "D1",
+    app: "shop",
+    state: "releasing",
+    attempts: 1,
+    request: { app: "shop", functions: {} },
+  },
+  ...{ functions: [], warnings: [], createdAtMs: 1 },
+};
+
 function decide(wanted: Release, names: string[], holders: ClaimHolder[] = []) {
-  return decideRelease("acme", wanted, new Map(names.map((name) => [name, current(name)])), holders);
+  return decideRelease("acme", wanted, DEPLOYMENT, new Map(names.map((name) => [name, current(name)])), holders);
 }
+const accepted = (removed: string[]) => ({ kind: "accepted", deployment: DEPLOYMENT, removed });
 
 test("what it was decided on must still be so", () => {
-  assert.deepEqual(decide(release([unchanged("a")]), ["a"]), { kind: "accepted", removed: [] });
+  assert.deepEqual(decide(release([unchanged("a")]), ["a"]), accepted([]));
   assert.deepEqual(decide(release([unchanged("a")]), []), { kind: "changed", function: "a" });
   const other = release([unchanged("a"), { ...policy("b"), from: "r2" }]);
   assert.deepEqual(decide(other, ["a", "b"]), { kind: "changed", function: "b" });
 });
 
+test("nothing happens twice, nor to what has ended or is not there", () => {
+  const of = (deployment?: DeploymentState) => decideRelease("acme", release([]), deployment, new Map(), []);
+  assert.deepEqual(of(), { kind: "absent" });
+  for (const state of ["done", "failed"] as const) assert.equal(of({ ...DEPLOYMENT, state }).kind, "ended");
+  assert.equal(of({ ...DEPLOYMENT, state: "released" }).kind, "released");
+});
+
 test("only pruning removes, and only what is not named", () => {
-  assert.deepEqual(decide(release([unchanged("b")], true), ["c", "b", "a"]), { kind: "accepted", removed: ["a", "c"] });
-  assert.deepEqual(decide(release([unchanged("b")]), ["c", "b", "a"]), { kind: "accepted", removed: [] });
+  assert.deepEqual(decide(release([unchanged("b")], true), ["c", "b", "a"]), accepted(["a", "c"]));
+  assert.deepEqual(decide(release([unchanged("b")]), ["c", "b", "a"]), accepted([]));
 });
 
 test("a claim passes from those that give theirs up: changing or removed, in this app of this tenant", () => {

@@ -20,17 +20,12 @@ export interface ClaimHolder extends FunctionRef {
   readonly claim: Claim;
 }
 
+/** But for `accepted`, which is still to be done, what the release comes to. */
 export type ReleaseDecision =
-  | { readonly kind: "accepted"; readonly removed: readonly string[] }
-  | Extract<ReleaseOutcome, { readonly kind: "changed" | "claimed" }>;
+  | { readonly kind: "accepted"; readonly deployment: DeploymentState; readonly removed: readonly string[] }
+  | ReleaseOutcome;
 
 type ChangingRelease = Exclude<FunctionRelease, { readonly kind: "unchanged" }>;
-
-/** What a release comes to that has happened before. */
-export function releasedBefore(deployment: DeploymentState): ReleaseOutcome | undefined {
-  if (hasEnded(deployment.state)) return { kind: "ended", deployment };
-  return deployment.state === "released" ? { kind: "released", deployment } : undefined;
-}
 
 /** Those whose policy takes effect: they give up their claims before any is taken, for claims may pass between them. */
 export function changingIn(release: Release): ChangingRelease[] {
@@ -42,17 +37,21 @@ export function claimsWanted(release: Release): Claim[] {
   return changingIn(release).flatMap((one) => claimsOf(one.policy));
 }
 
-/** `functions`: all of the app, by name. `holders`: of the claims that are wanted, where they are held. */
+/** `deployment`: the one that is released, if it is there. `functions`: all of the app, by name. `holders`: of the claims that are wanted, where they are held. */
 export function decideRelease(
   tenant: string,
   release: Release,
+  deployment: DeploymentState | undefined,
   functions: ReadonlyMap<string, FunctionState>,
   holders: readonly ClaimHolder[],
 ): ReleaseDecision {
+  if (deployment === undefined) return { kind: "absent" };
+  if (hasEnded(deployment.state)) return { kind: "ended", deployment };
+  // It has happened before.
+  if (deployment.state === "released") return { kind: "released", deployment };
   const removed = release.prune ? notNamed(functions, release) : [];
-  return (
-    changedSince(functions, release) ?? claimedBy(tenant, release, removed, holders) ?? { kind: "accepted", removed }
-  );
+  const refused = changedSince(functions, release) ?? claimedBy(tenant, release, removed, holders);
+  return refused ?? { kind: "accepted", deployment, removed };
 }
 
 function notNamed(functions: ReadonlyMap<string, FunctionState>, release: Release): string[] {

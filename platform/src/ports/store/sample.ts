@@ -1,4 +1,4 @@
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import type { Digest } from "#contract/digest.ts";
 import { splitConfig } from "#domain/function/function.ts";

@@ -136,6 +136,18 @@ plansConformance("stream", async () => {
 });
 
 const signal = new AbortController().signal;
+
+/** Plans that are ready, with `entries` of number `number`. */
+async function ready(folder: string, number: number, entries: PlanChange[]) {
+  const stage = createStage(folder);
+  const listener = await stage.listen();
+  const plans = stage.plans();
+  stage.answer = () => stage.snapshot(number, entries);
+  void plans.open(signal);
+  await stage.until(() => plans.ready);
+  return { stage, listener, plans };
+}
+
 const copyOf = (folder: string) => JSON.parse(readFileSync(join(folder, "routes.json"), "utf8"));
 
 test("a snapshot in parts shows nothing before its last, and a link cut in between leaves no part behind", async (t) => {
@@ -162,12 +174,7 @@ test("a snapshot in parts shows nothing before its last, and a link cut in betwe
 });
 
 test("it resumes from its number, and after a gap it asks for everything", async (t) => {
-  const stage = createStage(temporary(t));
-  await stage.listen();
-  const plans = stage.plans();
-  stage.answer = () => stage.snapshot(5, [put("a")]);
-  void plans.open(signal);
-  await stage.until(() => plans.ready);
+  const { stage, plans } = await ready(temporary(t), 5, [put("a")]);
   stage.answer = () => stage.emit("changes", { from: 5, number: 7, entries: [put("b")] });
   stage.network.cutOne();
   await stage.until(() => plans.get("acme/shop/b") !== undefined);
@@ -184,12 +191,7 @@ test("it resumes from its number, and after a gap it asks for everything", async
 });
 
 test("a barrier is answered with what is in effect: all that was sent before it, and nothing by parts", async (t) => {
-  const stage = createStage(temporary(t));
-  await stage.listen();
-  const plans = stage.plans();
-  stage.answer = () => stage.snapshot(5, [put("a")]);
-  void plans.open(signal);
-  await stage.until(() => plans.ready);
+  const { stage, plans } = await ready(temporary(t), 5, [put("a")]);
   const answers: number[] = [];
   const ask = () => void stage.barrier().then(({ number }) => answers.push(number));
   ask();
@@ -206,12 +208,7 @@ test("a barrier is answered with what is in effect: all that was sent before it,
 
 test("a barrier is answered when the copy on disk holds what is in effect, and does not wait for its turn", async (t) => {
   const folder = temporary(t);
-  const stage = createStage(folder);
-  await stage.listen();
-  const plans = stage.plans();
-  stage.answer = () => stage.snapshot(1, []);
-  void plans.open(signal);
-  await stage.until(() => plans.ready);
+  const { stage, plans } = await ready(folder, 1, []);
   for (let number = 1; number <= 5; number++) {
     stage.emit("changes", { from: number, number: number + 1, entries: [put("a", number)] });
     const { answer, found } = await stage.confirmed(() => copyOf(folder));
@@ -225,12 +222,7 @@ test("a barrier is answered when the copy on disk holds what is in effect, and d
 test("a copy that can't be written holds nobody up, is said once, and is written when that is possible again", async (t) => {
   const folder = join(temporary(t), "copy");
   writeFileSync(folder, "a file where the folder should be");
-  const stage = createStage(folder);
-  await stage.listen();
-  const plans = stage.plans();
-  stage.answer = () => stage.snapshot(1, [put("a")]);
-  void plans.open(signal);
-  await stage.until(() => plans.ready);
+  const { stage, plans } = await ready(folder, 1, [put("a")]);
   for (const number of [1, 2, 3]) {
     stage.emit("changes", { from: number, number: number + 1, entries: [put("a", number)] });
     assert.equal((await stage.confirmed(() => {})).answer, number + 1);
@@ -245,12 +237,7 @@ test("a copy that can't be written holds nobody up, is said once, and is written
 });
 
 test("parts of a change count only when all came", async (t) => {
-  const stage = createStage(temporary(t));
-  await stage.listen();
-  const plans = stage.plans();
-  stage.answer = () => stage.snapshot(5, []);
-  void plans.open(signal);
-  await stage.until(() => plans.ready);
+  const { stage, plans } = await ready(temporary(t), 5, []);
   stage.emit("changes", { from: 5, number: 5, entries: [put("a")] });
   await stage.clock.advance(20);
   assert.ok(plans.get("acme/shop/a"));
@@ -262,12 +249,7 @@ test("parts of a change count only when all came", async (t) => {
 });
 
 test("what is not a plan is logged and skipped: the last good one stays", async (t) => {
-  const stage = createStage(temporary(t));
-  await stage.listen();
-  const plans = stage.plans();
-  stage.answer = () => stage.snapshot(1, [put("a"), put("b")]);
-  void plans.open(signal);
-  await stage.until(() => plans.ready);
+  const { stage, plans } = await ready(temporary(t), 1, [put("a"), put("b")]);
   const broken: PlanChange[] = [
     { kind: "put", key: "acme/shop/a", plan: { ...routePlanOf("a"), live: [] } },
     { kind: "put", key: "acme/shop/b", plan: routePlanOf("other") },
@@ -295,12 +277,7 @@ test("what is not a plan is logged and skipped: the last good one stays", async 
 
 test("it starts from disk while control is away, then from another store anew", async (t) => {
   const folder = temporary(t);
-  const stage = createStage(folder);
-  const listener = await stage.listen();
-  const first = stage.plans();
-  stage.answer = () => stage.snapshot(5, [put("a"), put("b")]);
-  void first.open(signal);
-  await stage.until(() => first.ready);
+  const { stage, listener, plans: first } = await ready(folder, 5, [put("a"), put("b")]);
   stage.emit("changes", { from: 5, number: 6, entries: [{ kind: "remove", key: "acme/shop/b" }, put("a", 3)] });
   await stage.clock.advance(20);
   await listener.close();
@@ -327,12 +304,7 @@ test("it starts from disk while control is away, then from another store anew", 
 
 test("the copy follows without being closed, in writes that are far apart", async (t) => {
   const folder = temporary(t);
-  const stage = createStage(folder);
-  await stage.listen();
-  const plans = stage.plans();
-  stage.answer = () => stage.snapshot(1, []);
-  void plans.open(signal);
-  await stage.until(() => plans.ready);
+  const { stage, plans } = await ready(folder, 1, []);
   for (let number = 1; number <= 1_000; number++) {
     stage.emit("changes", { from: number, number: number + 1, entries: [put(`f${number}`)] });
   }
@@ -367,12 +339,7 @@ for (const [name, content] of [
   test(`a copy that is ${name} is said to be so and not used`, async (t) => {
     const folder = temporary(t);
     writeFileSync(join(folder, "routes.json"), content);
-    const stage = createStage(folder);
-    await stage.listen();
-    const plans = stage.plans();
-    stage.answer = () => stage.snapshot(1, [put("a")]);
-    void plans.open(signal);
-    await stage.until(() => plans.ready);
+    const { stage, plans } = await ready(folder, 1, [put("a")]);
     assert.deepEqual([stage.asked[0]?.store, stage.asked[0]?.after], ["", 0]);
     assert.equal(stage.lines.filter(({ message }) => message.includes("can't be used")).length, 1);
     await plans.close();

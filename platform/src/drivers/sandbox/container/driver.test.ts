@@ -37,7 +37,7 @@ async function make(runtime: OciRuntime, guest: string): Promise<SandboxFixture>
   const key = `test-${home.slice(-6)}`;
   const place = join(SANDBOX_PLACE, key);
   mkdirSync(place, { mode: 0o711 });
-  const options = { place, spawner: join(home, "spawner.sock"), key, runtime, resolver: "127.0.0.1" };
+  const options = { place, spawner: join(home, "spawner.sock"), key, runtime };
   const spawner = await openSpawner(options.spawner);
 
   async function startAndDie(spec: SandboxSpec): Promise<SandboxHandle> {

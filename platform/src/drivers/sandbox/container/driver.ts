@@ -13,7 +13,7 @@ import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
 import { IdRanges } from "./id-ranges.ts";
-import type { NetworkSlot, SandboxNetworks } from "./network/network.ts";
+import type { NetworkSlot, SandboxNetworks } from "./network/networks.ts";
 import { INSIDE, ociConfig } from "./oci-config.ts";
 import { type OciRuntime, runCommand } from "./oci-runtime.ts";
 import { BundleViews, Place } from "./place.ts";
@@ -26,7 +26,7 @@ export interface ContainerDriverDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Network namespaces; undefined where sandboxes have none but an empty one. */
+  /** Undefined where sandboxes have a network of nothing. */
   readonly networks: SandboxNetworks | undefined;
 }
 
@@ -38,8 +38,6 @@ export interface ContainerDriverOptions {
   /** Tells this platform's cgroups from another's. */
   readonly key: string;
   readonly runtime: OciRuntime;
-  /** What sandboxes ask for names. */
-  readonly resolver: string;
   /** For a guest to listen. */
   readonly startMs?: number;
 }
@@ -60,6 +58,11 @@ const ENVIRONMENT = Object.freeze({
 });
 /** Joins the cgroups named before `--`, then becomes the command behind it. */
 const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"';
+/**
+ * The first process of a sandbox. The guest is its child: signals without a handler do nothing to a first process, and nobody else
+ * would bury what functions leave behind. Its own words about signals are not the function's.
+ */
+const INIT = ["/bin/sh", "-c", 'exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; exit $?', "sh"];
 const containerState = object({ pid: integer(2), startTime: text(32), slot: integer(), network: optional(text(64)) });
 
 /**
@@ -138,7 +141,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
     const cgroup = await cgroups.create(id, limitsFor(memoryMiB));
     place.configure(
       ociConfig({
-        command: commandFor(spec).map((part) => spec.runtime.files?.shows[part] ?? part),
+        command: [...INIT, ...commandFor(spec).map((part) => spec.runtime.files?.shows[part] ?? part)],
         environment: { ...ENVIRONMENT, ...spec.runtime.environment },
         rootFolder: roots.of(spec.runtime),
         runFolder: place.run,
@@ -151,7 +154,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
     );
     const { bundle, pidFile } = place;
     const command = ["/bin/sh", "-c", JOIN, "sh", ...cgroup.joinFiles, "--"];
-    command.push(...runCommand(runtime, { id, bundle, pidFile, state }));
+    command.push(...runCommand(runtime, { id, bundle, pidFile, state, networkPath }));
     return spawner.spawn(id, {
       command,
       cwd: place.folder,
@@ -214,7 +217,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       const cgroups = await openCgroups(deps, { parent: `colibri/${options.key}` });
       const views = new BundleViews(calls, join(options.place, "bundles"));
       views.open();
-      const roots = new RootFileSystems(calls, join(options.place, "roots"), options.resolver);
+      const roots = new RootFileSystems(calls, join(options.place, "roots"));
       roots.open();
       await networks?.open(signal);
       opened = { calls, cgroups, views, roots };

@@ -45,11 +45,19 @@ export async function findOciRuntime(
   return { why, remedy: `Install one, such as by "apt-get install ${nameOf(wanted ?? "") ?? "crun"}".` };
 }
 
+export interface RunOptions {
+  readonly id: string;
+  /** Folder of config.json. */
+  readonly bundle: string;
+  readonly pidFile: string;
+  /** Folder of what the runtime keeps of its containers. */
+  readonly state: string;
+  /** Of the network namespace it is to be in; undefined for one of nothing. */
+  readonly networkPath: string | undefined;
+}
+
 /** The command that starts a container and ends, leaving its first process behind, with that one's pid in `pidFile`. */
-export function runCommand(
-  runtime: OciRuntime,
-  { id, bundle, pidFile, state }: { id: string; bundle: string; pidFile: string; state: string },
-): string[] {
+export function runCommand(runtime: OciRuntime, { id, bundle, pidFile, state, networkPath }: RunOptions): string[] {
   const run = ["run", "--detach", "--bundle", bundle, "--pid-file", pidFile, id];
   switch (runtime.name) {
     case "crun":
@@ -58,12 +66,22 @@ export function runCommand(
       return [runtime.path, `--root=${state}`, ...run];
     case "runsc":
       // It keeps more than a folder by the name of the container.
-      return [runtime.path, `--root=${state}/${id}`, ...GVISOR_FLAGS, ...run];
+      return [...gvisor(runtime.path, networkPath), `--root=${state}/${id}`, ...GVISOR_FLAGS, ...run];
   }
 }
 
-/** Sandboxes have our cgroups and our network; they may listen on a socket of the host's. */
-const GVISOR_FLAGS = ["--ignore-cgroups", "--network=none", "--host-uds=create"];
+/** Sandboxes have our cgroups; they may listen on a socket of the host's. */
+const GVISOR_FLAGS = ["--ignore-cgroups", "--host-uds=create"];
+
+/**
+ * Its own network stack is for namespaces that are not the machine's first, which releases of 2022 can't tell on later kernels. So it is
+ * started in the namespace and uses the kernel's stack there, held by the same rules as every sandbox.
+ */
+function gvisor(path: string, networkPath: string | undefined): string[] {
+  return networkPath === undefined
+    ? [path, "--network=none"]
+    : ["nsenter", `--net=${networkPath}`, path, "--network=host"];
+}
 
 function nameOf(wanted: string): OciRuntimeName | undefined {
   return OCI_RUNTIMES.find((name) => basename(wanted).startsWith(name));

@@ -1,10 +1,15 @@
 import { readFileSync } from "node:fs";
 import type { Probe } from "#ports/sandbox/index.ts";
 import { inspectCgroups } from "./cgroups/inspect.ts";
+import { inspectNetwork, type NetworkLack } from "./network/inspect.ts";
 import { findOciRuntime, type OciRuntime } from "./oci-runtime.ts";
 
 export type ContainerProbe =
-  | (Extract<Probe, { works: true }> & { readonly runtime: OciRuntime })
+  | (Extract<Probe, { works: true }> & {
+      readonly runtime: OciRuntime;
+      /** What may keep sandboxes from the internet. */
+      readonly doubts: readonly NetworkLack[];
+    })
   | Extract<Probe, { works: false }>;
 
 /** Whether containers work on this machine: who we are, the kernel, the OCI runtime, cgroups. Starts nothing. */
@@ -22,11 +27,18 @@ export async function probeContainers(options: {
   if ("why" in runtime) return no(runtime.why, runtime.remedy);
   const cgroups = inspectCgroups();
   if (cgroups.kind === "unusable") return no(cgroups.reason, cgroups.remedy);
-  return { works: true, detail: `${runtime.version}, cgroups ${cgroups.version}`, runtime };
+  const lacks = await inspectNetwork();
+  const lack = lacks.find(({ kind }) => kind === "missing");
+  if (lack !== undefined) return no(`${lack.what} is missing`, `${capital(lack.remedy)}.`);
+  return { works: true, detail: `${runtime.version}, cgroups ${cgroups.version}`, runtime, doubts: lacks };
 }
 
 function no(reason: string, remedy: string): Extract<Probe, { works: false }> {
   return { works: false, reason, remedy };
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 /** How many there may be; undefined where the kernel does not say. */

@@ -13,6 +13,7 @@ import {
 import { dirname, join } from "node:path";
 import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
 import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
+import { NAMESERVER } from "./network/table.ts";
 import { INSIDE } from "./oci-config.ts";
 
 /** What programs need beside the runtime's own files, and what says nothing about this host or its users. */
@@ -41,13 +42,11 @@ const READ_ONLY = MOUNT.readOnly | MOUNT.noSetUserId | MOUNT.noDevices;
 export class RootFileSystems {
   readonly #calls: SystemCalls;
   readonly #folder: string;
-  readonly #resolver: string;
   readonly #made = new Map<string, string>();
 
-  constructor(calls: SystemCalls, folder: string, resolver: string) {
+  constructor(calls: SystemCalls, folder: string) {
     this.#calls = calls;
     this.#folder = folder;
-    this.#resolver = resolver;
   }
 
   /** Without those of an earlier agent. */
@@ -62,7 +61,7 @@ export class RootFileSystems {
     if (made !== undefined) return made;
     const folder = join(this.#folder, runtime.name);
     try {
-      make(this.#calls, folder, runtime, this.#resolver);
+      make(this.#calls, folder, runtime);
     } catch (error) {
       this.#remove(folder);
       throw error;
@@ -77,12 +76,12 @@ export class RootFileSystems {
   }
 }
 
-function make(calls: SystemCalls, folder: string, runtime: RuntimeLaunch, resolver: string): void {
+function make(calls: SystemCalls, folder: string, runtime: RuntimeLaunch): void {
   mkdirSync(folder, { mode: 0o755 });
   const data = "size=1m,nr_inodes=1024,mode=755";
   calls.mount({ source: "tmpfs", target: folder, type: "tmpfs", flags: MOUNT.noSetUserId | MOUNT.noDevices, data });
   for (const path of FOLDERS) mkdirSync(join(folder, path), { recursive: true });
-  writeEtc(join(folder, "etc"), resolver);
+  writeEtc(join(folder, "etc"));
   for (const path of [...SHOWN, ...CERTIFICATES, LINKER_CACHE].filter((path) => existsSync(path)))
     showReadOnly(calls, path, join(folder, path));
   for (const [path, inside] of Object.entries(runtime.files?.shows ?? {}))
@@ -121,13 +120,13 @@ function isShown(path: string): boolean {
   return SHOWN.some((folder) => path.startsWith(`${folder}/`));
 }
 
-function writeEtc(etc: string, resolver: string): void {
+function writeEtc(etc: string): void {
   const { userId, tmp } = INSIDE;
   const files = {
     passwd: `root:x:0:0:root:/:/usr/sbin/nologin\nfunction:x:${userId}:${userId}:function:${tmp}:/bin/sh\n`,
     group: `root:x:0:\nfunction:x:${userId}:\n`,
     hosts: "127.0.0.1 localhost sandbox\n",
-    "resolv.conf": `nameserver ${resolver}\noptions timeout:2 attempts:2\n`,
+    "resolv.conf": `nameserver ${NAMESERVER}\noptions timeout:2 attempts:2\n`,
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
     "host.conf": "multi on\n",
   };

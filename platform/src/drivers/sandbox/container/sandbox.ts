@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import type { Log } from "#base/log.ts";
 import type { ProcessName } from "#base/process-group.ts";
 import type { GoneCause } from "#contract/agent/link.ts";
@@ -9,7 +10,7 @@ import { explainEnd } from "../spawned/exit.ts";
 import { GuestOutput } from "../spawned/guest-output.ts";
 import type { OutputStream, ProcessExit, SpawnerClient } from "../spawned/spawner-client.ts";
 import type { Cgroup } from "./cgroups/cgroups.ts";
-import type { NetworkSlot } from "./network/network.ts";
+import type { NetworkSlot } from "./network/networks.ts";
 import { INSIDE } from "./oci-config.ts";
 import type { BundleViews, Place } from "./place.ts";
 
@@ -140,7 +141,7 @@ export class ContainerSandbox implements Sandbox {
     this.#deps.spawner.forget(this.id);
     this.#deps.left(this);
     const { memoryMiB: limitMiB } = this.handle;
-    this.#settle(explainEnd({ exit, killedFor, heapFull: this.#output.heapFull, limitMiB }));
+    this.#settle(explainEnd({ exit: asSignal(exit), killedFor, heapFull: this.#output.heapFull, limitMiB }));
   }
 
   /** What can't be removed now is found by the next `reap`. */
@@ -151,4 +152,10 @@ export class ContainerSandbox implements Sandbox {
       this.#deps.log.error(`a sandbox is gone, but could not ${what}`, { sandbox: this.id, error });
     }
   }
+}
+
+/** The first process of a sandbox, a shell, tells a signal that ended its child in this way. */
+function asSignal(exit: ProcessExit): ProcessExit {
+  const signal = Object.entries(constants.signals).find(([, number]) => number + 128 === exit.code)?.[0];
+  return signal === undefined ? exit : { code: null, signal };
 }

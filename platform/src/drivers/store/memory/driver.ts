@@ -11,7 +11,7 @@ import {
 import { createDeployments } from "./deployments.ts";
 import { createFunctions } from "./functions.ts";
 import { createPlans } from "./plans.ts";
-import { createReleases } from "./releases.ts";
+import { createRelease } from "./release.ts";
 import { emptyTables, type Tables } from "./schema.ts";
 
 export interface MemoryStoreOptions {
@@ -36,7 +36,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     ...plans.methods,
     ...createFunctions(tables, plans),
     ...createDeployments(tables, limits),
-    ...createReleases(tables, limits, plans),
+    ...createRelease(tables, limits, plans),
     identity: () => ({ id: options.id, number: tables.number }),
   };
   let opened = false;

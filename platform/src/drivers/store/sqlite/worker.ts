@@ -15,7 +15,7 @@ import { createFunctions } from "./functions.ts";
 import { migrate } from "./migrations.ts";
 import { plansNow, plansSince } from "./plans.ts";
 import { type FromWorker, failureOf, type ToWorker, type WorkerOptions } from "./protocol.ts";
-import { releaseIn } from "./releases.ts";
+import { releaseIn } from "./release.ts";
 import type { Database } from "./schema.ts";
 
 const options = workerData as WorkerOptions;

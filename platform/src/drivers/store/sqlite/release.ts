@@ -11,7 +11,6 @@ import {
   type Release,
   type ReleaseOutcome,
   released,
-  releasedBefore,
   releasedFunction,
   releasedNetwork,
   releasedProgress,
@@ -33,15 +32,12 @@ export function releaseIn(
 ): Promise<ReleaseOutcome> {
   return db.transaction().execute(async (tx) => {
     const row = await rowOf(tx, tenant, release.deployment);
-    if (row === undefined) return { kind: "absent" };
-    const known = deploymentOf(row);
-    const before = releasedBefore(known);
-    if (before !== undefined) return before;
     const functions = await functionsOf(tx, tenant, release.app);
-    const decided = decideRelease(tenant, release, functions, await holdersOf(tx, claimsWanted(release)));
+    const holders = await holdersOf(tx, claimsWanted(release));
+    const decided = decideRelease(tenant, release, row && deploymentOf(row), functions, holders);
     if (decided.kind !== "accepted") return decided;
     const results = await perform(tx, limits, tenant, release, functions, decided.removed);
-    const deployment = released(known, results);
+    const deployment = released(decided.deployment, results);
     await saveCourse(tx, deployment);
     return { kind: "released", deployment };
   });

@@ -1,15 +1,9 @@
-/** Which sandboxes there are on this machine, and which of them is used. */
-import { createHash } from "node:crypto";
-import { join } from "node:path";
+/** Which sandboxes there are on this machine, and which of them is used. Loads no driver: the supervisor and doctor ask as well. */
 import { PlatformError } from "#contract/errors.ts";
-import { createContainerDriver } from "#drivers/sandbox/container/driver.ts";
-import { findOciRuntime } from "#drivers/sandbox/container/oci-runtime.ts";
-import { SANDBOX_PLACE } from "#drivers/sandbox/container/own-mounts.ts";
 import { probeContainers } from "#drivers/sandbox/container/probe.ts";
-import { createProcessDriver } from "#drivers/sandbox/process/driver.ts";
-import type { SandboxDriver } from "#ports/sandbox/index.ts";
 import type { Config, SandboxChoice, SandboxTechnology } from "./config.ts";
-import type { RoleContext } from "./roles/context.ts";
+
+export { probeContainers };
 
 /** What separates functions of each technology from the machine and from each other. */
 export const ISOLATION = Object.freeze({ process: "none", container: "container" });
@@ -26,7 +20,7 @@ export async function chooseSandbox({ sandbox, ociRuntime }: Asked, searchPath: 
   throw cannot(sandbox, probe.reason, probe.remedy);
 }
 
-function cannot(choice: SandboxChoice, reason: string, remedy: string): PlatformError {
+export function cannot(choice: SandboxChoice, reason: string, remedy: string): PlatformError {
   return new PlatformError("unavailable", `COLIBRI_SANDBOX=${choice} can't be had here: ${reason}. ${remedy}`);
 }
 
@@ -36,18 +30,4 @@ export async function describeIsolation(technology: SandboxTechnology, wanted: s
   if (technology === "container") return `container: ${probe.works ? probe.detail : probe.reason}`;
   const summary = "process: plain processes, no isolation: for code you trust";
   return probe.works ? summary : `${summary}. Containers: ${probe.reason}. ${probe.remedy}`;
-}
-
-export async function createSandboxDriver(context: RoleContext): Promise<SandboxDriver> {
-  const { config, paths } = context;
-  const spawner = paths.sockets.spawner;
-  if (config.sandbox !== "container")
-    return createProcessDriver(context, { folder: join(paths.agent.home, "sandboxes"), spawner });
-  const runtime = await findOciRuntime(config.ociRuntime, process.env.PATH ?? "");
-  if ("why" in runtime) throw cannot("container", runtime.why, runtime.remedy);
-  const key = createHash("sha256").update(config.home).digest("hex").slice(0, 8);
-  return createContainerDriver(
-    { ...context, networks: undefined },
-    { place: SANDBOX_PLACE, spawner, key, runtime, resolver: "127.0.0.1" },
-  );
 }

@@ -10,7 +10,6 @@ import {
   type FunctionRelease,
   type Release,
   released,
-  releasedBefore,
   releasedFunction,
   releasedNetwork,
   releasedProgress,
@@ -24,19 +23,12 @@ import { newestFirst, removeClaims, removeFunction } from "./functions.ts";
 import type { Plans } from "./plans.ts";
 import { below, key, type Tables } from "./schema.ts";
 
-export function createReleases(tables: Tables, limits: StoreLimits, plans: Plans): Pick<Synchronous, "release"> {
+export function createRelease(tables: Tables, limits: StoreLimits, plans: Plans): Pick<Synchronous, "release"> {
   return {
     release(tenant, release) {
       const row = tables.deployments.get(key(tenant, release.deployment));
-      if (row === undefined) return { kind: "absent" };
-      const before = releasedBefore(withoutKey(row));
-      if (before !== undefined) return before;
-      const decided = decideRelease(
-        tenant,
-        release,
-        functionsOf(tables, tenant, release.app),
-        holders(tables, release),
-      );
+      const functions = functionsOf(tables, tenant, release.app);
+      const decided = decideRelease(tenant, release, row && withoutKey(row), functions, holders(tables, release));
       if (decided.kind !== "accepted") return decided;
 
       touchApp(tables, plans, tenant, release);
@@ -44,8 +36,8 @@ export function createReleases(tables: Tables, limits: StoreLimits, plans: Plans
       for (const one of changingIn(release)) removeClaims(tables, tenant, release.app, one.function);
       const changed = release.functions.map((one) => releaseFunction(tables, limits, plans, tenant, release, one));
 
-      const deployment = released(withoutKey(row), [...changed, ...decided.removed.map(removedProgress)]);
-      tables.deployments.set(key(tenant, row.id), { ...row, ...deployment });
+      const deployment = released(decided.deployment, [...changed, ...decided.removed.map(removedProgress)]);
+      tables.deployments.set(key(tenant, deployment.id), { ...row, ...deployment });
       return { kind: "released", deployment };
     },
   };

@@ -6,7 +6,7 @@ export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: n
 export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
 
 /** What a command knows of the process it runs in. */
-export interface Context {
+export interface Surroundings {
   readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
@@ -20,7 +20,7 @@ export interface Context {
   interruption(): AbortSignal;
 }
 
-export function createContext(process: NodeJS.Process): Context {
+export function createSurroundings(process: NodeJS.Process): Surroundings {
   let interruption: AbortSignal | undefined;
   return {
     stdin: process.stdin,

@@ -14,12 +14,12 @@ import { createIds } from "#base/ids.ts";
 import { createSilentLog } from "#base/log.ts";
 import { isAlive, readStat } from "#base/process-group.ts";
 import { createSystemRandom } from "#base/random.ts";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import type { Digest } from "#contract/digest.ts";
 import type { BuiltBundle } from "#platform/control/deployments/builder.ts";
 import type { Blobs } from "#ports/blobs/index.ts";
-import { inChunks, tarOf, type Written } from "./archive/fixture.ts";
+import { inChunks, tarOf, type Written } from "./archive/archive.fixture.ts";
 import { BUILDER_LIMITS, type Builder, type BuilderLimits, createBuilder } from "./builder.ts";
 
 export type Files = Readonly<Record<string, string | Uint8Array>>;

@@ -9,7 +9,7 @@ import { createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
 import { createLog, type LogFields } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
-import { CONFIG } from "#contract/api/fixture.ts";
+import { CONFIG } from "#contract/api/function-config.fixture.ts";
 import type {
   Deployment,
   DeploymentRequest,

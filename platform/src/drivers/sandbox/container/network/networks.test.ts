@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, type TestContext, test } from "node:test";
+import { createSystemClock } from "#base/clock.ts";
+import { createSilentLog } from "#base/log.ts";
+import { createSystemRandom } from "#base/random.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
+import {
+  enterMountTable,
+  type FakeInternet,
+  hostState,
+  ip,
+  NOTHING,
+  newHome,
+  nft,
+  openFakeInternet,
+  openProbe,
+  PORTS,
+  type Probe,
+  whyNotHere,
+} from "./fake-internet.fixture.ts";
+import { createSandboxNetworks, type NetworkSlot, type SandboxNetworks } from "./networks.ts";
+
+const skip = whyNotHere();
+const [PORT, OTHER_PORT] = PORTS as [number, number];
+const METADATA = "169.254.169.254";
+/** Nothing came back, or a refusal did. */
+const SHUT = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "EACCES", "timeout"];
+
+describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
+  const home = newHome();
+  const folder = mkdtempSync(join(tmpdir(), "colibri-networks-"));
+  let internet: FakeInternet;
+  let networks: SandboxNetworks;
+
+  before(async () => {
+    await enterMountTable();
+    internet = await openFakeInternet();
+    networks = createSandboxNetworks(
+      { clock: createSystemClock(), random: createSystemRandom(), log: createSilentLog() },
+      { home, folder, poolSize: 2, nameservers: internet.nameservers, maximumConnections: 40 },
+    );
+    await networks.open(new AbortController().signal);
+  });
+
+  after(async () => {
+    await networks?.close();
+    await internet?.close();
+    rmSync(folder, { recursive: true, force: true });
+    assert.deepEqual(hostState(home), NOTHING);
+  });
+
+  /** A slot under a policy, and somebody in it. */
+  async function sandbox(t: TestContext, policy?: NetworkPolicy): Promise<{ slot: NetworkSlot; probe: Probe }> {
+    const slot = await networks.take();
+    if (policy !== undefined) await slot.apply(policy);
+    const probe = openProbe(slot.path);
+    t.after(async () => {
+      await probe.close();
+      await slot.release();
+    });
+    return { slot, probe };
+  }
+
+  async function assertShut(probe: Probe, host: string, port: number): Promise<void> {
+    const result = await probe.run({ kind: "tcp", host, port });
+    assert.ok(SHUT.includes(result), `${host}:${port} answered: ${result}`);
+  }
+
+  const fromHost = (host: string, port: number) => {
+    const probe = openProbe("/proc/self/ns/net");
+    return probe.run({ kind: "tcp", host, port }).finally(() => probe.close());
+  };
+
+  test("a new slot reaches the internet, under the host's address, and names resolve by UDP and by TCP", async (t) => {
+    const { slot, probe } = await sandbox(t);
+    const seen = await probe.run({ kind: "tcp", host: internet.address, port: PORT });
+    assert.match(seen, /^from /);
+    assert.ok(!seen.includes(slot.address), seen);
+    assert.equal(await probe.run({ kind: "names", host: "web.example.test" }), internet.address);
+    assert.equal(await probe.run({ kind: "names", host: "missing.example.test" }), "ENOTFOUND");
+    assert.equal(await probe.run({ kind: "names", host: "big.example.test" }), internet.address);
+    assert.equal(await probe.run({ kind: "tcpNames", host: "web.example.test" }), internet.address);
+  });
+
+  test("none reaches nothing, and knows no name", async (t) => {
+    const { probe } = await sandbox(t, { kind: "none" });
+    await assertShut(probe, internet.address, PORT);
+    assert.equal(await probe.run({ kind: "names", host: "web.example.test" }), "EREFUSED");
+  });
+
+  test("a policy ends the connections that an earlier one allowed", async (t) => {
+    const { slot, probe } = await sandbox(t);
+    assert.match(await probe.run({ kind: "hold", host: internet.address, port: PORT }), /^from /);
+    assert.equal(await probe.run({ kind: "say", text: "still" }), "still");
+    await slot.apply({ kind: "none" });
+    assert.notEqual(await probe.run({ kind: "say", text: "more" }), "more");
+  });
+
+  test("an allow-list opens an address, a range, a port, and nothing beside it", async (t) => {
+    const { slot, probe } = await sandbox(t, { kind: "allow", hosts: [internet.address] });
+    assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
+    await slot.apply({ kind: "allow", hosts: [`${internet.address}:${PORT}`] });
+    assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
+    await assertShut(probe, internet.address, OTHER_PORT);
+    await slot.apply({ kind: "allow", hosts: [internet.range] });
+    assert.match(await probe.run({ kind: "tcp", host: internet.address, port: OTHER_PORT }), /^from /);
+    await slot.apply({ kind: "allow", hosts: ["198.51.100.0/24", `${internet.range}:1`, `${internet.address}:2`] });
+    await assertShut(probe, internet.address, PORT);
+    await slot.apply({ kind: "allow", hosts: [] });
+    await assertShut(probe, internet.address, PORT);
+  });
+
+  test("an allow-list by name opens what the name is found to be, at its port, once it was asked", async (t) => {
+    const hosts = [`web.example.test:${PORT}`, "*.wild.example.test"];
+    const { probe } = await sandbox(t, { kind: "allow", hosts });
+    await assertShut(probe, internet.address, PORT);
+    assert.equal(await probe.run({ kind: "names", host: "big.example.test" }), "EREFUSED");
+    assert.equal(await probe.run({ kind: "names", host: "wild.example.test" }), "EREFUSED");
+    assert.equal(await probe.run({ kind: "names", host: "WEB.example.test" }), internet.address);
+    assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
+    await assertShut(probe, internet.address, OTHER_PORT);
+    assert.equal(await probe.run({ kind: "names", host: "a.wild.example.test" }), internet.address);
+    assert.match(await probe.run({ kind: "tcp", host: internet.address, port: OTHER_PORT }), /^from /);
+  });
+
+  test("a connection to a name outlives the name's time, and ends with the policy", async (t) => {
+    const { slot, probe } = await sandbox(t, { kind: "allow", hosts: ["short.example.test"] });
+    assert.equal(await probe.run({ kind: "names", host: "short.example.test" }), internet.address);
+    assert.match(await probe.run({ kind: "hold", host: internet.address, port: PORT }), /^from /);
+    // As if its time had run out.
+    nft(`flush set inet colibri_${home} named_any`);
+    assert.equal(await probe.run({ kind: "say", text: "on" }), "on");
+    await assertShut(probe, internet.address, PORT);
+    await slot.apply({ kind: "allow", hosts: ["web.example.test"] });
+    assert.notEqual(await probe.run({ kind: "say", text: "more" }), "more");
+  });
+
+  test("the host is shut: loopback, its addresses, and the nameserver's other ports", async (t) => {
+    const server = createServer((socket) => socket.end("host\n"));
+    await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve));
+    t.after(() => new Promise((resolve) => server.close(resolve)));
+    const { port } = server.address() as { port: number };
+    const addresses = Object.values(networkInterfaces()).flatMap((rows) => rows ?? []);
+    const own = addresses.filter(({ family }) => family === "IPv4").map(({ address }) => address);
+    assert.ok(own.length > 1);
+    for (const policy of [undefined, { kind: "allow", hosts: ["0.0.0.0/0"] } as const]) {
+      const { slot, probe } = await sandbox(t, policy);
+      assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
+      for (const address of own) {
+        assert.equal(await fromHost(address, port), "host");
+        await assertShut(probe, address, port);
+      }
+      await assertShut(probe, slot.nameserver, port);
+    }
+  });
+
+  test("metadata and private ranges are shut, also by a name that leads there", async (t) => {
+    for (const policy of [undefined, { kind: "allow", hosts: ["0.0.0.0/0", "*.example.test"] } as const]) {
+      const { probe } = await sandbox(t, policy);
+      for (const address of [METADATA, internet.privateAddress]) {
+        assert.match(await fromHost(address, PORT), /^from /);
+        await assertShut(probe, address, PORT);
+      }
+      assert.equal(await probe.run({ kind: "names", host: "rebound.example.test" }), internet.privateAddress);
+      await assertShut(probe, internet.privateAddress, PORT);
+    }
+  });
+
+  test("a sandbox reaches no other", async (t) => {
+    const [one, other] = [await sandbox(t), await sandbox(t, { kind: "allow", hosts: ["0.0.0.0/0"] })];
+    await one.probe.run({ kind: "listen", port: 7_000 });
+    assert.equal(await one.probe.run({ kind: "tcp", host: one.slot.address, port: 7_000 }), "neighbour");
+    await assertShut(other.probe, one.slot.address, 7_000);
+  });
+
+  test("nobody outside reaches a sandbox", async (t) => {
+    const { slot, probe } = await sandbox(t);
+    await probe.run({ kind: "listen", port: 7_000 });
+    const outside = openProbe(`/run/netns/fake-${internet.link.slice(2)}`);
+    t.after(() => outside.close());
+    await assertShut(outside, slot.address, 7_000);
+  });
+
+  test("a borrowed source address gets nowhere, a neighbour's with more rights neither", async (t) => {
+    const [bound, free] = [await sandbox(t, { kind: "none" }), await sandbox(t)];
+    for (const from of [free.slot.address, "203.0.113.250"]) {
+      ip(`-n ${bound.slot.name} address add ${from}/32 dev eth0`);
+      const result = await bound.probe.run({ kind: "tcp", host: internet.address, port: PORT, from });
+      assert.ok(SHUT.includes(result), `${from} answered: ${result}`);
+    }
+    assert.match(await free.probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
+  });
+
+  test("a flood of questions is bounded, and a neighbour is answered meanwhile", async (t) => {
+    const [flooder, neighbour] = [await sandbox(t), await sandbox(t)];
+    const flood = flooder.probe.run({ kind: "flood", host: "example.test", count: 150 });
+    const answer = await neighbour.probe.run({ kind: "names", host: "web.example.test" });
+    assert.equal(answer, internet.address);
+    const codes = JSON.parse(await flood) as Record<string, string[]>;
+    assert.equal(codes.ESERVFAIL?.length, 150 - 64);
+    assert.match(await neighbour.probe.run({ kind: "hold", host: internet.address, port: PORT }), /^from /);
+    assert.ok(Number(await neighbour.probe.run({ kind: "say", text: "peak" })) <= 65);
+  });
+
+  test("malformed questions are survived", async (t) => {
+    const { slot, probe } = await sandbox(t);
+    for (const text of [
+      "00",
+      "ff".repeat(600),
+      "000001000001000000000000ff",
+      `000001000001000000000000${"3f".repeat(200)}`,
+    ]) {
+      await probe.run({ kind: "datagram", host: slot.nameserver, port: 53, text });
+    }
+    assert.equal(await probe.run({ kind: "names", host: "web.example.test" }), internet.address);
+  });
+
+  test("open connections are bounded per sandbox", async (t) => {
+    const [greedy, neighbour] = [await sandbox(t), await sandbox(t)];
+    const target = { kind: "hold", host: internet.address, port: PORT };
+    const results = await Promise.all(Array.from({ length: 60 }, () => greedy.probe.run(target)));
+    const opened = results.filter((result) => result.startsWith("from ")).length;
+    assert.ok(opened > 30 && opened <= 41, `${opened} were opened`);
+    assert.match(await neighbour.probe.run(target), /^from /);
+  });
+
+  test("there is no IPv6 but the sandbox's own loopback", async (t) => {
+    const { slot } = await sandbox(t);
+    const lines = ip(`-n ${slot.name} -6 -o address`).trim().split("\n");
+    assert.equal(lines.length, 1);
+    assert.match(lines[0]!, / lo .*::1/);
+    assert.doesNotMatch(ip(`-n ${slot.name} -6 route`), /eth0/);
+  });
+
+  test("what can't be allowed is refused with its name, and the policy stays", async (t) => {
+    const { slot, probe } = await sandbox(t);
+    for (const host of ["10.0.0.5:5432", "example..com", "1.2.3", "example.com:0", "203.0.113.1/24", ""]) {
+      const refusal = { code: "config-invalid", message: new RegExp(`"${host.replaceAll(".", "\\.")}"`) };
+      await assert.rejects(slot.apply({ kind: "allow", hosts: [host] }), refusal);
+    }
+    assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
+  });
+
+  test("of a released slot nothing is left", async () => {
+    const slot = await networks.take();
+    await slot.apply({ kind: "allow", hosts: ["web.example.test", internet.address, `${internet.range}:${PORT}`] });
+    const probe = openProbe(slot.path);
+    await probe.run({ kind: "names", host: "web.example.test" });
+    await probe.close();
+    assert.ok(hostState(slot.name).namespaces !== "");
+    assert.ok(tableText(home).includes(slot.address));
+    await slot.release();
+    assert.deepEqual(hostState(slot.name), NOTHING);
+    assert.deepEqual(hostState(`${slot.address} `).routes, "");
+    assert.ok(!tableText(home).includes(slot.address));
+    await assert.rejects(async () => slot.apply({ kind: "none" }), /released/);
+    assert.equal(await networks.recover(slot.name), undefined);
+  });
+
+  test("a hundred taken and released leave what was there before", async () => {
+    const before = readFileSync("/proc/net/dev", "utf8").split("\n").length;
+    const slots = await Promise.all(Array.from({ length: 100 }, () => networks.take()));
+    assert.equal(new Set(slots.map(({ address }) => address)).size, 100);
+    await Promise.all(slots.map((slot) => slot.release()));
+    const table = tableText(home);
+    for (const slot of slots) assert.ok(!table.includes(`${slot.address} `), slot.name);
+    // The pool may be two fuller or emptier than it was.
+    assert.ok(readFileSync("/proc/net/dev", "utf8").split("\n").length <= before + 2);
+  });
+});
+
+function tableText(home: string): string {
+  return nft(`list table inet colibri_${home}`);
+}

@@ -1,0 +1,241 @@
+/**
+ * One sandbox's network, from the pool to its release.
+ *
+ * Owns: the policy in force, and what names have been found to be under it.
+ * Does not own: the namespace and its interfaces (plumbing.ts).
+ *
+ * 1. The packet filter changes before the slot's own view, and a policy is whole or not there.
+ * 2. Every policy has a mark of its own: connections that names allowed end with it.
+ * 3. The names of an allow-list are on disk before they are in force: the kernel keeps addresses only, and a new agent must
+ *    know what may be asked.
+ */
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { assert } from "#base/assert.ts";
+import type { Clock } from "#base/clock.ts";
+import type { Random } from "#base/random.ts";
+import { formatRange, isDenied, parseRange } from "#contract/network/ipv4.ts";
+import {
+  type AllowList,
+  allowedPorts,
+  type NetworkPolicy,
+  parseAllowList,
+  samePolicy,
+} from "#contract/network/policy.ts";
+import type { NetworkTools } from "./commands.ts";
+import { deletions, readElements, type SlotElement, type Verdict } from "./elements.ts";
+import { type Names, PIN_FOLDER } from "./names.ts";
+import type { NftWriter } from "./nft-writer.ts";
+
+export interface SlotDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly tools: NetworkTools;
+  readonly names: Names;
+  readonly writer: NftWriter;
+  /** Where allow-lists are kept. */
+  readonly folder: string;
+}
+
+interface Applied {
+  readonly policy: NetworkPolicy;
+  /** Of the kind `allow`. */
+  readonly list: AllowList | undefined;
+  /** Element by element, until when it is granted: a monotonic time. */
+  readonly grants: Map<string, number>;
+}
+
+/** Kept beyond the life of the answer, for who looks up first and connects later. */
+const GRACE_S = 30;
+const MINIMUM_GRANT_S = 60;
+/** RFC 8767 tells resolvers to believe no longer life. */
+const MAXIMUM_GRANT_S = 7 * 24 * 60 * 60;
+const MAXIMUM_GRANTS = 1_024;
+
+const FREE: NetworkPolicy = { kind: "internet" };
+
+export class Slot {
+  readonly number: number;
+  readonly address: string;
+  readonly name: string;
+  readonly path: string;
+  readonly #deps: SlotDeps;
+  #applied: Applied = { policy: FREE, list: undefined, grants: new Map() };
+  /** The end of the last change asked for. */
+  #changed: Promise<void> = Promise.resolve();
+  /** Under way. */
+  readonly #granting = new Set<Promise<void>>();
+  /** No grant may come between reading what is granted and deleting it. */
+  #changing = false;
+  #sealed = false;
+
+  constructor(deps: SlotDeps, planned: { number: number; address: string }) {
+    this.#deps = deps;
+    this.number = planned.number;
+    this.address = planned.address;
+    this.name = `${deps.names.namespacePrefix}${planned.number}`;
+    this.path = join(PIN_FOLDER, this.name);
+  }
+
+  /** Line that opens a new slot, under the policy `internet`. */
+  opening(): string {
+    return this.#add("slots", `${this.#key} : goto internet`);
+  }
+
+  /** Lines after which nothing of it is let through any more. */
+  closing(): string[] {
+    // What the kernel adds by itself may be there or not: it is added to be there.
+    const counted = ["connections", "questions"].flatMap((set) => [
+      this.#add(set, this.address),
+      `delete element ${this.#deps.names.table} ${set} { ${this.address} }`,
+    ]);
+    return [this.#withdrawing(), ...counted];
+  }
+
+  /** Whether other sets of the table hold rows of it. */
+  get hasRows(): boolean {
+    return this.#applied.list !== undefined;
+  }
+
+  /** Ends all change: resolves when the last one asked for is over. */
+  async seal(): Promise<void> {
+    this.#sealed = true;
+    await this.#changed.catch(() => {});
+    await Promise.allSettled(this.#granting);
+  }
+
+  async forgetFile(): Promise<void> {
+    await rm(this.#file, { force: true });
+  }
+
+  /** Takes over what is in force: nothing changes for the sandbox. */
+  async adopt(element: SlotElement): Promise<void> {
+    if (element.verdict !== "allow") {
+      this.#applied = { policy: { kind: element.verdict }, list: undefined, grants: new Map() };
+      return;
+    }
+    const policy = JSON.parse(await readFile(this.#file, "utf8")) as NetworkPolicy & { kind: "allow" };
+    this.#applied = { policy, list: parseAllowList(policy.hosts), grants: new Map() };
+  }
+
+  /** In force when it resolves. @throws PlatformError config-invalid for a host that can't be allowed. */
+  apply(policy: NetworkPolicy): Promise<void> {
+    assert(!this.#sealed, `${this.name} is released: it takes no policy any more`);
+    const change = this.#changed.catch(() => {}).then(() => this.#change(policy));
+    this.#changed = change;
+    return change;
+  }
+
+  admits(name: string): boolean {
+    const { policy, list } = this.#applied;
+    if (list === undefined) return policy.kind === "internet";
+    return allowedPorts(list, name).length > 0;
+  }
+
+  /** Opens what a name was found to be, where the policy goes by names. @throws Error when it can't be opened. */
+  async grant(name: string, found: readonly string[], ttlSeconds: number): Promise<void> {
+    const { list, grants } = this.#applied;
+    if (list === undefined) return;
+    if (this.#sealed || this.#changing) throw new Error(`the policy of ${this.name} is changing`);
+    const seconds = Math.min(Math.max(ttlSeconds, MINIMUM_GRANT_S) + GRACE_S, MAXIMUM_GRANT_S);
+    const now = this.#deps.clock.monotonic();
+    const wanted = this.#grantsFor(list, name, found).filter((element) => {
+      const left = (grants.get(element) ?? now) - now;
+      return left < (Math.min(ttlSeconds, MAXIMUM_GRANT_S) + 1) * 1_000;
+    });
+    for (const [element, until] of grants) if (until <= now) grants.delete(element);
+    if (grants.size + wanted.length > MAXIMUM_GRANTS) {
+      throw new Error(`a sandbox may have ${MAXIMUM_GRANTS} addresses that it found by name at a time`);
+    }
+    const granting = this.#renew(wanted, seconds);
+    this.#granting.add(granting);
+    await granting.finally(() => this.#granting.delete(granting));
+    for (const element of wanted) grants.set(element, now + seconds * 1_000);
+  }
+
+  get #key(): string {
+    return `"${this.#deps.names.linkPrefix}${this.number}" . ${this.address}`;
+  }
+
+  get #file(): string {
+    return join(this.#deps.folder, `${this.name}.json`);
+  }
+
+  #withdrawing(): string {
+    return `delete element ${this.#deps.names.table} slots { ${this.#key} }`;
+  }
+
+  #add(set: string, element: string): string {
+    return `add element ${this.#deps.names.table} ${set} { ${element} }`;
+  }
+
+  async #change(policy: NetworkPolicy): Promise<void> {
+    if (samePolicy(policy, this.#applied.policy)) return;
+    const list = policy.kind === "allow" ? parseAllowList(policy.hosts) : undefined;
+    if (policy.kind === "allow") await this.#writePolicy(policy);
+    this.#changing = true;
+    try {
+      await Promise.allSettled(this.#granting);
+      await this.#deps.writer.write([
+        ...(await this.#forgetting()),
+        this.#withdrawing(),
+        this.#add("slots", `${this.#key} : goto ${policy.kind satisfies Verdict}`),
+        ...(list === undefined ? [] : this.#allowing(list)),
+      ]);
+      this.#applied = { policy, list, grants: new Map() };
+    } finally {
+      this.#changing = false;
+    }
+    if (policy.kind !== "allow") await this.forgetFile();
+  }
+
+  #allowing(list: AllowList): string[] {
+    const mark = this.#deps.random.bytes(4).readUInt32BE(0) || 1;
+    return [
+      this.#add("marks", `${this.address} : ${mark}`),
+      this.#add("live", `${this.address} . ${mark}`),
+      ...list.fixed.map((range) =>
+        range.port === undefined
+          ? this.#add("fixed_any", `${this.address} . ${formatRange(range)}`)
+          : this.#add("fixed_port", `${this.address} . ${formatRange(range)} . ${range.port}`),
+      ),
+    ];
+  }
+
+  /** Only the kernel knows which grants have run out. */
+  async #forgetting(): Promise<string[]> {
+    if (this.#applied.list === undefined) return [];
+    const { tools, names } = this.#deps;
+    const elements = await readElements(tools, names);
+    return elements === undefined ? [] : deletions(names, elements, new Set([this.address]));
+  }
+
+  #grantsFor(list: AllowList, name: string, found: readonly string[]): string[] {
+    const ports = allowedPorts(list, name);
+    return found
+      .filter((address) => !isDenied(parseRange(address)!))
+      .flatMap((address) =>
+        ports === "all"
+          ? [`named_any ${this.address} . ${address}`]
+          : ports.map((port) => `named_port ${this.address} . ${address} . ${port}`),
+      );
+  }
+
+  /** An element's time is set when it is added: it is added to be there, deleted, and added for the new time. */
+  async #renew(grants: readonly string[], seconds: number): Promise<void> {
+    const { table } = this.#deps.names;
+    const lines = grants.flatMap((grant) => {
+      const [set, ...rest] = grant.split(" ");
+      const key = rest.join(" ");
+      const timed = `add element ${table} ${set} { ${key} timeout ${seconds}s }`;
+      return [timed, `delete element ${table} ${set} { ${key} }`, timed];
+    });
+    await this.#deps.writer.write(lines);
+  }
+
+  async #writePolicy(policy: NetworkPolicy): Promise<void> {
+    await mkdir(this.#deps.folder, { recursive: true });
+    await writeFile(`${this.#file}.new`, JSON.stringify(policy));
+    await rename(`${this.#file}.new`, this.#file);
+  }
+}
