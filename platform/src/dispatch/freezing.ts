@@ -7,6 +7,9 @@ import type { AgentClient } from "./agent-client.ts";
 import type { HeldSandbox } from "./held-sandbox.ts";
 import type { RevisionDispatch } from "./revision-dispatch.ts";
 
+/** What is asked of the agent. */
+export type FreezingAgent = Pick<AgentClient, "up" | "freeze" | "thaw">;
+
 export interface FreezingEvents {
   /** Its slots can be given again. */
   thawed(revision: RevisionDispatch, sandbox: HeldSandbox): void;
@@ -25,12 +28,12 @@ export interface FreezingEvents {
  */
 export class Freezing {
   readonly #deps: { clock: Clock; log: Log };
-  readonly #agent: AgentClient;
+  readonly #agent: FreezingAgent;
   readonly #events: FreezingEvents;
   /** The agent's sandboxes can't be frozen. */
   #refused = false;
 
-  constructor(deps: { clock: Clock; log: Log }, agent: AgentClient, events: FreezingEvents) {
+  constructor(deps: { clock: Clock; log: Log }, agent: FreezingAgent, events: FreezingEvents) {
     this.#deps = deps;
     this.#agent = agent;
     this.#events = events;
