@@ -131,6 +131,8 @@ describe("dispatch", () => {
       assert.equal(stage.sandboxes.filter((each) => stage.stateOf(each) === "frozen").length, there - 1);
       for (const each of invoked) each.answer(200, [], "");
       await Promise.all(again);
+      await until("no start is under way", () => [...stage.dispatch.revisions()][0]!.starting === 0);
+      assert.equal(stage.sandboxes.length, there, "none was started");
     });
   });
 

@@ -53,9 +53,8 @@ export class Freezing {
 
   /** Thaws what those who wait need, most recently used first. Safe to call at any time. */
   thaw(revision: RevisionDispatch): void {
-    if (revision.waiting.length === 0 || !this.#agent.up) return;
+    if (revision.waiting.length === 0 || revision.frozen === 0 || !this.#agent.up) return;
     const frozen = ready(revision, "yes");
-    if (frozen.length === 0) return;
     const needed = thawsNeeded({
       queued: revision.waiting.length,
       idleSlots: revision.idleSlots,
