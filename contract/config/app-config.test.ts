@@ -56,7 +56,7 @@ describe("colibri.yaml", () => {
       environment: { REGION: "south", QUALITY: "80", HEX: "0x10", RATIO: "1.10", ON: "true", EMPTY: "", ONLY: "app" },
       build: { installScripts: ["sharp", "@scope/a"] },
       policy: {
-        scaling: { min: 1, max: 50, keepAliveMs: 7_200_000 },
+        scaling: { min: 1, max: 50, keepAliveMs: 7_200_000, freezeAfterMs: 1_800_000 },
         queue: { length: 0, timeoutMs: 1_500 },
         limits: { bodyBytes: 64 },
         triggers: [
@@ -67,6 +67,20 @@ describe("colibri.yaml", () => {
       },
     });
     assert.ok(Check(FunctionConfigSchema, config));
+  });
+
+  test("when idle sandboxes are frozen: as written, where they live long enough, or never", () => {
+    const frozen = (scaling: string) => {
+      const { policy } = configOf(withLine(`scaling: { ${scaling} }`)).functions.f!.config;
+      return policy.scaling.freezeAfterMs;
+    };
+    assert.equal(frozen("max: 1"), 60_000);
+    assert.equal(frozen("freezeAfter: 2m"), 120_000);
+    assert.equal(frozen("freezeAfter: never"), undefined);
+    assert.equal(frozen("keepAlive: 60s"), undefined);
+    assert.equal(frozen("keepAlive: 61s"), 60_000);
+    assert.equal(frozen("keepAlive: 0ms, min: 1"), 60_000);
+    assert.equal(frozen("keepAlive: 1m, freezeAfter: 1h, min: 1"), 3_600_000);
   });
 
   test("timers are kept with a warning", () => {
@@ -135,7 +149,7 @@ functions:
     concurrency: 4
     execution: threads
     env: { REGION: south, QUALITY: 80, HEX: 0x10, RATIO: 1.10, ON: true, EMPTY: "" }
-    scaling: { min: 1, max: 50, keepAlive: 2h }
+    scaling: { min: 1, max: 50, keepAlive: 2h, freezeAfter: 30m }
     queue: { length: 0, timeout: 1500ms }
     limits: { body: 64B }
     build: { installScripts: [sharp, "@scope/a"] }
@@ -272,6 +286,16 @@ const WRONG: readonly (readonly [string, string, string])[] = [
     "min over max",
     withLine("scaling: { min: 3, max: 2 }"),
     "5:21 functions.f.scaling.min min (3) must not be greater than max (2)",
+  ],
+  [
+    "frozen after it is gone",
+    withLine("scaling: { freezeAfter: 5m }"),
+    "5:29 functions.f.scaling.freezeAfter must be less than keepAlive (5m), after which idle sandboxes go, or never",
+  ],
+  [
+    "frozen at once",
+    withLine("scaling: { freezeAfter: 500ms }"),
+    "5:29 functions.f.scaling.freezeAfter is out of range: it must be from 1s to 24h",
   ],
   [
     "a number for a mapping",
@@ -485,6 +509,8 @@ describe("mistakes", () => {
 
 describe("the table of keys", () => {
   const quantities: readonly Key[] = KEYS.filter((key) => "default" in key);
+  /** What makes the whole range right. */
+  const beside: Record<string, string> = { "scaling.min": ", max: 10000", "scaling.freezeAfter": ", min: 1" };
   for (const key of quantities) {
     const spelled = (value: number) =>
       (({ size: formatSize, duration: formatDuration })[key.type as string] ?? String)(value);
@@ -492,7 +518,7 @@ describe("the table of keys", () => {
     const line = (value: number) =>
       name.split(".").length === 1
         ? `${name}: ${spelled(value)}`
-        : `${name.split(".")[0]}: { ${name.split(".")[1]}: ${spelled(value)}${name === "scaling.min" ? ", max: 10000" : ""} }`;
+        : `${name.split(".")[0]}: { ${name.split(".")[1]}: ${spelled(value)}${beside[name] ?? ""} }`;
 
     test(`${name}: what it allows, the control API allows, and nothing beyond`, () => {
       for (const value of [key.minimum!, key.maximum!, key.default!]) {

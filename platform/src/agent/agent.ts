@@ -219,6 +219,8 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     if (sandbox === undefined) throw new PlatformError("not-found", `there is no sandbox ${id} on this host`);
     const admitted = admit(sandbox.life, owner, epoch, asked);
     if (admitted.kind === "refused") throw new PlatformError("conflict", `sandbox ${id}: ${admitted.reason}`);
+    if (asked.kind === "freeze" && !deps.driver.capabilities.freeze)
+      throw new PlatformError("request-invalid", `${deps.driver.technology} sandboxes can't be frozen`);
     if (asked.kind === "load") {
       const spec = await launches.get(asked.revision);
       requireSame(sandbox, spec);
