@@ -11,6 +11,7 @@ import {
   type BundleCache,
   createAgent,
   createBundleCache,
+  createBundlePreload,
   createDiskHandles,
   findRuntimes,
   type Runtimes,
@@ -42,10 +43,11 @@ export const open: OpenRole = async (context) => {
   const metrics = createMetrics();
   const blobs = createBlobs(context, "read");
   const bundles = createBundleCache(
-    { blobs, unpack: (source, folder) => unpackArchive(source, folder), clock, log },
+    { blobs, unpack: (source, folder) => unpackArchive(source, folder), clock, log, metrics },
     { folder: paths.agent.bundles, maximumBytes: CACHED_BUNDLE_BYTES },
   );
   const launches = createPlans(context, "launches", paths.agent.plans);
+  const preload = createBundlePreload({ launches, bundles, log, metrics });
   const telemetry = createTelemetry(context);
   const driver = await createSandboxDriver(context);
   const agent = createAgent(
@@ -78,6 +80,7 @@ export const open: OpenRole = async (context) => {
   await telemetry.open(signal);
   await launches.open(signal);
   await agent.open(signal);
+  preload.open();
   meterProcess({ clock, metrics });
   meterHost(metrics, agent, bundles);
   reportMeters({ clock, telemetry, metrics });
@@ -88,6 +91,7 @@ export const open: OpenRole = async (context) => {
       runtimes: runtimes.list().map(({ name, version }) => `${name} ${version}`),
     },
     async close(why) {
+      await preload.close();
       // The spawner would end them, but may be gone as well.
       await agent.close(why === "told" ? "stay" : "end");
       await launches.close();
