@@ -2,6 +2,7 @@ import { readdirSync, statSync } from "node:fs";
 import { setSourceMapsSupport } from "node:module";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { useCompiled } from "./compiled.ts";
 import { findFunction, HandlerError, type LoadedFunction } from "./function.ts";
 import { confinePackages } from "./module-walls.ts";
 import { setStackRoot } from "./stack.ts";
@@ -21,6 +22,7 @@ export async function loadFunction(root: string, handler: string): Promise<Loade
   setSourceMapsSupport(true);
   setStackRoot(resolve(root));
   confinePackages(root);
+  useCompiled(resolve(root));
   const url = pathToFileURL(path).href;
   let exports: Record<string, unknown>;
   try {

@@ -13,6 +13,7 @@ import type { Blobs } from "#ports/blobs/index.ts";
 import { makeReadOnly, removeTree } from "./bundle-folder.ts";
 import { createBundleMeters } from "./bundle-meters.ts";
 import type { Bundles, HeldBundle } from "./bundles.ts";
+import type { CompileCache } from "./compile-cache.ts";
 import { DiskRoom, type FreeFloor, type Reservation } from "./disk-room.ts";
 import { type FetchTurn, FetchTurns } from "./fetch-turns.ts";
 
@@ -20,6 +21,8 @@ export interface BundleCacheDeps {
   readonly blobs: Pick<Blobs, "get" | "stat">;
   /** Unpacks an archive into a folder that does not exist yet, wholly or not at all. */
   readonly unpack: (source: AsyncIterable<Uint8Array>, folder: string) => Promise<UnpackOutcome>;
+  /** Default: nothing is compiled. */
+  readonly compiled?: CompileCache;
   readonly clock: Clock;
   readonly log: Log;
   /** Default: counted for nobody. */
@@ -99,7 +102,7 @@ export function createBundleCache(deps: BundleCacheDeps, given: BundleCacheOptio
     try {
       const source = await deps.blobs.get(tenant, digest);
       if (source === undefined) throw unavailable(digest, "it is not in the store");
-      const known = await unpack(digest, paced(source, turn, reserved, signal));
+      const known = await unpack(digest, paced(source, turn, reserved, signal), turn);
       entries.set(digest, { digest, folder: folderOf(digest), ...known, holders: 0, ahead: !turn.urgent });
     } finally {
       reserved.release();
@@ -108,23 +111,26 @@ export function createBundleCache(deps: BundleCacheDeps, given: BundleCacheOptio
     changed();
   }
 
-  async function unpack(digest: Digest, source: AsyncIterable<Uint8Array>): Promise<TypeOf<typeof facts>> {
+  async function unpack(digest: Digest, source: AsyncIterable<Uint8Array>, turn: FetchTurn) {
     const folder = folderOf(digest);
     const counted = { bytes: 0 };
     const unpacked = await deps.unpack(count(source, counted), folder);
     if (unpacked.kind === "refused") throw unavailable(digest, unpacked.message);
-    const known = { archiveBytes: counted.bytes, unpackedBytes: unpacked.bytes };
     try {
+      await deps.compiled?.clear(folder);
+      // Who waits would wait longer than it saves him.
+      const compiledBytes = turn.urgent ? 0 : ((await deps.compiled?.make(folder, turn.hurried)) ?? 0);
+      const known = { archiveBytes: counted.bytes, unpackedBytes: unpacked.bytes + compiledBytes };
       await makeReadOnly(folder);
       await writeFile(`${factsOf(digest)}.new`, JSON.stringify(known));
       await rename(`${factsOf(digest)}.new`, factsOf(digest));
+      return known;
     } catch (error) {
       // What stays would be in the way of every later fetch.
       await removeTree(`${factsOf(digest)}.new`);
       await removeTree(folder);
       throw error;
     }
-    return known;
   }
 
   function fetchOnce(tenant: string, digest: Digest, signal?: AbortSignal): Fetch {

@@ -1,6 +1,8 @@
 /** One fetch's place among those under way. */
 export interface FetchTurn {
   readonly urgent: boolean;
+  /** Aborts when somebody waits for it. */
+  readonly hurried: AbortSignal;
   /** Somebody waits for it from now on. */
   hurry(): void;
   /** Resolves when nothing more urgent is under way. */
@@ -18,7 +20,9 @@ export class FetchTurns {
 
   enter(): FetchTurn {
     let urgent = false;
+    const hurried = new AbortController();
     return {
+      hurried: hurried.signal,
       get urgent() {
         return urgent;
       },
@@ -26,6 +30,7 @@ export class FetchTurns {
         if (urgent) return;
         urgent = true;
         this.#urgent++;
+        hurried.abort();
         this.#tell();
       },
       turn: async () => {

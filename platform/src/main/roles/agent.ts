@@ -12,6 +12,7 @@ import {
   createAgent,
   createBundleCache,
   createBundlePreload,
+  createCompileCache,
   createDiskHandles,
   findRuntimes,
   type Runtimes,
@@ -28,6 +29,8 @@ import type { OpenRole, RoleContext } from "./context.ts";
 const MIB = 1024 * 1024;
 /** Of the machine's memory, what may be promised to sandboxes. */
 const PROMISED_SHARE = 0.8;
+/** In container sandboxes; elsewhere guests are this user's. */
+const GUEST_UID = 1_000;
 const CACHED_BUNDLE_BYTES = 10 * 1024 * MIB;
 
 export const open: OpenRole = async (context) => {
@@ -42,8 +45,9 @@ export const open: OpenRole = async (context) => {
   });
   const metrics = createMetrics();
   const blobs = createBlobs(context, "read");
+  const compiled = createCompileCache({ log }, { node: process.execPath, guestUid: GUEST_UID });
   const bundles = createBundleCache(
-    { blobs, unpack: (source, folder) => unpackArchive(source, folder), clock, log, metrics },
+    { blobs, unpack: (source, folder) => unpackArchive(source, folder), compiled, clock, log, metrics },
     { folder: paths.agent.bundles, maximumBytes: CACHED_BUNDLE_BYTES },
   );
   const launches = createPlans(context, "launches", paths.agent.plans);
