@@ -176,6 +176,6 @@ async function bundleHandler(folder: string, { source, copies, minify }: (typeof
 }
 
 function row(what: string, sorted: readonly number[], more: Row = {}): Row {
-  const at = (q: number) => quantile(sorted, q).toFixed(2);
+  const at = (q: number) => quantile(sorted, q).toPrecision(3);
   return { bench: "bundles", what, samples: sorted.length, "p50 ms": at(0.5), "p90 ms": at(0.9), ...more };
 }
