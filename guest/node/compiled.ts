@@ -3,14 +3,14 @@ import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 
 /** What the host has compiled of the bundle lies here; the host knows it by the same name (platform/src/agent/compile-cache.ts). */
-const FOLDER = ".colibri-compiled";
+export const COMPILED = ".colibri-compiled";
 
 /**
  * Takes compiled code where nobody in a sandbox can have written it: Node would trust what it finds, and add to it, and others who
  * share the bundle would run that.
  */
 export function useCompiled(root: string): void {
-  const folder = join(root, FOLDER);
+  const folder = join(root, COMPILED);
   if (existsSync(folder) && !isWritable(folder)) enableCompileCache({ directory: folder, portable: true });
 }
 

@@ -102,7 +102,7 @@ export function createBundleCache(deps: BundleCacheDeps, given: BundleCacheOptio
     try {
       const source = await deps.blobs.get(tenant, digest);
       if (source === undefined) throw unavailable(digest, "it is not in the store");
-      const known = await unpack(digest, paced(source, turn, reserved, signal), turn);
+      const known = await unpack(digest, paced(source, turn, reserved, signal), turn, signal);
       entries.set(digest, { digest, folder: folderOf(digest), ...known, holders: 0, ahead: !turn.urgent });
     } finally {
       reserved.release();
@@ -111,7 +111,8 @@ export function createBundleCache(deps: BundleCacheDeps, given: BundleCacheOptio
     changed();
   }
 
-  async function unpack(digest: Digest, source: AsyncIterable<Uint8Array>, turn: FetchTurn) {
+  async function unpack(digest: Digest, source: AsyncIterable<Uint8Array>, turn: FetchTurn, signal?: AbortSignal) {
+    const enough = AbortSignal.any(signal === undefined ? [turn.hurried] : [turn.hurried, signal]);
     const folder = folderOf(digest);
     const counted = { bytes: 0 };
     const unpacked = await deps.unpack(count(source, counted), folder);
@@ -119,7 +120,7 @@ export function createBundleCache(deps: BundleCacheDeps, given: BundleCacheOptio
     try {
       await deps.compiled?.clear(folder);
       // Who waits would wait longer than it saves him.
-      const compiledBytes = turn.urgent ? 0 : ((await deps.compiled?.make(folder, turn.hurried)) ?? 0);
+      const compiledBytes = turn.urgent ? 0 : ((await deps.compiled?.make(folder, enough)) ?? 0);
       const known = { archiveBytes: counted.bytes, unpackedBytes: unpacked.bytes + compiledBytes };
       await makeReadOnly(folder);
       await writeFile(`${factsOf(digest)}.new`, JSON.stringify(known));

@@ -14,10 +14,11 @@ import { revisionKey } from "#contract/names.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
 import { createMemoryBlobs } from "#drivers/blobs/memory/driver.ts";
 import { createMemoryPlans } from "#drivers/plans/memory/driver.ts";
-import { tarOf } from "#platform/builder/archive/fixture.ts";
+import { tarOf } from "#platform/builder/archive/archive.fixture.ts";
 import { unpackArchive } from "#platform/builder/archive/unpack.ts";
 import { type BundleCache, createBundleCache } from "./bundle-cache.ts";
 import { type BundlePreload, createBundlePreload } from "./bundle-preload.ts";
+import type { CompileCache } from "./compile-cache.ts";
 
 let folder: string;
 let metrics: Metrics;
@@ -29,6 +30,19 @@ let preload: BundlePreload;
 let asked: Digest[];
 let gates: Map<Digest, Promise<void>>;
 let said: string[];
+/** Compiling lasts until it is told to end. */
+let compiling: "begun" | "ended" | undefined;
+let slowly: boolean;
+const compiled: CompileCache = {
+  clear: async () => {},
+  async make(_folder, signal) {
+    if (!slowly) return 0;
+    compiling = "begun";
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    compiling = "ended";
+    return 0;
+  },
+};
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "colibri-preload-"));
@@ -36,6 +50,8 @@ beforeEach(async () => {
   asked = [];
   gates = new Map();
   said = [];
+  compiling = undefined;
+  slowly = false;
   blobs = createMemoryBlobs({ now: () => 0 });
   plans = createMemoryPlans<LaunchSpec>();
   await blobs.open(AbortSignal.timeout(1_000));
@@ -53,7 +69,7 @@ async function start(maximumBytes = 1 << 20): Promise<void> {
   const log = createLog({ clock, write: (line) => said.push(line) }, { level: "warn" });
   const stat: typeof blobs.stat = (tenant, digest) => blobs.stat(tenant, digest);
   const gated = { stat, get };
-  const deps = { blobs: gated, unpack: unpackArchive, clock, log, metrics };
+  const deps = { blobs: gated, unpack: unpackArchive, compiled, clock, log, metrics };
   cache = createBundleCache(deps, { folder, maximumBytes, aheadShare: 0.5, keepFree: { bytes: 0, share: 0 } });
   await cache.open(AbortSignal.timeout(5_000));
   preload = createBundlePreload({ launches: plans, bundles: cache, log, metrics });
@@ -228,7 +244,28 @@ test("where there is no room for one, the others that wait are not tried", async
   assert.deepEqual([tried, said.length], [[a, c], 2]);
 });
 
-test("close ends what is under way, also where the store hangs, and nothing is begun any more", async () => {
+test("a request ends the compiling of what it wants, and what it fetches itself is not compiled", async () => {
+  await start();
+  slowly = true;
+  const [ahead, own] = [await store("ahead"), await store("own")];
+  (await cache.hold("acme", own)).release();
+  assert.equal(compiling, undefined);
+  put(plan("f", "r1", ahead));
+  await until("it is being compiled", () => compiling === "begun");
+  (await cache.hold("acme", ahead)).release();
+  assert.equal(compiling, "ended");
+});
+
+test("close ends compiling", async () => {
+  await start();
+  slowly = true;
+  put(plan("f", "r1", await store("ahead")));
+  await until("it is being compiled", () => compiling === "begun");
+  await preload.close();
+  assert.equal(compiling, "ended");
+});
+
+test("close ends what what is under way, also where the store hangs, and nothing is begun any more", async () => {
   await start();
   const [hanging, next] = [await store("hanging"), await store("next")];
   gates.set(hanging, new Promise(() => {}));
