@@ -216,6 +216,7 @@ export class SimulatedCluster {
 
 const BUNDLES: Bundles = {
   digests: () => [DIGEST],
+  onChange() {},
   hold: async () => ({
     digest: DIGEST,
     bytes: CODE.length,

@@ -364,6 +364,7 @@ export class Stage {
         telemetry: createMemoryTelemetry({ maximumItems: 10 }),
         bundles: {
           digests: () => [DIGEST],
+          onChange() {},
           hold: async () => ({
             digest: DIGEST,
             bytes: CODE.length,
