@@ -47,6 +47,7 @@ const KEYS: Readonly<Record<string, string>> = {
   initTimeoutMs: "initTimeout",
   environment: "env",
   keepAliveMs: "keepAlive",
+  freezeAfterMs: "freezeAfter",
   bodyBytes: "body",
 };
 

@@ -26,7 +26,8 @@ const answers =
   (_request, response) =>
     void response.writeHead(status, { "content-type": type }).end(body);
 
-const APP = { tenant: "default", app: "shop", functions: 1, createdAt: "", updatedAt: "" };
+const NETWORK = { kind: "allow", hosts: ["example.com"] };
+const APP = { tenant: "default", app: "shop", network: NETWORK, functions: 1, createdAt: "", updatedAt: "" };
 const FN = {
   ...{ tenant: "default", app: "shop", function: "pay", url: "/fn/shop/pay", source: "", config: CONFIG },
   ...{ live: [{ revision: "r1", weight: 1 }], overridden: [], createdAt: "", updatedAt: "" },

@@ -105,7 +105,7 @@ function factsOf(fn: FunctionResource): Fact[] {
     ["memory", `${config.memoryMiB} MiB per sandbox`],
     ["timeout", `${showSpan(config.timeoutMs)}, to initialise ${showSpan(config.initTimeoutMs)}`],
     ["concurrency", `${config.concurrency} per sandbox (${config.execution})`],
-    ["scaling", `${showScaling(scaling)} sandboxes, kept for ${showSpan(scaling.keepAliveMs)} when idle`],
+    ["scaling", `${showScaling(scaling)} sandboxes, ${showIdle(scaling)}`],
     ["queue", `${queue.length} at most, ${showSpan(queue.timeoutMs)} at most`],
     ["body", `${showBytes(limits.bodyBytes)} at most`],
     ...environment
@@ -116,6 +116,13 @@ function factsOf(fn: FunctionResource): Fact[] {
     ["created", `${fn.createdAt} (${showAgo(fn.createdAt, now)})`],
     ["updated", `${fn.updatedAt} (${showAgo(fn.updatedAt, now)})`],
   ];
+}
+
+type Scaling = FunctionResource["config"]["policy"]["scaling"];
+
+function showIdle({ keepAliveMs, freezeAfterMs }: Scaling): string {
+  const frozen = freezeAfterMs === undefined ? "" : `, frozen after ${showSpan(freezeAfterMs)}`;
+  return `kept for ${showSpan(keepAliveMs)} when idle${frozen}`;
 }
 
 function showTrigger(trigger: FunctionResource["config"]["policy"]["triggers"][number]): string {

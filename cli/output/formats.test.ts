@@ -40,7 +40,10 @@ describe("--output", () => {
   });
 
   test("wide: more columns", async () => {
-    assert.match(await out("list", "-o", "wide"), /URL +HANDLER +TIMEOUT +CONCURRENCY +SOURCE\n.*index\.mjs +30s +20 /);
+    assert.match(
+      await out("list", "-o", "wide"),
+      /URL +HANDLER +TIMEOUT +CONCURRENCY +NETWORK +SOURCE\n.*index\.mjs +30s +20 /,
+    );
     assert.doesNotMatch(await out("list", "-o", "table"), /HANDLER/);
     assert.match(await out("inspect", "shop", "-o", "wide"), /MEMORY +SCALING +UPDATED\n/);
   });

@@ -12,7 +12,7 @@ export const CONFIG: FunctionConfig = Object.freeze({
   environment: {},
   build: { installScripts: [] },
   policy: {
-    scaling: { min: 0, max: 100, keepAliveMs: 300_000 },
+    scaling: { min: 0, max: 100, keepAliveMs: 300_000, freezeAfterMs: 60_000 },
     queue: { length: 1_000, timeoutMs: 30_000 },
     limits: { bodyBytes: 104_857_600 },
     triggers: [],

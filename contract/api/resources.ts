@@ -92,6 +92,8 @@ export const FunctionConfigSchema = Type.Object(
             min: quantity("functions.*.scaling.min"),
             max: quantity("functions.*.scaling.max"),
             keepAliveMs: quantity("functions.*.scaling.keepAlive"),
+            /** Absent: never. */
+            freezeAfterMs: Type.Optional(quantity("functions.*.scaling.freezeAfter")),
           },
           strict,
         ),

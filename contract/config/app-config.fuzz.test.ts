@@ -22,7 +22,7 @@ functions:
     handler: index.mjs#run
     concurrency: 20
     env: { QUALITY: "80" }
-    scaling: { min: 0, max: 50, keepAlive: 5m }
+    scaling: { min: 0, max: 50, keepAlive: 5m, freezeAfter: 30s }
     queue: { length: 10, timeout: 1s }
     limits: { body: 1GiB }
     build: { installScripts: [sharp] }

@@ -43,15 +43,6 @@ describe("colibri.yaml", () => {
     });
   });
 
-  test("what its sandboxes may reach is read as it stands", () => {
-    const networkOf = (network: string) => configOf(`network: ${network}\n${withLine("")}`).network;
-    assert.deepEqual(networkOf("none"), { kind: "none" });
-    assert.deepEqual(networkOf("internet"), { kind: "internet" });
-    const hosts = ["Example.com", "*.example.com", "203.0.113.0/24", "api.example.com:443"];
-    assert.deepEqual(networkOf(`{ allow: [${hosts.map((host) => `"${host}"`)}] }`), { kind: "allow", hosts });
-    assert.deepEqual(networkOf("\n  allow:\n    - api.example.com:443"), { kind: "allow", hosts: hosts.slice(3) });
-  });
-
   test("every key is read", () => {
     const { config, source } = configOf(FULL).functions.thumb!;
     assert.equal(source, "code/thumb");
@@ -66,7 +57,7 @@ describe("colibri.yaml", () => {
       environment: { REGION: "south", QUALITY: "80", HEX: "0x10", RATIO: "1.10", ON: "true", EMPTY: "", ONLY: "app" },
       build: { installScripts: ["sharp", "@scope/a"] },
       policy: {
-        scaling: { min: 1, max: 50, keepAliveMs: 7_200_000 },
+        scaling: { min: 1, max: 50, keepAliveMs: 7_200_000, freezeAfterMs: 1_800_000 },
         queue: { length: 0, timeoutMs: 1_500 },
         limits: { bodyBytes: 64 },
         triggers: [
@@ -77,6 +68,20 @@ describe("colibri.yaml", () => {
       },
     });
     assert.ok(Check(FunctionConfigSchema, config));
+  });
+
+  test("when idle sandboxes are frozen: as written, where they live long enough, or never", () => {
+    const frozen = (scaling: string) => {
+      const { policy } = configOf(withLine(`scaling: { ${scaling} }`)).functions.f!.config;
+      return policy.scaling.freezeAfterMs;
+    };
+    assert.equal(frozen("max: 1"), 60_000);
+    assert.equal(frozen("freezeAfter: 2m"), 120_000);
+    assert.equal(frozen("freezeAfter: never"), undefined);
+    assert.equal(frozen("keepAlive: 60s"), undefined);
+    assert.equal(frozen("keepAlive: 61s"), 60_000);
+    assert.equal(frozen("keepAlive: 0ms, min: 1"), 60_000);
+    assert.equal(frozen("keepAlive: 1m, freezeAfter: 1h, min: 1"), 3_600_000);
   });
 
   test("timers are kept with a warning", () => {
@@ -145,7 +150,7 @@ functions:
     concurrency: 4
     execution: threads
     env: { REGION: south, QUALITY: 80, HEX: 0x10, RATIO: 1.10, ON: true, EMPTY: "" }
-    scaling: { min: 1, max: 50, keepAlive: 2h }
+    scaling: { min: 1, max: 50, keepAlive: 2h, freezeAfter: 30m }
     queue: { length: 0, timeout: 1500ms }
     limits: { body: 64B }
     build: { installScripts: [sharp, "@scope/a"] }
@@ -158,57 +163,6 @@ functions:
 const RIGHT = "starting and ending with a letter or digit";
 
 /** What is written, and what is said of it. */
-
-const FORMS = "a name, *.name, an IPv4 address or an IPv4 range such as 203.0.113.0/24, with an optional :port";
-const withNetwork = (network: string) => `network: ${network}\n${withLine("")}`;
-
-const WRONG_NETWORKS: typeof WRONG = [
-  [
-    "a network that is none of the words",
-    withNetwork("off"),
-    '1:10 network must be internet, none, or { allow: [example.com, "*.example.com"] }, not "off"',
-  ],
-  [
-    "hosts without allow",
-    withNetwork("[example.com]"),
-    '1:10 network must be internet, none, or { allow: [example.com, "*.example.com"] }, not a list',
-  ],
-  [
-    "a network without anything in it",
-    withNetwork("{}"),
-    '1:10 network says nothing: write internet, none, or { allow: [example.com, "*.example.com"] }',
-  ],
-  [
-    "an empty allow-list",
-    withNetwork("{ allow: [] }"),
-    "1:19 network.allow is empty: to let nothing through write network: none",
-  ],
-  [
-    "a URL for a host",
-    withNetwork("{ allow: [a.b, 'https://a.b'] }"),
-    `1:25 network.allow[1] "https://a.b" has no port from 1 to 65535 after its colon: expected ${FORMS}`,
-  ],
-  [
-    "an address with bits behind its prefix",
-    withNetwork("{ allow: [203.0.113.1/24] }"),
-    `1:20 network.allow[0] "203.0.113.1/24" is no host to allow: expected ${FORMS}`,
-  ],
-  [
-    "a private address",
-    withNetwork("\n  allow:\n    - 10.0.0.0/8"),
-    '3:7 network.allow[0] "10.0.0.0/8" is private, and denied to every sandbox: take it off the list',
-  ],
-  [
-    "a number for a host",
-    withNetwork("{ allow: [7] }"),
-    '1:20 network.allow[0] must be a host such as example.com or 203.0.113.0/24, not "7"',
-  ],
-  [
-    "the network of one function",
-    withLine("network: none"),
-    "5:5 functions.f.network is no key of this file; it belongs to the top level of this file, for the whole app",
-  ],
-];
 
 const WRONG: readonly (readonly [string, string, string])[] = [
   ["an empty file", "", "1:1  must be a mapping with the keys app and functions, not nothing"],
@@ -336,6 +290,16 @@ const WRONG: readonly (readonly [string, string, string])[] = [
     "5:21 functions.f.scaling.min min (3) must not be greater than max (2)",
   ],
   [
+    "frozen after it is gone",
+    withLine("scaling: { freezeAfter: 5m }"),
+    "5:29 functions.f.scaling.freezeAfter must be less than keepAlive (5m), after which idle sandboxes go, or never",
+  ],
+  [
+    "frozen at once",
+    withLine("scaling: { freezeAfter: 500ms }"),
+    "5:29 functions.f.scaling.freezeAfter is out of range: it must be from 1s to 24h",
+  ],
+  [
     "a number for a mapping",
     withLine("queue: 5"),
     '5:12 functions.f.queue must be a mapping such as { length: … }, not "5"',
@@ -460,7 +424,6 @@ const WRONG: readonly (readonly [string, string, string])[] = [
     withLine('triggers: [{ http: "/{a}" }, { http: "/{b}" }]'),
     "5:42 functions.f.triggers[1].http is claimed twice: this function has the same method, host and path already",
   ],
-  ...WRONG_NETWORKS,
   ["a tab", "app: a\nfunctions:\n\tf: 1", "3:1  a tab indents this line: YAML takes spaces only"],
   ["a key twice", "app: a\napp: b", "2:1  this key is given twice in the same mapping: remove one of the two"],
   [
@@ -548,6 +511,8 @@ describe("mistakes", () => {
 
 describe("the table of keys", () => {
   const quantities: readonly Key[] = KEYS.filter((key) => "default" in key);
+  /** What makes the whole range right. */
+  const beside: Record<string, string> = { "scaling.min": ", max: 10000", "scaling.freezeAfter": ", min: 1" };
   for (const key of quantities) {
     const spelled = (value: number) =>
       (({ size: formatSize, duration: formatDuration })[key.type as string] ?? String)(value);
@@ -555,7 +520,7 @@ describe("the table of keys", () => {
     const line = (value: number) =>
       name.split(".").length === 1
         ? `${name}: ${spelled(value)}`
-        : `${name.split(".")[0]}: { ${name.split(".")[1]}: ${spelled(value)}${name === "scaling.min" ? ", max: 10000" : ""} }`;
+        : `${name.split(".")[0]}: { ${name.split(".")[1]}: ${spelled(value)}${beside[name] ?? ""} }`;
 
     test(`${name}: what it allows, the control API allows, and nothing beyond`, () => {
       for (const value of [key.minimum!, key.maximum!, key.default!]) {

@@ -13,6 +13,7 @@ import {
 } from "./handler.ts";
 import { MIB } from "./keys.ts";
 import type { FieldReader } from "./reader.ts";
+import { freezeProblem, NEVER } from "./scaling.ts";
 import { closest } from "./suggest.ts";
 import { claimKey, parseHttpTrigger, timerProblem } from "./triggers.ts";
 
@@ -231,7 +232,23 @@ function readScaling(reader: FieldReader, fields: Fields): Policy["scaling"] {
   const place = fields.get("min") ?? fields.get("max");
   if (place !== undefined && min > max)
     reader.mistake(place.value, `min (${min}) must not be greater than max (${max})`);
-  return { min, max, keepAliveMs };
+  const freezeAfterMs = readFreezeAfter(reader, fields.get("freezeAfter"), { min, keepAliveMs });
+  return { min, max, keepAliveMs, ...(freezeAfterMs !== undefined && { freezeAfterMs }) };
+}
+
+/** Undefined: never. The default does not count where sandboxes go before. */
+function readFreezeAfter(
+  reader: FieldReader,
+  field: Entry | undefined,
+  scaling: { readonly min: number; readonly keepAliveMs: number },
+): number | undefined {
+  const written = field === undefined ? "" : reader.peek(field.value);
+  if (written === NEVER) return undefined;
+  const freezeAfterMs = reader.quantity(field, "functions.*.scaling.freezeAfter");
+  const problem = freezeProblem({ ...scaling, freezeAfterMs });
+  if (problem === undefined) return freezeAfterMs;
+  if (field !== undefined) reader.mistake(field.value, problem);
+  return undefined;
 }
 
 function readTriggers(

@@ -43,6 +43,7 @@ export const KEYS = [
   { path: `${FN}.scaling.min`, type: "integer", minimum: 0, maximum: 10_000, default: 0 },
   { path: `${FN}.scaling.max`, type: "integer", minimum: 1, maximum: 10_000, default: 100 },
   { path: `${FN}.scaling.keepAlive`, type: "duration", minimum: 0, maximum: DAY, default: 300_000 },
+  { path: `${FN}.scaling.freezeAfter`, type: "duration", minimum: 1_000, maximum: DAY, default: 60_000 },
   { path: `${FN}.queue`, type: "map" },
   { path: `${FN}.queue.length`, type: "integer", minimum: 0, maximum: 100_000, default: 1_000 },
   { path: `${FN}.queue.timeout`, type: "duration", minimum: 1, maximum: DAY, default: 30_000 },

@@ -29,6 +29,8 @@ export const MEANINGS: Readonly<Record<Path, string>> = Object.freeze({
   "functions.*.scaling.min": "Sandboxes that stay when nobody calls.",
   "functions.*.scaling.max": "Sandboxes that there are at most.",
   "functions.*.scaling.keepAlive": "How long an idle sandbox above `min` stays.",
+  "functions.*.scaling.freezeAfter":
+    "How long an idle sandbox, also one of `min`, goes on before it is frozen; the next invocation thaws it. `never` leaves it running.",
   "functions.*.queue": "Where invocations wait for a slot.",
   "functions.*.queue.length": "Invocations that may wait; further ones are answered 429.",
   "functions.*.queue.timeout": "How long one may wait before it is answered 504.",

@@ -1,9 +1,11 @@
 /** What the parser takes, as regular expressions for colibri.schema.json. They are made of the parser's own tables. */
+import { NEVER } from "./scaling.ts";
 import { type CronField, HOST, MAXIMUM_PATH, METHODS, PARAMETER, RESERVED, SEGMENT, TIMER_FIELDS } from "./triggers.ts";
 import { DURATIONS, SIZES, WRITTEN } from "./units.ts";
 
 export const SIZE_PATTERN = withUnits(SIZES);
 export const DURATION_PATTERN = withUnits(DURATIONS);
+export const DURATION_OR_NEVER_PATTERN = `^${NEVER}$|${DURATION_PATTERN}`;
 export const HOST_PATTERN = HOST.source.replaceAll("a-z", "A-Za-z");
 /** Of an allow-list: whether an address is one, and none that is private, the parser says. */
 export const ALLOWED_HOST_PATTERN =

@@ -12,12 +12,14 @@ import { KEYS, type Key, keysBelow } from "./keys.ts";
 import { MEANINGS } from "./meanings.ts";
 import {
   ALLOWED_HOST_PATTERN,
+  DURATION_OR_NEVER_PATTERN,
   DURATION_PATTERN,
   HOST_PATTERN,
   HTTP_PATTERN,
   SIZE_PATTERN,
   TIMER_PATTERN,
 } from "./patterns.ts";
+import { NEVER } from "./scaling.ts";
 import { DURATIONS, formatDuration, formatSize, SIZES } from "./units.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -73,6 +75,10 @@ const FORMS: Partial<Record<Path, Json>> = {
   [`${FN}.execution`]: { enum: [...new Set(RUNTIME_FAMILIES.flatMap(({ executions }) => executions))] },
   [`${FN}.env`]: { ...ENV, examples: [{ QUALITY: "80" }] },
   [`${FN}.env.*`]: { type: ["string", "number", "boolean"], minLength: 0, examples: ["80"] },
+  [`${FN}.scaling.freezeAfter`]: {
+    pattern: DURATION_OR_NEVER_PATTERN,
+    ...says(`Write a number and a unit (${Object.keys(DURATIONS).join(", ")}), such as 30s, or ${NEVER}.`),
+  },
   [`${FN}.build.installScripts`]: {
     items: { type: "string", pattern: PACKAGE_NAME.source },
     maxItems: MAXIMUM_INSTALL_SCRIPTS,

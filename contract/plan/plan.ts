@@ -43,7 +43,13 @@ const routePlan = object({
     object({ runtime: text(64), memoryMiB: integer(1), concurrency: integer(1, 10_000), timeoutMs: integer(1) }),
   ),
   policy: object({
-    scaling: object({ min: integer(), max: integer(1), keepAliveMs: integer() }),
+    /** Idle sandboxes are frozen after `freezeAfterMs`, never without it. */
+    scaling: object({
+      min: integer(),
+      max: integer(1),
+      keepAliveMs: integer(),
+      freezeAfterMs: optional(integer()),
+    }),
     queue: object({ length: integer(), timeoutMs: integer(1) }),
     limits: object({ bodyBytes: integer() }),
     access: tagged("kind", { open: object({}) }),

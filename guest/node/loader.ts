@@ -2,6 +2,7 @@ import { readdirSync, statSync } from "node:fs";
 import { setSourceMapsSupport } from "node:module";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { COMPILED, useCompiled } from "./compiled.ts";
 import { findFunction, HandlerError, type LoadedFunction } from "./function.ts";
 import { confinePackages } from "./module-walls.ts";
 import { setStackRoot } from "./stack.ts";
@@ -21,6 +22,7 @@ export async function loadFunction(root: string, handler: string): Promise<Loade
   setSourceMapsSupport(true);
   setStackRoot(resolve(root));
   confinePackages(root);
+  useCompiled(resolve(root));
   const url = pathToFileURL(path).href;
   let exports: Record<string, unknown>;
   try {
@@ -42,7 +44,7 @@ function locate(root: string, file: string): string {
 
 function list(root: string): string {
   try {
-    const names = readdirSync(root).filter((name) => name !== "node_modules");
+    const names = readdirSync(root).filter((name) => name !== "node_modules" && name !== COMPILED);
     const shown = names.slice(0, SHOWN_FILES).join(", ");
     if (names.length === 0) return "nothing";
     return names.length > SHOWN_FILES ? `${shown} and ${names.length - SHOWN_FILES} more` : shown;

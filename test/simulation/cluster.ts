@@ -15,6 +15,7 @@ import { type Agent, type Bundles, createAgent, createMemoryHandles, createRunti
 import { Dispatcher } from "#platform/dispatch/dispatcher.ts";
 import type { Invocation } from "#platform/dispatch/invocation.ts";
 import { Caller } from "./caller.ts";
+import { withFreezingFaults } from "./freezing-faults.ts";
 import { Invariants } from "./invariants.ts";
 
 const AGENT = "agent";
@@ -97,7 +98,8 @@ export class SimulatedCluster {
         random,
         ids: this.#ids,
         log: createSilentLog(),
-        driver: createSimulatedDriver(this.host),
+        // One agent in six has a driver that does not freeze.
+        driver: withFreezingFaults(createSimulatedDriver(this.host), { clock, random }, random.below(6) > 0),
         launches: this.#launches,
         telemetry: createMemoryTelemetry({ maximumItems: 10 }),
         bundles: BUNDLES,
@@ -215,6 +217,7 @@ export class SimulatedCluster {
 
 const BUNDLES: Bundles = {
   digests: () => [DIGEST],
+  onChange() {},
   hold: async () => ({
     digest: DIGEST,
     bytes: CODE.length,

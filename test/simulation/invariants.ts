@@ -19,6 +19,7 @@ function hold(condition: boolean, message: () => string): void {
  * 4. nobody is answered twice, or out of order; everybody is settled exactly once;
  * 5. queues, sandboxes of a function, promised memory and pools stay within their bounds;
  * 9. a sandbox is bound to one revision for ever, and only while somebody holds it; one that was held is never pooled again;
+ * 10. no slot of a sandbox that dispatch has frozen is used;
  *
  * and, once it is quiet:
  *
@@ -39,6 +40,7 @@ export class Invariants {
   readonly #pooled = new Set<string>();
   answered = 0;
   ran = 0;
+  frozen = 0;
 
   submitted(caller: Caller): void {
     this.#callers.push(caller);
@@ -67,6 +69,7 @@ export class Invariants {
     this.#checkSlots(cluster);
     this.#checkBounds(cluster);
     for (const view of cluster.agent!.sandboxes) this.#checkBinding(view);
+    this.#checkFrozen(cluster);
   }
 
   /** Sandboxes that were taken from a pool. */
@@ -154,6 +157,17 @@ export class Invariants {
     hold(promised <= cluster.capacityMiB, () => `5: ${promised} MiB are promised of ${cluster.capacityMiB}`);
     const pooled = cluster.agent!.sandboxes.filter(({ epoch, state }) => epoch === 0 && state !== "draining").length;
     hold(pooled <= cluster.pooled.max, () => `5: ${pooled} sandboxes are pooled, ${cluster.pooled.max} may be`);
+  }
+
+  /** 10. */
+  #checkFrozen(cluster: SimulatedCluster): void {
+    for (const revision of cluster.dispatch!.revisions()) {
+      for (const { id, frozen, used } of revision.sandboxes.values()) {
+        if (frozen === "no") continue;
+        this.frozen++;
+        hold(used === 0, () => `10: ${used} slots of ${id} are used, which is frozen (${frozen})`);
+      }
+    }
   }
 
   #highest(bound: string, now: number): number {

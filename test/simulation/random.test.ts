@@ -15,6 +15,11 @@ for (let seed = 1; seed <= 12; seed++) {
   });
 }
 
+test("sandboxes are frozen in it", { timeout: 60_000 }, async () => {
+  const { frozen } = await runRandom({ seed: 4, steps: STEPS });
+  assert.ok(frozen > 500, `hardly anything was frozen: ${frozen} moments`);
+});
+
 test("the same seed gives the same run", { timeout: 60_000 }, async () => {
   const first = await runRandom({ seed: 77, steps: 120 });
   assert.deepEqual(await runRandom({ seed: 77, steps: 120 }), first);

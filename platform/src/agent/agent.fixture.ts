@@ -26,7 +26,7 @@ import { createRuntimes } from "./runtimes.ts";
 
 export const THUMB: RevisionRef = { tenant: "default", app: "shop", function: "thumb", revision: "r1" };
 const CODE = Buffer.alloc(200_000, "code");
-const DIGEST = `sha256:${createHash("sha256").update(CODE).digest("hex")}` as const;
+export const DIGEST = `sha256:${createHash("sha256").update(CODE).digest("hex")}` as const;
 export const GRANT_MS = 9_000;
 
 export function specOf(revision: RevisionRef, given: Partial<LaunchSpec> = {}): LaunchSpec {
@@ -59,11 +59,15 @@ function createPlans(): LaunchPlans & { put(spec: LaunchSpec): void } {
 }
 
 /** Counts who holds what. */
-function createTestBundles(): Bundles & { held: number; fetched: Promise<unknown> } {
+function createTestBundles(): Bundles & { held: number; fetched: Promise<unknown>; changed: () => void } {
   const bundles = {
     held: 0,
     fetched: Promise.resolve<unknown>(undefined),
     digests: () => [DIGEST],
+    changed: () => {},
+    onChange(listener: () => void) {
+      bundles.changed = listener;
+    },
     async hold() {
       await bundles.fetched;
       bundles.held++;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import type { LinkHandlers } from "#base/link/link.ts";
 import { GUEST_FRAMES } from "#contract/guest/link.ts";
-import { closeWorlds, createWorld, fails, GRANT_MS, specOf, THUMB } from "./agent.fixture.ts";
+import { closeWorlds, createWorld, DIGEST, fails, GRANT_MS, specOf, THUMB } from "./agent.fixture.ts";
 
 afterEach(closeWorlds);
 
@@ -128,6 +128,16 @@ test("a launch plan that is on its way is waited for; one that does not come is 
     fails("unavailable", /no launch plan for default\/shop\/thumb@r9.*control/),
   );
   assert.ok(world.clock.now() - asked < 2_100);
+});
+
+test("owners hear what bundles the host holds: with the first hello, and when that changes", async () => {
+  const world = await createWorld();
+  const owner = await world.owner();
+  assert.deepEqual(owner.of("bundles"), [{ digests: [DIGEST] }]);
+  world.bundles.digests = () => [DIGEST, DIGEST];
+  world.bundles.changed();
+  await world.clock.advance(1_100);
+  assert.deepEqual(owner.of("bundles").slice(1), [{ digests: [DIGEST, DIGEST] }]);
 });
 
 test("capacity is never exceeded, also by starts at once, and what ends gives it back", async () => {

@@ -19,6 +19,7 @@ import { NO_POOLS, type PoolKey, type PoolRules, poolName } from "#domain/scalin
 import type { LaunchPlans } from "#ports/plans/plans.ts";
 import type { RuntimeLaunch, Sandbox, SandboxDriver } from "#ports/sandbox/index.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
+import { createBundleNews } from "./bundle-news.ts";
 import type { Bundles } from "./bundles.ts";
 import type { Handles, SandboxRecord } from "./handles.ts";
 import { createLaunches } from "./launches.ts";
@@ -118,13 +119,14 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     },
     said: (owner) => {
       owners.tell(owner, "capacity", capacity());
-      owners.tell(owner, "bundles", { digests: deps.bundles.digests().slice(0, 10_000) });
+      owners.tell(owner, "bundles", news.held());
     },
     heartbeat: grantAll,
     acquire,
     request,
     list: views,
   });
+  const news = createBundleNews(deps, (held) => owners.tellAll("bundles", held));
   let listener: Listener | undefined;
 
   function promisedMiB(): number {
@@ -225,6 +227,8 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     if (sandbox === undefined) throw new PlatformError("not-found", `there is no sandbox ${id} on this host`);
     const admitted = admit(sandbox.life, owner, epoch, asked);
     if (admitted.kind === "refused") throw new PlatformError("conflict", `sandbox ${id}: ${admitted.reason}`);
+    if (asked.kind === "freeze" && !deps.driver.capabilities.freeze)
+      throw new PlatformError("request-invalid", `${deps.driver.technology} sandboxes can't be frozen`);
     if (asked.kind === "load") {
       const spec = await launches.get(asked.revision);
       requireSame(sandbox, spec);
@@ -275,6 +279,7 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
       listener = await deps.network.listen(options.address, ["agent"], (link) => owners.accept(link));
     },
     async close(leaving = "stay") {
+      news.close();
       await listener?.close();
       pools.close();
       room.close();

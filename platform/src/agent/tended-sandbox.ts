@@ -92,6 +92,8 @@ export class TendedSandbox {
   #slots: number;
   #events: LifeEvent[] = [];
   #stepping = false;
+  /** Settles with the last freeze or thaw that was ordered. */
+  #driven: Promise<void> = Promise.resolve();
   #timer: { readonly at: number; readonly timer: Timer } | undefined;
   /** Counts loads begun: an older one that is still fetching must not send. */
   #loads = 0;
@@ -235,14 +237,14 @@ export class TendedSandbox {
         return this.#control?.init(effect.budgetMs);
       case "freeze":
         this.#control?.pause(true);
-        return this.#drive((sandbox) => sandbox.freeze());
+        return this.#driveInTurn((sandbox) => sandbox.freeze());
       case "thaw":
         this.#control?.pause(false);
-        return this.#drive((sandbox) => sandbox.thaw());
+        return this.#driveInTurn((sandbox) => sandbox.thaw());
       case "drain":
         return this.#control?.drain(effect.graceMs);
       case "kill":
-        return this.#drive((sandbox) => sandbox.kill(effect.cause));
+        return void this.#drive((sandbox) => sandbox.kill(effect.cause));
       case "tell-ready":
         return this.#tell("ready", { sandbox: this.id, ...effect.steps });
       case "tell-failed":
@@ -259,16 +261,24 @@ export class TendedSandbox {
     if (owner !== undefined) this.#deps.tell(owner, name, event);
   }
 
-  #drive(action: (sandbox: Sandbox) => Promise<void>): void {
+  /** A thaw that overtook a freeze would leave it frozen. */
+  #driveInTurn(action: (sandbox: Sandbox) => Promise<void>): void {
+    this.#driven = this.#driven.then(() => this.#drive(action));
+  }
+
+  /** Never rejects. */
+  async #drive(action: (sandbox: Sandbox) => Promise<void>): Promise<void> {
     if (this.#sandbox === undefined) return;
-    action(this.#sandbox).catch((error) => {
+    try {
+      await action(this.#sandbox);
+    } catch (error) {
       this.#log.error("the driver failed", { error });
       const failure = {
         code: "sandbox-lost",
         message: `the host could not control it: ${toFailure(error).message}`,
       } as const;
       this.send({ kind: "remove", cause: "host", failure });
-    });
+    }
   }
 
   #persist(): void {
@@ -366,7 +376,7 @@ export class TendedSandbox {
   /** What can't be held to the policy ends: it would go on under another one. */
   #restrict(network: NetworkPolicy): void {
     if (this.#left || boundOf(this.#life.phase) === undefined) return;
-    if (this.#deps.driver.capabilities.network) return this.#drive((sandbox) => sandbox.restrict(network));
+    if (this.#deps.driver.capabilities.network) return void this.#drive((sandbox) => sandbox.restrict(network));
     if (network.kind !== "internet")
       this.send({ kind: "remove", cause: "host", failure: unenforced(this.#deps.driver, network) });
   }

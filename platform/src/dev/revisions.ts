@@ -54,7 +54,11 @@ export class DevRevisions {
     this.#routes = plans.routes;
     this.#launches = plans.launches;
     this.#options = options;
-    this.bundles = { hold: (_tenant, digest) => this.#hold(digest), digests: () => [...this.#code.keys()] };
+    this.bundles = {
+      hold: (_tenant, digest) => this.#hold(digest),
+      digests: () => [...this.#code.keys()],
+      onChange() {},
+    };
   }
 
   /** Called after `live` has changed. One listener. */

@@ -16,7 +16,7 @@ export interface AcquireEvents {
 
 /**
  * Hop 2: a free slot, else the queue, else (through `scale`) another sandbox. A waiting request is bound late: it takes
- * whichever comes first, a freed slot or a new sandbox.
+ * whichever comes first, a freed slot, a thawed sandbox or a new one.
  */
 export class Acquire {
   readonly #clock: Clock;
@@ -83,6 +83,9 @@ export class Acquire {
       return revision.refusal;
     const { length } = revision.policy.queue;
     if (revision.waiting.length < length) return undefined;
+    // Who waits for a thaw has a slot as good as free: where nobody may wait at all, too.
+    const asleep = (revision.frozen + revision.thawing) * revision.plan.concurrency;
+    if (revision.waiting.length < length + asleep) return undefined;
     const { max } = revision.policy.scaling;
     return {
       code: "concurrency-limit",

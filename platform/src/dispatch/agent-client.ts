@@ -17,6 +17,8 @@ import type { RevisionRef } from "#contract/names.ts";
 /** A start includes booting a runtime on a busy machine. */
 const ACQUIRE_MS = 30_000;
 const REQUEST_MS = 5_000;
+/** Callers wait for it. An agent so busy that it takes longer would start nothing sooner. */
+const THAW_MS = 1_000;
 
 const sides = { asks: agentRequests, hears: agentEvents, serves: {}, emits: {} } as const;
 type AgentLink = MessageLink<typeof agentRequests, typeof agentEvents, Record<never, never>, Record<never, never>>;
@@ -78,6 +80,16 @@ export class AgentClient {
 
   async load(sandbox: string, revision: RevisionRef): Promise<void> {
     await this.#require().ask("load", { epoch: this.#options.epoch, sandbox, revision }, REQUEST_MS);
+  }
+
+  /** Answered before it is done; what is asked next of the same sandbox comes after it. @throws PlatformError */
+  async freeze(sandbox: string): Promise<void> {
+    await this.#require().ask("freeze", { epoch: this.#options.epoch, sandbox }, REQUEST_MS);
+  }
+
+  /** From the answer on invocations may be sent: the kernel keeps them for the moment that it takes. @throws PlatformError */
+  async thaw(sandbox: string): Promise<void> {
+    await this.#require().ask("thaw", { epoch: this.#options.epoch, sandbox }, THAW_MS);
   }
 
   /** Best effort: where the link is down, the grant's end removes the sandbox. */

@@ -84,11 +84,13 @@ export class ColdStarts {
   scale(revision: RevisionDispatch): void {
     if (this.#closed.signal.aborted || !this.#agent.up || this.#deps.clock.monotonic() < revision.blockedUntil) return;
     const { min, max } = revision.policy.scaling;
+    const thawing = revision.thawing;
     const wanted = startsNeeded({
       queued: revision.waiting.length,
       idleSlots: revision.idleSlots,
-      starting: revision.starting,
-      ready: revision.ready,
+      // A thaw under way brings slots as a start does, and sooner.
+      starting: revision.starting + thawing,
+      ready: revision.ready - thawing,
       concurrency: revision.plan.concurrency,
       min: revision.live ? min : 0,
       max,
@@ -101,8 +103,13 @@ export class ColdStarts {
     const sandbox = new HeldSandbox(view.sandbox, view.address, revision.plan.concurrency);
     this.#hold(revision, sandbox);
     revision.starting++;
-    const known = view.state === "ready" ? Promise.resolve() : this.#readiness(sandbox);
-    void this.#finish(revision, sandbox, known, this.#deps.clock.monotonic());
+    void this.#finish(revision, sandbox, this.#adoptable(sandbox, view), this.#deps.clock.monotonic());
+  }
+
+  /** A frozen one could not greet its new data stream; it is frozen again when it was idle for long enough. */
+  #adoptable(sandbox: HeldSandbox, { state }: SandboxView): Promise<void> {
+    if (state === "ready") return Promise.resolve();
+    return state === "frozen" ? this.#agent.thaw(sandbox.id) : this.#readiness(sandbox);
   }
 
   onReady(event: AgentEvents["ready"]): void {

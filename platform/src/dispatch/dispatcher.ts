@@ -2,7 +2,7 @@ import type { Clock, Timer } from "#base/clock.ts";
 import type { Network } from "#base/link/link.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import type { AgentEvents, GoneCause, SandboxView } from "#contract/agent/link.ts";
+import type { AgentEvents, GoneCause, SandboxState, SandboxView } from "#contract/agent/link.ts";
 import type { ErrorCode, Failure } from "#contract/errors.ts";
 import type { MisroutedReason } from "#contract/guest/link.ts";
 import type { FunctionRef, RevisionRef } from "#contract/names.ts";
@@ -15,11 +15,14 @@ import { AgentClient } from "./agent-client.ts";
 import type { Answer } from "./answer.ts";
 import { ColdStarts } from "./cold-start.ts";
 import { Forward } from "./forward.ts";
+import { Freezing } from "./freezing.ts";
 import type { HeldSandbox } from "./held-sandbox.ts";
 import { Invocation, type InvocationStart } from "./invocation.ts";
 import { RevisionDispatch } from "./revision-dispatch.ts";
 
 const DELETED: Failure = { code: "function-not-found", message: "the function was deleted" };
+/** States of a sandbox that can serve, or will. */
+const ADOPTED: readonly SandboxState[] = ["ready", "frozen", "loading", "initialising"];
 const SWEEP_MS = 1_000;
 /** How long the agent has to say why a sandbox is gone before it is told to remove it. */
 const GONE_MS = 2_000;
@@ -79,6 +82,7 @@ export class Dispatcher {
   readonly #acquire: Acquire;
   readonly #forward: Forward;
   readonly #starts: ColdStarts;
+  readonly #freezing: Freezing;
   #sweep: Timer | undefined;
 
   constructor(deps: DispatcherDeps, options: DispatcherOptions) {
@@ -102,9 +106,13 @@ export class Dispatcher {
       refuse: (revision, failure) => this.#acquire.refuseAll(revision, failure),
       openStream: (sandbox) => this.#forward.openStream(sandbox),
     });
+    this.#freezing = new Freezing(deps, this.#agent, {
+      thawed: (revision) => this.#thawed(revision),
+      lost: (revision, sandbox, reason) => this.#giveUp(revision, sandbox, reason),
+    });
     this.#acquire = new Acquire(deps, {
       forward: (invocation) => this.#forward.send(invocation),
-      scale: (revision) => this.#starts.scale(revision),
+      scale: (revision) => this.#scale(revision),
       over: deps.settle,
     });
     this.#forward = new Forward(deps, {
@@ -172,7 +180,7 @@ export class Dispatcher {
     for (const { revision: name } of plan.live) {
       const revision = owned.revisions.get(name) ?? this.#create(plan, name);
       owned.revisions.set(name, revision);
-      this.#starts.scale(revision);
+      this.#scale(revision);
     }
     this.#retire(owned);
   }
@@ -205,6 +213,17 @@ export class Dispatcher {
     return new RevisionDispatch(ref, plan.revisions[name]!, plan.policy);
   }
 
+  /** More slots for those who wait: frozen sandboxes first, then new ones. */
+  #scale(revision: RevisionDispatch): void {
+    this.#freezing.thaw(revision);
+    this.#starts.scale(revision);
+  }
+
+  #thawed(revision: RevisionDispatch): void {
+    this.#acquire.serve(revision);
+    this.#scale(revision);
+  }
+
   #freed(invocation: Invocation): void {
     const { revision, sandbox } = invocation;
     revision.give(invocation, this.#deps.clock.monotonic());
@@ -212,7 +231,7 @@ export class Dispatcher {
     if (sandbox!.state === "draining" && sandbox!.used === 0) this.#remove(revision, sandbox!, "drained");
     if (revision.waiting.length > 0) {
       this.#acquire.serve(revision);
-      this.#starts.scale(revision);
+      this.#scale(revision);
     }
   }
 
@@ -240,11 +259,18 @@ export class Dispatcher {
   }
 
   /** It runs nothing, and may end as its code wishes to. */
-  #remove(revision: RevisionDispatch, sandbox: HeldSandbox, reason: string): void {
+  #remove(revision: RevisionDispatch, sandbox: HeldSandbox, reason: string, cause: GoneCause = "stopped"): void {
     sandbox.state = "gone";
     revision.sandboxes.delete(sandbox.id);
-    this.#letGo(sandbox, "stopped", reason);
+    this.#letGo(sandbox, cause, reason);
     sandbox.stream?.close();
+  }
+
+  /** It runs nothing, and nothing can be asked of it. */
+  #giveUp(revision: RevisionDispatch, sandbox: HeldSandbox, reason: string): void {
+    this.#deps.log.warn("sandbox is given up", { sandbox: sandbox.id, reason });
+    this.#remove(revision, sandbox, reason, "killed");
+    this.#scale(revision);
   }
 
   #kill(sandbox: HeldSandbox, cause: GoneCause, reason: string): void {
@@ -272,7 +298,7 @@ export class Dispatcher {
     this.#deps.clock.after(GONE_MS, () => {
       if (this.#held.has(sandbox.id)) this.#agent.release(sandbox.id, "exited", "the data stream closed");
     });
-    this.#starts.scale(held.revision);
+    this.#scale(held.revision);
   }
 
   #gone(event: AgentEvents["gone"]): void {
@@ -286,7 +312,7 @@ export class Dispatcher {
     sandbox.state = "gone";
     revision.sandboxes.delete(sandbox.id);
     sandbox.stream?.close();
-    this.#starts.scale(revision);
+    this.#scale(revision);
   }
 
   #ready(revision: RevisionDispatch, sandbox: HeldSandbox): void {
@@ -305,27 +331,32 @@ export class Dispatcher {
     sandbox.busy = busy;
     revision.list(sandbox);
     this.#acquire.serve(revision);
-    this.#starts.scale(revision);
+    this.#scale(revision);
   }
 
   /** After every (re)connect: take over what is bound to what we own, let go of the rest. */
   #listed(views: readonly SandboxView[]): void {
+    this.#freezing.onUp();
     const present = new Set(views.map((view) => view.sandbox));
     for (const id of [...this.#held.keys()]) if (!present.has(id)) this.#gone({ sandbox: id, cause: "host" });
     for (const view of views) {
-      const known = this.#held.get(view.sandbox)?.sandbox;
-      if (known !== undefined && known.state !== "gone" && known.unwanted === undefined) continue;
+      const held = this.#held.get(view.sandbox);
+      const known = held?.sandbox;
+      if (known !== undefined && known.state !== "gone" && known.unwanted === undefined) {
+        this.#freezing.onListed(held!.revision, known, view.state);
+        continue;
+      }
       const revision = known === undefined ? this.#adopterOf(view) : undefined;
       const { cause, reason } = known?.unwanted ?? { cause: "stopped", reason: "nobody needs it" };
       if (revision === undefined) this.#endSandbox(view.sandbox, cause, reason);
       else this.#starts.adopt(revision, view);
     }
-    for (const revision of this.#all()) this.#starts.scale(revision);
+    for (const revision of this.#all()) this.#scale(revision);
   }
 
   /** The revision that can use a sandbox which an earlier run, or an earlier link, left. */
   #adopterOf({ bound, state }: SandboxView): RevisionDispatch | undefined {
-    if (bound === undefined || (state !== "ready" && state !== "loading" && state !== "initialising")) return undefined;
+    if (bound === undefined || !ADOPTED.includes(state)) return undefined;
     const revision = this.#functions.get(functionKey(bound))?.revisions.get(bound.revision);
     if (revision === undefined) return undefined;
     return revision.ready + revision.starting < revision.policy.scaling.max ? revision : undefined;
@@ -360,8 +391,11 @@ export class Dispatcher {
     const { min, max, keepAliveMs } = policy.scaling;
     const of = (state: HeldSandbox["state"]) =>
       [...revision.sandboxes.values()].filter((sandbox) => sandbox.state === state);
-    const idle = expired(of("ready"), { live, keepAliveMs, min, max }, now);
+    // One that is being thawed has somebody who waits for it.
+    const there = of("ready").filter(({ frozen }) => frozen !== "thawing");
+    const idle = expired(there, { live, keepAliveMs, min, max }, now);
     const useless = expired(of("loaded"), { live, keepAliveMs, min: 0, max }, now);
     for (const sandbox of [...idle, ...useless]) this.#remove(revision, sandbox, "idle");
+    this.#freezing.sweep(revision);
   }
 }

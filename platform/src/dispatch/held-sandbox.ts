@@ -12,15 +12,24 @@ import type { DataStream } from "./data-stream.ts";
 export type HeldState = "starting" | "loaded" | "ready" | "draining" | "gone";
 
 /**
+ *     no ──idle──▶ yes ──somebody waits──▶ thawing ──▶ no
+ *                   ▲───── agent is away ────┘
+ *
+ * Of one that is ready: whether its processes run, as far as the agent was asked. `yes` from the order to freeze on.
+ */
+export type Frozen = "no" | "yes" | "thawing";
+
+/**
  * A sandbox that this owner holds, with its slots.
  *
  * Invariants: 1. a slot number is either in `#free` or held by exactly one invocation; 2. slots are given only while ready and
- * neither busy nor suspect; 3. `gone` is final.
+ * neither frozen nor busy nor suspect; 3. `gone` is final; 4. no slot is used while it is frozen or thawing.
  */
 export class HeldSandbox {
   readonly id: string;
   readonly address: string;
   state: HeldState = "starting";
+  frozen: Frozen = "no";
   stream: DataStream | null = null;
   /** Why the agent was asked to remove it: asked again when the agent was away. */
   unwanted: { readonly cause: GoneCause; readonly reason: string } | undefined;
@@ -55,7 +64,7 @@ export class HeldSandbox {
   }
 
   get available(): boolean {
-    return this.state === "ready" && !this.busy && this.suspect === 0 && this.#free.length > 0;
+    return this.state === "ready" && this.frozen === "no" && !this.busy && this.suspect === 0 && this.#free.length > 0;
   }
 
   /** Call only while `available`. */

@@ -1,7 +1,7 @@
 import type { Failure } from "#contract/errors.ts";
 import { type RevisionRef, revisionKey } from "#contract/names.ts";
 import type { RoutePlan } from "#contract/plan/plan.ts";
-import type { HeldSandbox } from "./held-sandbox.ts";
+import type { Frozen, HeldSandbox } from "./held-sandbox.ts";
 import type { Invocation } from "./invocation.ts";
 import { WaitingList } from "./waiting-list.ts";
 
@@ -11,8 +11,8 @@ export type RevisionPlan = RoutePlan["revisions"][string];
  * One revision under this owner: who waits, which sandboxes there are, what is being started.
  *
  * Owns: the queue and the sandboxes of the revision; acquire and release change them in place, within one turn.
- * Does not own: decisions about starting (cold-start.ts) and removing (dispatcher.ts).
- * Invariants: 1. nobody waits while a slot is free; 2. `#open` holds exactly the available sandboxes, most recently used last,
+ * Does not own: decisions about starting (cold-start.ts), freezing (freezing.ts) and removing (dispatcher.ts).
+ * Invariants: 1. nobody waits while a slot is free that needs no thaw; 2. `#open` holds exactly the available sandboxes, most recently used last,
  * and perhaps some that no longer are, which `take` discards.
  */
 export class RevisionDispatch {
@@ -89,15 +89,30 @@ export class RevisionDispatch {
     return slots;
   }
 
+  /** Frozen ones included: they are there, and take invocations as soon as they are thawed. */
   get ready(): number {
     let count = 0;
     for (const sandbox of this.sandboxes.values()) if (sandbox.state === "ready") count++;
     return count;
   }
 
+  get frozen(): number {
+    return this.#countFrozen("yes");
+  }
+
+  get thawing(): number {
+    return this.#countFrozen("thawing");
+  }
+
   get running(): number {
     let count = 0;
     for (const sandbox of this.sandboxes.values()) count += sandbox.used;
+    return count;
+  }
+
+  #countFrozen(frozen: Frozen): number {
+    let count = 0;
+    for (const sandbox of this.sandboxes.values()) if (sandbox.state === "ready" && sandbox.frozen === frozen) count++;
     return count;
   }
 }

@@ -43,7 +43,13 @@ export class Meters {
       "colibri_sandboxes",
       "Sandboxes that the gateway holds, by state.",
       { state: "ready" },
-      sum((revision) => revision.ready),
+      sum((revision) => revision.ready - revision.frozen),
+    );
+    this.#metrics.read(
+      "colibri_sandboxes",
+      "Sandboxes that the gateway holds, by state.",
+      { state: "frozen" },
+      sum((revision) => revision.frozen),
     );
     this.#metrics.read(
       "colibri_sandboxes",

@@ -8,9 +8,10 @@ import { type Clock, createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
 import type { Link, LinkHandlers, Network } from "#base/link/link.ts";
 import { createSimulatedNetwork, type SimulatedNetwork } from "#base/link/simulated-network.ts";
-import { createSilentLog } from "#base/log.ts";
+import { createSilentLog, type Log } from "#base/log.ts";
 import { createMetrics } from "#base/metrics.ts";
 import { createSeededRandom } from "#base/random.ts";
+import type { SandboxState } from "#contract/agent/link.ts";
 import { GUEST_FRAMES, type GuestInvoke } from "#contract/guest/link.ts";
 import { FLAG_FIN, FLAG_LAST, type Frame } from "#contract/link/frame.ts";
 import { functionKey, revisionKey } from "#contract/names.ts";
@@ -20,6 +21,7 @@ import { type Behaviour, DEFAULT_BEHAVIOUR } from "#drivers/sandbox/simulated/be
 import { createSimulatedDriver, createSimulatedHost, type SimulatedHost } from "#drivers/sandbox/simulated/driver.ts";
 import type { SimulatedGuest } from "#drivers/sandbox/simulated/guest.ts";
 import { createMemoryTelemetry, type MemoryTelemetry } from "#drivers/telemetry/memory/driver.ts";
+import type { SandboxDriver } from "#ports/sandbox/index.ts";
 import { type Agent, type AgentDeps, createAgent, createMemoryHandles, createRuntimes } from "../agent/index.ts";
 import { createAsyncRole } from "../async/async.ts";
 import { Dispatcher, type StartEvents } from "../dispatch/dispatcher.ts";
@@ -52,6 +54,9 @@ export interface StageOptions {
   readonly withAsync?: boolean;
   readonly follow?: NonNullable<InvokeDeps["follow"]>;
   readonly starts?: StartEvents;
+  /** What the agent starts sandboxes with, made of the simulated one. */
+  readonly driver?: (simulated: SandboxDriver) => SandboxDriver;
+  readonly log?: Log;
 }
 
 export interface PlanChanges {
@@ -61,6 +66,7 @@ export interface PlanChanges {
   readonly max?: number;
   readonly min?: number;
   readonly keepAliveMs?: number;
+  readonly freezeAfterMs?: number;
   readonly queueLength?: number;
   readonly queueTimeoutMs?: number;
   readonly bodyBytes?: number;
@@ -77,7 +83,10 @@ export function planOf(name: string, changes: PlanChanges = {}): RoutePlan {
     live: [{ revision, weight: 100 }],
     revisions: { [revision]: { runtime: "nodejs", memoryMiB: 128, concurrency, timeoutMs } },
     policy: {
-      scaling: { min, max, keepAliveMs },
+      scaling: {
+        ...{ min, max, keepAliveMs },
+        ...(changes.freezeAfterMs !== undefined && { freezeAfterMs: changes.freezeAfterMs }),
+      },
       queue: { length: changes.queueLength ?? 100, timeoutMs: changes.queueTimeoutMs ?? 5_000 },
       limits: { bodyBytes: changes.bodyBytes ?? 1_000_000 },
       access: { kind: "open" },
@@ -292,7 +301,7 @@ export class Stage {
   constructor(options: StageOptions) {
     const { clock } = this;
     const random = this.#random;
-    const log = createSilentLog();
+    const log = options.log ?? createSilentLog();
     this.#scripted = options.behaviour === undefined || options.behaviour.durationMs === undefined;
     this.behaviour = { ...DEFAULT_BEHAVIOUR, loadMs: [0, 0], initMs: [0, 0], ...options.behaviour };
     this.plans = createMemoryPlans<RoutePlan>({ ready: options.bare !== true });
@@ -341,19 +350,21 @@ export class Stage {
         ...(options.maximumInFlight !== undefined && { maximumInFlight: options.maximumInFlight }),
       },
     );
-    this.#agent = this.#createAgent({ ...deps, ids }, options.capacityMiB ?? 4_096);
+    this.#agent = this.#createAgent({ ...deps, ids }, options);
     if (options.bare !== true) this.deploy(planOf("f", options.plan));
   }
 
-  #createAgent(deps: Pick<AgentDeps, "network" | "clock" | "random" | "ids" | "log">, capacityMiB: number): Agent {
+  #createAgent(deps: Pick<AgentDeps, "network" | "clock" | "random" | "ids" | "log">, options: StageOptions): Agent {
+    const { capacityMiB = 4_096, driver = (simulated) => simulated } = options;
     return createAgent(
       {
         ...deps,
-        driver: createSimulatedDriver(this.host),
+        driver: driver(createSimulatedDriver(this.host)),
         launches: this.#launches,
         telemetry: createMemoryTelemetry({ maximumItems: 10 }),
         bundles: {
           digests: () => [DIGEST],
+          onChange() {},
           hold: async () => ({
             digest: DIGEST,
             bytes: CODE.length,
@@ -442,6 +453,11 @@ export class Stage {
     let running = 0;
     for (const revision of this.dispatch.revisions()) running += revision.running;
     return running;
+  }
+
+  /** As the agent sees it. */
+  stateOf(sandbox: string): SandboxState | undefined {
+    return this.#agent.sandboxes.find((view) => view.sandbox === sandbox)?.state;
   }
 
   get sandboxes(): readonly string[] {

@@ -72,13 +72,7 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
 }
 
 /** The pid that the command wrote. @throws PlatformError `start-failed` with what it said, when it failed. */
-async function leftBehind(
-  clock: Clock,
-  program: string,
-  command: ChildProcess,
-  exited: Promise<Exit>,
-  pidFile: string,
-) {
+async function leftBehind(clock: Clock, command: ChildProcess, exited: Promise<Exit>, pidFile: string) {
   let said = "";
   const hear = (text: string) => {
     said = (said + text).slice(-KEPT_OUTPUT);

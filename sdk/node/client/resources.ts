@@ -85,6 +85,7 @@ export type FunctionConfig = {
       readonly min: number;
       readonly max: number;
       readonly keepAliveMs: number;
+      readonly freezeAfterMs?: number;
     };
     readonly queue: {
       readonly length: number;

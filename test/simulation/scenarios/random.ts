@@ -15,6 +15,8 @@ export interface Outcome {
   readonly answered: number;
   /** Sandboxes that waited in a pool before they were held. */
   readonly pooled: number;
+  /** Moments at which a sandbox was frozen. */
+  readonly frozen: number;
   /** By what the callers saw. */
   readonly outcomes: Readonly<Record<string, number>>;
 }
@@ -61,6 +63,7 @@ export async function runRandom({ seed, steps }: RandomOptions): Promise<Outcome
     ran: cluster.invariants.ran,
     answered: cluster.invariants.answered,
     pooled: cluster.invariants.taken,
+    frozen: cluster.invariants.frozen,
     outcomes: run.outcomes(),
   };
 }
@@ -137,6 +140,7 @@ class RandomRun {
           min: random.below(3) === 0 ? 1 : 0,
           max: 1 + random.below(6),
           keepAliveMs: 500 + random.below(3_000),
+          ...(random.below(4) > 0 && { freezeAfterMs: random.below(1_500) }),
         },
         queue: { length: 1 + random.below(50), timeoutMs: 500 + random.below(3_000) },
         limits: { bodyBytes: 1_000 },

@@ -130,7 +130,7 @@ function networkWarnings({ sandbox }: AdmissionDeps, { network }: DeploymentRequ
   if (network === undefined || network.kind === "internet" || sandbox.isolation !== "none") return [];
   const why = `network: ${sandbox.technology} sandboxes can't be kept to it, so invocations will be refused`;
   return [
-    `${why}; run the platform with container sandboxes (\`colibri doctor\` says what they need), or leave network out.`,
+    `${why}; run the platform with container sandboxes (\`npx colibri doctor\` says what they need), or leave network out.`,
   ];
 }
 

@@ -60,3 +60,11 @@ test("scaling and triggers are named with their place", () => {
     ["policy.scaling", "policy.triggers[1]", "policy.triggers[2]"],
   );
 });
+
+test("a time to freeze that no sandbox lives to see is refused", () => {
+  const scaling = (min: number, keepAliveMs: number, freezeAfterMs: number) =>
+    wrong({ policy: { ...CONFIG.policy, scaling: { min, max: 1, keepAliveMs, freezeAfterMs } } }).join();
+  assert.match(scaling(0, 5_000, 5_000), /^policy\.scaling\.freezeAfterMs: must be less than keepAlive \(5s\)/);
+  assert.equal(scaling(0, 5_001, 5_000), "");
+  assert.equal(scaling(1, 0, 5_000), "");
+});

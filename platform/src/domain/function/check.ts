@@ -1,6 +1,7 @@
 import type { FunctionConfig } from "#contract/api/resources.ts";
 import { MAXIMUM_ENVIRONMENT_BYTES, MAXIMUM_VARIABLES, variableProblem } from "#contract/config/environment.ts";
 import { handlerProblem, runtimeFamily } from "#contract/config/handler.ts";
+import { freezeProblem } from "#contract/config/scaling.ts";
 import { parseHttpTrigger, timerProblem } from "#contract/config/triggers.ts";
 
 /** What is wrong with a function's configuration beyond its shape; paths are relative to it. */
@@ -55,7 +56,11 @@ export function checkEnvironment(environment: Readonly<Record<string, string>>):
   ];
 }
 
-function checkScaling({ min, max }: FunctionConfig["policy"]["scaling"]): ConfigProblem[] {
+function checkScaling(scaling: FunctionConfig["policy"]["scaling"]): ConfigProblem[] {
+  const { min, max } = scaling;
   const wrong = `min (${min}) must not be greater than max (${max})`;
-  return problem("policy.scaling", min > max ? wrong : undefined);
+  return [
+    ...problem("policy.scaling", min > max ? wrong : undefined),
+    ...problem("policy.scaling.freezeAfterMs", freezeProblem(scaling)),
+  ];
 }

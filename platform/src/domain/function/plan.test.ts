@@ -30,7 +30,7 @@ const FUNCTION: FunctionState = {
   version: 9,
   live: [{ revision: "r3", weight: 100 }],
   policy: {
-    scaling: { min: 1, max: 5, keepAliveMs: 10 },
+    scaling: { min: 1, max: 5, keepAliveMs: 10, freezeAfterMs: 5 },
     queue: { length: 2, timeoutMs: 3 },
     limits: { bodyBytes: 4 },
     triggers: [{ http: "get /thumb/{id}" }, { timer: "* * * * *" }, { http: "/x", host: "Shop.Example.com" }],
@@ -47,6 +47,7 @@ test("a gateway is told routes, limits and what dispatch needs, and no environme
     { method: "GET", path: "/thumb/{id}" },
     { method: "*", path: "/x", host: "shop.example.com" },
   ]);
+  assert.deepEqual(plan.policy.scaling, FUNCTION.policy.scaling);
   assert.deepEqual(plan.policy.access, { kind: "open" });
   assert.ok(!JSON.stringify(plan).includes("QUALITY"));
 });

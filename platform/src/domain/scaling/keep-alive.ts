@@ -20,3 +20,28 @@ export function expired<S extends IdleSandbox>(
     .slice(0, spare)
     .filter((sandbox, index) => index < surplus || now - sandbox.idleSinceMs! >= rule.keepAliveMs);
 }
+
+/** Which sandboxes have been idle for long enough to be frozen; none where that is never (undefined). */
+export function toFreeze<S extends IdleSandbox>(
+  sandboxes: readonly S[],
+  freezeAfterMs: number | undefined,
+  now: number,
+): S[] {
+  if (freezeAfterMs === undefined) return [];
+  return sandboxes.filter(({ idleSinceMs }) => idleSinceMs !== undefined && now - idleSinceMs >= freezeAfterMs);
+}
+
+/**
+ * How many frozen sandboxes to thaw for those who wait beyond idle slots and thaws under way. Starts under way do not count: a
+ * thaw is there long before them.
+ */
+export function thawsNeeded(view: {
+  readonly queued: number;
+  readonly idleSlots: number;
+  readonly thawing: number;
+  readonly frozen: number;
+  readonly concurrency: number;
+}): number {
+  const uncovered = view.queued - view.idleSlots - view.thawing * view.concurrency;
+  return Math.min(view.frozen, Math.max(0, Math.ceil(uncovered / view.concurrency)));
+}

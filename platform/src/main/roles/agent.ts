@@ -11,6 +11,8 @@ import {
   type BundleCache,
   createAgent,
   createBundleCache,
+  createBundlePreload,
+  createCompileCache,
   createDiskHandles,
   findRuntimes,
   type Runtimes,
@@ -27,6 +29,8 @@ import type { OpenRole, RoleContext } from "./context.ts";
 const MIB = 1024 * 1024;
 /** Of the machine's memory, what may be promised to sandboxes. */
 const PROMISED_SHARE = 0.8;
+/** In container sandboxes; elsewhere guests are this user's. */
+const GUEST_UID = 1_000;
 const CACHED_BUNDLE_BYTES = 10 * 1024 * MIB;
 
 export const open: OpenRole = async (context) => {
@@ -41,11 +45,13 @@ export const open: OpenRole = async (context) => {
   });
   const metrics = createMetrics();
   const blobs = createBlobs(context, "read");
+  const compiled = createCompileCache({ log }, { node: process.execPath, guestUid: GUEST_UID });
   const bundles = createBundleCache(
-    { blobs, unpack: (source, folder) => unpackArchive(source, folder), clock, log },
+    { blobs, unpack: (source, folder) => unpackArchive(source, folder), compiled, clock, log, metrics },
     { folder: paths.agent.bundles, maximumBytes: CACHED_BUNDLE_BYTES },
   );
   const launches = createPlans(context, "launches", paths.agent.plans);
+  const preload = createBundlePreload({ launches, bundles, log, metrics });
   const telemetry = createTelemetry(context);
   const driver = await createSandboxDriver(context);
   const agent = createAgent(
@@ -79,6 +85,7 @@ export const open: OpenRole = async (context) => {
   await telemetry.open(signal);
   await launches.open(signal);
   await agent.open(signal);
+  preload.open();
   meterProcess({ clock, metrics });
   meterHost(metrics, agent, bundles);
   reportMeters({ clock, telemetry, metrics });
@@ -89,6 +96,7 @@ export const open: OpenRole = async (context) => {
       runtimes: runtimes.list().map(({ name, version }) => `${name} ${version}`),
     },
     async close(why) {
+      await preload.close();
       // The spawner would end them, but may be gone as well.
       await agent.close(why === "told" ? "stay" : "end");
       await launches.close();

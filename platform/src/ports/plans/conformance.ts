@@ -74,6 +74,13 @@ export function plansConformance(name: string, makeFixture: () => Promise<PlansF
       await assert.rejects(opening, /enough/);
     });
 
+    test("everybody who listens hears of a change", async () => {
+      const also: string[] = [];
+      plans.onChange((key) => also.push(key));
+      await open();
+      assert.deepEqual([heard.map(([key]) => key), also], [[A], [A]]);
+    });
+
     test("a change is there when the listener hears of it, and nothing is told that did not change", async () => {
       await open();
       await fixture.put(B, routePlanOf("b"));

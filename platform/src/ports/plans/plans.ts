@@ -11,7 +11,7 @@ export interface Plans<P> {
   /** Keys as `functionKey` and `revisionKey` make them. */
   get(key: string): P | undefined;
   entries(): IterableIterator<[string, P]>;
-  /** Called after each change, with undefined when the plan is gone. One listener. */
+  /** Called after each change, with undefined when the plan is gone. Listeners are called in the order in which they came. */
   onChange(listener: (key: string, plan: P | undefined) => void): void;
   /** False until the first snapshot or copy has been read. */
   readonly ready: boolean;

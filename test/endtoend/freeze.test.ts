@@ -1,0 +1,99 @@
+// Idle sandboxes are frozen, and answer all the same: nothing of them runs meanwhile, whoever dies.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { node, type Platform, python, signal, startPlatform, until } from "./platform.ts";
+import { guestsOf, roleOf } from "./processes.ts";
+
+const SCALING = { freezeAfter: "1s" };
+// Says who answers, and how often its timer went off.
+const TICKS = `
+const me = crypto.randomUUID();
+let ticks = 0;
+setInterval(() => ticks++, 20);
+export default () => ({ me, ticks });
+`;
+const TICKS_PYTHON = `
+import threading, time, uuid
+me = str(uuid.uuid4())
+ticks = 0
+def tick():
+    global ticks
+    while True:
+        time.sleep(0.02)
+        ticks += 1
+threading.Thread(target=tick, daemon=True).start()
+def handler(input, context):
+    return {"me": me, "ticks": ticks}
+`;
+
+interface Ticks {
+  readonly me: string;
+  readonly ticks: number;
+}
+
+/** Process ids on the host, by function. */
+const guests = new Map<string, number>();
+let platform: Platform;
+before(async () => {
+  platform = await startPlatform();
+  await platform.deploy("app", {
+    node: node(TICKS, { scaling: SCALING }),
+    python: python(TICKS_PYTHON, { scaling: SCALING }),
+    never: node(TICKS, { scaling: { freezeAfter: "never" } }),
+  });
+  for (const name of ["node", "python"]) guests.set(name, await guestOf(name));
+});
+after(() => platform?.close());
+
+async function call(name: string): Promise<Ticks> {
+  const { status, text, json } = await platform.call(`app/${name}`);
+  assert.equal(status, 200, text);
+  return json as Ticks;
+}
+
+/** As the kernel has it: stopped, or in a control group that is. */
+function isStopped(pid: number): boolean {
+  return /^State:\s+[TD]/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
+}
+
+/** The guest of a function, on the host. */
+async function guestOf(name: string): Promise<number> {
+  const others = new Set(guestsOf(platform.home).map(({ pid }) => pid));
+  await call(name);
+  const [guest] = guestsOf(platform.home).filter(({ pid }) => !others.has(pid));
+  assert.ok(guest, `${name} has no guest of its own`);
+  return guest.pid;
+}
+
+for (const name of ["node", "python"])
+  test(`${name}: an idle sandbox stops, the metrics say so, and the next request is answered by it`, async () => {
+    const guest = guests.get(name)!;
+    const before = await call(name);
+    await until("it is frozen", () => isStopped(guest));
+    await until("the metrics say so", async () => {
+      const { text } = await platform.api("/metrics");
+      return /^colibri_sandboxes\{[^}]*state="frozen"[^}]*\} [1-9]/m.test(text);
+    });
+    // Time that passes for everybody else.
+    const { ticks } = await call("never");
+    await until("some time has passed", async () => (await call("never")).ticks > ticks + 50);
+    assert.ok(isStopped(guest));
+    const after = await call(name);
+    assert.equal(after.me, before.me);
+    assert.ok(after.ticks - before.ticks < 50 + 1_000 / 20, `it ran on: ${after.ticks - before.ticks} ticks`);
+    assert.ok(!isStopped(guest));
+  });
+
+for (const role of ["gateway", "agent", "spawner"] as const)
+  test(`a frozen sandbox answers after ${role} was killed`, async () => {
+    const guest = guests.get("node")!;
+    const { me } = await call("node");
+    await until("it is frozen", () => isStopped(guest));
+    const old = platform.pidOf(role);
+    signal(old, "SIGKILL");
+    await until("it is started again", () => (roleOf(platform.home, role)?.pid ?? old) !== old);
+    const answer = await until("it answers", () => platform.call("app/node").catch(() => undefined));
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal((answer.json as Ticks).me, me, "the same sandbox");
+  });
