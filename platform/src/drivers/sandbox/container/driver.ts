@@ -58,8 +58,11 @@ const ENVIRONMENT = Object.freeze({
   LANG: "C.UTF-8",
   COLIBRI_CODE_FOLDER: INSIDE.unpacked,
 });
-/** Joins the cgroups named before `--`, then becomes the command behind it. */
-const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"';
+/**
+ * Joins the cgroups named before `--`, then becomes the command behind it, with a pipe for standard input that is at its end:
+ * runtimes give that to the user in the sandbox, who would then own the host's /dev/null.
+ */
+const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@" <<END\nEND\n';
 const containerState = object({ pid: integer(2), startTime: text(32), slot: integer(), network: optional(text(64)) });
 
 /**
