@@ -44,7 +44,7 @@ const TMP_SHARE = 32;
 const SHARED_MEMORY_MIB = 16;
 const TMP_FILES = 65_536;
 /** On a host without memory the sandboxes go first. */
-const OOM_SCORE = 500;
+export const OOM_SCORE = 500;
 
 /** config.json of the OCI runtime specification 1.0.2: everything that a sandbox is shut in by, but for its cgroup. */
 export function ociConfig(options: OciOptions) {
