@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { OWN_FOLDERS, type Stage } from "./stage.ts";
 
 const SMALL_MIB = 64;
+/** The kernel counts ahead in pages. */
+const OVER_MIB = 1;
 const BYTES_PER_MIB = 1 << 20;
 const PROCESSES = 512;
 const OPEN_FILES = 4_096;
@@ -12,6 +14,7 @@ const FLOOD_MS = 800;
 const PROBES = 100;
 /** An answer of a neighbour, on a machine that may be busy with more than this. */
 const PROBE_P99_MS = 400;
+const HOG_MS = 1_200;
 const HOG_PROCESSES = 8;
 const CPUS = 1;
 /** The kernel counts in periods of 100 ms. */
@@ -34,7 +37,8 @@ export function attackByFlood(stage: Stage): void {
 
 function floodMemory(stage: Stage): void {
   const { attack } = stage;
-  const staysWithin = (id: string) => assert.ok(stage.machine.peakMiB(id) <= SMALL_MIB, "it had more than its limit");
+  const staysWithin = (id: string) =>
+    assert.ok(stage.machine.peakMiB(id) <= SMALL_MIB + OVER_MIB, "it had more than its limit");
   /** It is refused, or its sandbox ends. */
   const floods = async (attacker: Parameters<Parameters<Stage["attack"]>[1]>[0], orders: object) => {
     const told = (await attacker.runToTheEnd("flood", orders)) as Taken | "cut";
@@ -49,7 +53,7 @@ function floodMemory(stage: Stage): void {
       const most = watched(() => stage.machine.peakMiB(id));
       const told = await attacker.runToTheEnd("flood", { of: "memory" }).catch((error) => error);
       assert.ok(told === "cut" || told instanceof Error, `it was told ${told}`);
-      assert.ok(most() <= SMALL_MIB, `it had ${most()} MiB`);
+      assert.ok(most() <= SMALL_MIB + OVER_MIB, `it had ${most()} MiB`);
     },
     SMALL_MIB,
   );
@@ -121,16 +125,16 @@ function floodProcesses(stage: Stage): void {
     await run("flood", { of: "spin", processes: HOG_PROCESSES });
     const [startMs, startTicks] = [performance.now(), await ticksOf(machine, sandbox.id)];
     const tookMs: number[] = [];
-    while (tookMs.length < PROBES) {
+    while (tookMs.length < PROBES || performance.now() - startMs < HOG_MS) {
       const sentMs = performance.now();
       await stage.neighbourIsWell();
       tookMs.push(performance.now() - sentMs);
     }
     const seconds = (performance.now() - startMs) / 1_000;
     const used = ((await ticksOf(machine, sandbox.id)) - startTicks) / TICKS_PER_SECOND / seconds;
-    const p99 = tookMs.sort((a, b) => a - b)[PROBES - 2]!;
+    const p99 = tookMs.sort((a, b) => a - b)[Math.floor(tookMs.length * 0.99)]!;
     assert.ok(p99 <= PROBE_P99_MS, `the neighbour answered in ${p99} ms`);
-    if (seconds > 1) assert.ok(used <= CPUS * CPU_TOLERANCE, `it used ${used} processors`);
+    assert.ok(used <= CPUS * CPU_TOLERANCE, `it used ${used} processors`);
   });
 }
 

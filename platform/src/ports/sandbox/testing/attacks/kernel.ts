@@ -4,6 +4,8 @@ import { hostname } from "node:os";
 import type { Stage } from "./stage.ts";
 
 const CLOCK_DRIFT_MS = 5_000;
+const LATER_KILLED = "later for the oom killer";
+const CAP_SYS_RESOURCE = 1n << 24n;
 const DEVICES = ["null", "zero", "full", "random", "urandom"].map((name) => `/dev/${name}`);
 const NO_CAPABILITIES = { Inh: 0, Prm: 0, Eff: 0, Bnd: 0, Amb: 0 };
 
@@ -17,7 +19,11 @@ export function attackTheKernel(stage: Stage): void {
       const before = ofTheHost();
       const { granted, refused } = await run<{ granted: string[]; refused: object }>("calls");
       assert.ok(Object.keys(refused).length > (machine.hasOwnKernel ? 20 : 120), "it asked for little");
-      if (!machine.hasOwnKernel) assert.deepEqual(granted, []);
+      if (!machine.hasOwnKernel)
+        assert.deepEqual(
+          granted.filter((title) => title !== LATER_KILLED || canKeep()),
+          [],
+        );
       assert.deepEqual(ofTheHost(), before);
       if (machine.hasOwnKernel) return;
       const pids = await machine.pidsOf(sandbox.id);
@@ -35,6 +41,12 @@ export function attackTheKernel(stage: Stage): void {
     assert.ok(table.length > 10);
     assert.deepEqual(large, []);
   });
+}
+
+/** Only a host whose root may raise limits can keep others from doing so. */
+function canKeep(): boolean {
+  const [, bits = "0"] = /^CapEff:\t(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return (BigInt(`0x${bits}`) & CAP_SYS_RESOURCE) !== 0n;
 }
 
 /** As the host sees it. */

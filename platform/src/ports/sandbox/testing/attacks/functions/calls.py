@@ -102,8 +102,7 @@ def namespaces():
         args = struct.pack("11Q", flag, 0, 0, 0, 17, 0, 0, 0, 0, 0, 0)
         attempt(f"clone3 {name}", cloned, NUMBERS["clone3"][MACHINE], args, len(args))
     for name in ("user", "mnt", "pid", "net", "uts", "ipc", "cgroup"):
-        fd = os.open(f"/proc/1/ns/{name}", os.O_RDONLY)
-        attempt(f"setns {name}", in_child, lambda fd=fd: call("setns", fd, 0))
+        attempt(f"setns {name}", in_child, lambda name=name: call("setns", os.open(f"/proc/1/ns/{name}", os.O_RDONLY), 0))
 
 
 def processes():

@@ -40,5 +40,5 @@ for pid in orders["pids"]:
 answer = {"seen": seen(), "tried": tried}
 # All that may be signalled, ourselves excepted; then the first process, of which the kernel takes care in its own namespace.
 answer["all"] = refused(os.kill, -1, signal.SIGTERM) if orders.get("all") else None
-answer["first"] = refused(os.kill, 1, signal.SIGSTOP) or refused(os.kill, 1, signal.SIGKILL)
+answer["first"] = refused(os.kill, 1, signal.SIGKILL) if orders.get("all") else None
 print(json.dumps(answer))

@@ -15,9 +15,9 @@ export default function replace() {
     const order = read("order");
     if (order === done || !order.endsWith(";")) return;
     const [way, target] = order.slice(0, -1).split(" ");
-    for (const path of [SOCKET, OTHER]) rmSync(path, { recursive: true, force: true });
     let result = "done";
     try {
+      for (const path of [SOCKET, OTHER]) rmSync(path, { recursive: true, force: true });
       WAYS[way](target);
     } catch (error) {
       result = error.code ?? String(error);
