@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { OWN_FOLDERS, type Stage } from "./stage.ts";
 
 const SMALL_MIB = 64;
+const ROOMY_MIB = 512;
 /** The kernel counts ahead in pages. */
 const OVER_MIB = 1;
 const BYTES_PER_MIB = 1 << 20;
@@ -12,8 +13,9 @@ const PENDING_SIGNALS = 1_024;
 const MANY = 200_000;
 const FLOOD_MS = 800;
 const PROBES = 100;
-/** An answer of a neighbour, on a machine that may be busy with more than this. */
-const PROBE_P99_MS = 400;
+/** More than without the hog, on a machine that may be busy with more than this. */
+const PROBE_P99_MS = 250;
+const PROBE_RATIO = 5;
 const HOG_MS = 1_200;
 const HOG_PROCESSES = 8;
 const CPUS = 1;
@@ -108,34 +110,49 @@ function floodCounts({ attack }: Stage): void {
 
 function floodProcesses(stage: Stage): void {
   const { attack } = stage;
-  attack("forks no more than its own processes, and all of them end with it", async (attacker) => {
-    const { machine } = stage;
-    await attacker.runToTheEnd("flood", { of: "forks" });
-    let most = 0;
-    for (const untilMs = performance.now() + FLOOD_MS; performance.now() < untilMs; ) {
-      most = Math.max(most, (await machine.pidsOf(attacker.sandbox.id)).length);
-      await stage.neighbourIsWell();
-    }
-    if (!machine.hasOwnKernel) assert.ok(most > 100, `it had ${most} processes only`);
-    assert.ok(most <= PROCESSES, `${most} processes`);
-  });
+  attack(
+    "forks no more than its own processes, and all of them end with it",
+    async (attacker) => {
+      const { machine } = stage;
+      await attacker.runToTheEnd("flood", { of: "forks" });
+      let most = 0;
+      for (const untilMs = performance.now() + FLOOD_MS; performance.now() < untilMs; ) {
+        most = Math.max(most, (await machine.pidsOf(attacker.sandbox.id)).length);
+        await stage.neighbourIsWell();
+      }
+      if (!machine.hasOwnKernel) assert.ok(most > 100, `it had ${most} processes only`);
+      assert.ok(most <= PROCESSES, `${most} processes`);
+    },
+    // So that it is their number that ends it.
+    ROOMY_MIB,
+  );
 
   attack("takes no more of the processor than its own, and its neighbour answers", async ({ run, sandbox }) => {
     const { machine } = stage;
+    const aloneMs = await p99OfProbes(stage, 0);
     await run("flood", { of: "spin", processes: HOG_PROCESSES });
     const [startMs, startTicks] = [performance.now(), await ticksOf(machine, sandbox.id)];
-    const tookMs: number[] = [];
-    while (tookMs.length < PROBES || performance.now() - startMs < HOG_MS) {
-      const sentMs = performance.now();
-      await stage.neighbourIsWell();
-      tookMs.push(performance.now() - sentMs);
-    }
+    const besideMs = await p99OfProbes(stage, HOG_MS);
     const seconds = (performance.now() - startMs) / 1_000;
     const used = ((await ticksOf(machine, sandbox.id)) - startTicks) / TICKS_PER_SECOND / seconds;
-    const p99 = tookMs.sort((a, b) => a - b)[Math.floor(tookMs.length * 0.99)]!;
-    assert.ok(p99 <= PROBE_P99_MS, `the neighbour answered in ${p99} ms`);
     assert.ok(used <= CPUS * CPU_TOLERANCE, `it used ${used} processors`);
+    assert.ok(
+      besideMs <= PROBE_P99_MS + PROBE_RATIO * aloneMs,
+      `the neighbour answered in ${besideMs}, not ${aloneMs} ms`,
+    );
   });
+}
+
+/** What an answer of the neighbour takes. */
+async function p99OfProbes(stage: Stage, forMs: number): Promise<number> {
+  const startMs = performance.now();
+  const tookMs: number[] = [];
+  while (tookMs.length < PROBES || performance.now() - startMs < forMs) {
+    const sentMs = performance.now();
+    await stage.neighbourIsWell();
+    tookMs.push(performance.now() - sentMs);
+  }
+  return tookMs.sort((a, b) => a - b)[Math.floor(tookMs.length * 0.99)]!;
 }
 
 function floodOutput(stage: Stage): void {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import type { Stage } from "./stage.ts";
+import { MEMORY_MIB, type Stage } from "./stage.ts";
 
+const MOST_NAMES = 65_536;
 const CLOCK_DRIFT_MS = 5_000;
 const LATER_KILLED = "later for the oom killer";
 const CAP_SYS_RESOURCE = 1n << 24n;
@@ -92,12 +93,21 @@ function isWritable(line: string): boolean {
   return options.split(",")[0] === "rw" && superOptions.split(",")[0] === "rw";
 }
 
+/** Half of its memory, and names that do not fill the other half. */
+function hasBounds(target: string, options: string): boolean {
+  const [, sizeKiB] = /(?:^|,)size=(\d+)k/.exec(options) ?? [];
+  const [, names] = /(?:^|,)nr_inodes=(\d+)/.exec(options) ?? [];
+  const isSmall = sizeKiB !== undefined && Number(sizeKiB) > 0 && Number(sizeKiB) <= (MEMORY_MIB / 2) * 1024;
+  // Nobody but root writes to /dev.
+  return isSmall && (target === "/dev" || (names !== undefined && Number(names) <= MOST_NAMES));
+}
+
 /** In memory with a bound, a device without contents, or the kernel's own. */
 function isBounded(line: string): boolean {
   const [before = "", after = ""] = line.split(" - ");
   const [, , , root, target = ""] = before.split(" ");
   const [type, , options = ""] = after.split(" ");
-  if (type === "tmpfs") return /(?:^|,)size=/.test(options);
+  if (type === "tmpfs") return hasBounds(target, options);
   if (type === "proc") return true;
   return (
     type === "devtmpfs" &&

@@ -203,6 +203,8 @@ function makeBundle(folder: string, more: Readonly<Record<string, string>>): Bun
   cpSync(FUNCTIONS, folder, { recursive: true });
   for (const [name, text] of Object.entries(more)) writeFileSync(join(folder, name), text);
   const files = readdirSync(folder).filter((name) => statSync(join(folder, name)).isFile());
+  // Only that it is shown read-only is in the way.
+  for (const path of [folder, ...files.map((name) => join(folder, name))]) chmodSync(path, 0o777);
   const archive = packTar(Object.fromEntries(files.map((name) => [name, readFileSync(join(folder, name), "utf8")])));
   const digest = `sha256:${createHash("sha256").update(archive).digest("hex")}` as const;
   return { digest, bytes: archive.length, folder, read: () => Readable.from([archive]) };
