@@ -37,7 +37,7 @@ export interface AttackSuite {
   make(): Promise<AttackedMachine>;
 }
 
-export const FUNCTIONS = fileURLToPath(new URL("./functions", import.meta.url));
+const FUNCTIONS = fileURLToPath(new URL("./functions", import.meta.url));
 export const MEMORY_MIB = 128;
 /** Where a function may write. */
 export const OWN_FOLDERS = ["/tmp", "/dev/shm", "/run/colibri"];
@@ -93,12 +93,15 @@ export function createStage(suite: AttackSuite) {
     await neighbour.run("hide", { secret: canary });
   });
   after(async () => {
-    neighbour.close();
-    await end(neighbour);
-    traps.close();
-    await machine.driver.close();
-    assert.deepEqual(machine.leftovers(), []);
-    await machine.close();
+    try {
+      neighbour.close();
+      await end(neighbour);
+      assert.deepEqual(machine.leftovers(), []);
+    } finally {
+      traps.close();
+      await machine.driver.close();
+      await machine.close();
+    }
   });
 
   async function attacker(more: Record<string, string> = {}, memoryMiB = MEMORY_MIB): Promise<Attacker> {
