@@ -29,14 +29,16 @@ async function make(runtime: OciRuntime, guest: string): Promise<AttackedMachine
     hasOwnKernel: !runtime.userNamespace,
     pidsOf: (id) => cgroups.find(id).processes(),
     peakMiB: (id) => peakMiB(cgroups.find(id).path),
+    cpus: (id) => cpus(cgroups.find(id).path),
     leftovers: machine.leftovers,
     close: machine.close,
   };
 }
 
+const found = inspectCgroups();
+
 /** 0 when the group is gone. */
 function peakMiB(path: string): number {
-  const found = inspectCgroups();
   if (found.kind === "unusable") throw new Error(found.reason);
   const name = found.version === "v2" ? "memory.peak" : "memory.max_usage_in_bytes";
   try {
@@ -44,6 +46,14 @@ function peakMiB(path: string): number {
   } catch {
     return 0;
   }
+}
+
+function cpus(path: string): number {
+  if (found.kind === "unusable") throw new Error(found.reason);
+  const names = found.version === "v2" ? ["cpu.max"] : ["cpu.cfs_quota_us", "cpu.cfs_period_us"];
+  const text = names.map((name) => readFileSync(join(found.layout.roots.cpu, path, name), "utf8")).join(" ");
+  const [quota, period] = text.trim().split(/\s+/).map(Number);
+  return quota! / period!;
 }
 
 if (process.getuid?.() === 0) await enterOwnMounts();

@@ -28,6 +28,8 @@ export interface AttackedMachine {
   pidsOf(id: string): Promise<number[]>;
   /** The most memory that a sandbox has had, in MiB, as the host counts it. */
   peakMiB(id: string): number;
+  /** Processors that the host lets a sandbox have. */
+  cpus(id: string): number;
   leftovers(): readonly string[];
   close(): Promise<void>;
 }
