@@ -1,7 +1,6 @@
-/** `npm run bench -- warm|start|freeze|reload|hops|ports|templates [name] [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
-/** `npm run bench -- warm|start|bundles|reload|hops|ports|templates [name] [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
-import { tmpdir, tmpdir } from "node:os";
-import { parseArgs, parseArgs } from "node:util";
+/** `npm run bench -- warm|start|freeze|bundles|reload|hops|ports|templates [name] [--json] [--against <ref>] [--rounds N] [--seconds N] [--samples N]` */
+import { tmpdir } from "node:os";
+import { parseArgs } from "node:util";
 import { benchBundles } from "./bundles.ts";
 import { benchFreeze } from "./freeze.ts";
 import { benchHops } from "./hops.ts";

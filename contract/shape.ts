@@ -100,7 +100,8 @@ export function nullable<T>(shape: Shape<T>): Shape<T | null> {
 export function list<T>(shape: Shape<T>, maximum = 10_000): Shape<readonly T[]> {
   return {
     check(value, path) {
-      if (!Array.isArray(value) || value.length > maximum) return expected(path, `a list of at most ${maximum}`, value);
+      if (!Array.isArray(value) || value.length > maximum)
+        return expected(path, maximum === Number.POSITIVE_INFINITY ? "a list" : `a list of at most ${maximum}`, value);
       for (let index = 0; index < value.length; index++) {
         const problem = shape.check(value[index], `${path}[${index}]`);
         if (problem !== undefined) return problem;

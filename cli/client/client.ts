@@ -99,11 +99,16 @@ export class Client {
 
   /** The byte at which to begin, or go on with, the upload of this archive. */
   async uploadStands(digest: string): Promise<number | "stored"> {
-    let offset = 0;
+    let stands = "0";
     const onAnswer = ({ headers }: AnswerHead): void => {
-      offset = Number(headers["upload-offset"] ?? 0);
+      stands = String(headers["upload-offset"] ?? 0);
     };
-    return (await this.#told(this.#api.checkUpload({ digest }, { onAnswer }))) ? "stored" : offset;
+    return (await this.#told(this.#api.checkUpload({ digest }, { onAnswer }))) ? "stored" : this.#offset(stands);
+  }
+
+  #offset(text: string): number {
+    if (/^\d{1,15}$/.test(text)) return Number(text);
+    throw new StrangeAnswer(this.connection, `it says that the upload stands at ${JSON.stringify(text)}`);
   }
 
   /** `bytes`: of the whole archive; the body is what of it begins at `offset`. */
@@ -111,13 +116,13 @@ export class Client {
     digest: string,
     { offset, bytes, body }: { readonly offset: number; readonly bytes: number; readonly body: Readable },
   ): Promise<number | "stored"> {
-    let stands: number | "stored" = "stored";
+    let stands: string | undefined;
     const onAnswer = ({ status, headers }: AnswerHead): void => {
-      if (status === 204) stands = Number(headers["upload-offset"]);
+      if (status === 204) stands = String(headers["upload-offset"]);
     };
     const args = { digest, uploadOffset: offset, uploadLength: bytes, body };
     await this.#told(this.#api.appendUpload(args, { bodyBytes: bytes - offset, onAnswer }));
-    return stands;
+    return stands === undefined ? "stored" : this.#offset(stands);
   }
 
   deploy(request: DeploymentRequest, key: string): Promise<Deployment> {

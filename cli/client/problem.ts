@@ -65,12 +65,16 @@ function exitFor(status: number): ExitCode {
   return status === 404 ? EXIT.notFound : EXIT.failure;
 }
 
-/** From 500 on it may be a proxy before a control that will be back. */
+const PROXY_REFUSALS = [403, 407, 408, 413, 429];
+
+/** What refuses in this way or fails may be a proxy before a control; the rest is no control. */
 function withoutProblem(status: number, connection: Connection): CliError {
   const { control } = connection;
-  if (status < 500) return new StrangeAnswer(connection, `it answers ${status}, and not as the control API does`);
+  if (status < 500 && !PROXY_REFUSALS.includes(status))
+    return new StrangeAnswer(connection, `it answers ${status}, and not as the control API does`);
   const message = `${control.value} (from ${control.from}) answered ${status}, and not as Colibri's control API does.`;
-  return new ApiError(status, message, ["Check the address, or try again in a moment."], undefined);
+  const hint = "Check the address and what stands before it, such as a proxy, or try again in a moment.";
+  return new ApiError(status, message, [hint], undefined);
 }
 
 /** A gateway gives every request the id of an invocation; control has none to give. */

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import { count } from "#contract/count.ts";
 import type { Client } from "../client/client.ts";
 import { ApiError } from "../client/problem.ts";
+import { CliError } from "../failure.ts";
 import { showBytes } from "../output/units.ts";
 import { mayComeBack, Waits } from "../reconnect.ts";
 import type { Progress } from "./progress.ts";
@@ -75,16 +76,26 @@ class Upload {
   async #standsAgain(before: number): Promise<number | "stored"> {
     const { client, packed, progress, signal } = this.#deps;
     for (;;) {
-      progress.change(`${this.#name}: the connection broke; trying again…`);
+      progress.change(`${this.#name}: not all arrived; trying again…`);
       await this.#waits.wait(signal);
       try {
         const offset = await client.uploadStands(packed.digest);
         if (offset !== "stored" && offset > before) this.#waits.reset();
+        else if (offset !== "stored" && this.#waits.waitedMs >= LONGEST_MS) throw this.#stuck(offset);
         return offset;
       } catch (error) {
         this.#check(error);
       }
     }
+  }
+
+  #stuck(offset: number): CliError {
+    const { packed } = this.#deps;
+    const message = `${this.#name}: the upload does not get beyond ${showBytes(offset)} of ${showBytes(packed.bytes)}.`;
+    const hints = [
+      "Something between here and control, such as a proxy, may hold back what is sent: try a direct connection.",
+    ];
+    return new CliError(message, { hints });
   }
 
   /** @throws the error when trying again can't help, or has been tried for long enough. */

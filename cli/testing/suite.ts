@@ -96,7 +96,10 @@ function missing(file: string | undefined, { folder, function: fn }: Target, con
 /** A first case of the function, or of each. */
 function proposal(config: AppConfig | undefined, fn: string | undefined): string[] {
   if (config === undefined) return [];
-  return proposeCases(config, fn !== undefined && fn in config.functions ? [fn] : Object.keys(config.functions));
+  return proposeCases(
+    config,
+    fn !== undefined && Object.hasOwn(config.functions, fn) ? [fn] : Object.keys(config.functions),
+  );
 }
 
 function readCases(path: string, shown: string, config: AppConfig | undefined): readonly Case[] {
@@ -124,7 +127,7 @@ function chosen(
   if (found.length > 0) return found;
   const there = [...new Set(cases.map((one) => one.function))].join(", ") || "none";
   const isWithout =
-    config !== undefined && fn !== undefined && fn in config.functions && !there.split(", ").includes(fn);
+    config !== undefined && fn !== undefined && Object.hasOwn(config.functions, fn) && !there.split(", ").includes(fn);
   throw usageError(
     `No case in ${shown} fits.`,
     `Functions that have cases: ${there}.`,

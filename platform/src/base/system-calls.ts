@@ -44,6 +44,8 @@ export const MOUNT = Object.freeze({
   noDevices: 4,
   noExecute: 8,
   remount: 32,
+  /** From Linux 5.10; older kernels ignore it. */
+  noSymbolicLinks: 256,
   bind: 4096,
   recursive: 16_384,
   private: 1 << 18,

@@ -1,29 +1,23 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { createSystemClock } from "#base/clock.ts";
-import { createSocketNetwork } from "#base/link/socket-network.ts";
-import { createSilentLog } from "#base/log.ts";
-import { createSystemRandom } from "#base/random.ts";
 import { bundleGuests } from "#guest/bundle.ts";
 import { packTar } from "#guest/testing/pack-tar.ts";
 import { type SandboxFixture, testSandboxDriver } from "#ports/sandbox/conformance.ts";
 import type { SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
-import { capabilitiesOf, createContainerDriver } from "./driver.ts";
+import { capabilitiesOf } from "./driver.ts";
+import { network, nodeRuntime, openMachine } from "./machine.fixture.ts";
 import { OCI_RUNTIMES, type OciRuntime } from "./oci-runtime.ts";
-import { enterOwnMounts, SANDBOX_PLACE } from "./own-mounts.ts";
+import { enterOwnMounts } from "./own-mounts.ts";
 import { probeContainers } from "./probe.ts";
 
-const clock = createSystemClock();
-const network = createSocketNetwork();
-const deps = { network, clock, random: createSystemRandom(), log: createSilentLog(), networks: undefined };
 const path = (url: string) => fileURLToPath(new URL(url, import.meta.url));
 const functions = path("../../../ports/sandbox/testing/functions");
 const archive = packTar(
@@ -33,12 +27,8 @@ const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(by
 const searchPath = process.env.PATH ?? "";
 
 async function make(runtime: OciRuntime, guest: string): Promise<SandboxFixture> {
-  const home = mkdtempSync(join(tmpdir(), "colibri-container-"));
-  const key = `test-${home.slice(-6)}`;
-  const place = join(SANDBOX_PLACE, key);
-  mkdirSync(place, { mode: 0o711 });
-  const options = { place, spawner: join(home, "spawner.sock"), key, runtime };
-  const spawner = await openSpawner(options.spawner);
+  const machine = await openMachine(runtime);
+  const { createDriver, options } = machine;
 
   async function startAndDie(spec: SandboxSpec): Promise<SandboxHandle> {
     const child = spawn(process.execPath, [path("./holder.fixture.ts"), JSON.stringify({ spec, options })], {
@@ -51,48 +41,27 @@ async function make(runtime: OciRuntime, guest: string): Promise<SandboxFixture>
     return JSON.parse(line);
   }
 
-  const { execPath } = process;
-  const files = { shows: { [execPath]: "/opt/colibri/node", [guest]: "/opt/colibri/guest.mjs" }, hides: [] };
-  const command = [execPath, "--max-old-space-size={memoryMiB}", guest];
   return {
-    driver: createContainerDriver(deps, options),
+    driver: createDriver(),
     network,
-    runtime: { name: "nodejs", command, environment: {}, files },
+    runtime: nodeRuntime(guest),
     bundle: {
       digest: digestOf(archive),
       bytes: archive.length,
       folder: functions,
       read: () => Readable.from([archive]),
     },
-    broken: (spec) => ({ ...spec, runtime: { ...spec.runtime, command: [execPath, "-e", "throw Error('no')"] } }),
-    again: () => createContainerDriver(deps, options),
+    broken: (spec) => ({
+      ...spec,
+      runtime: { ...spec.runtime, command: [process.execPath, "-e", "throw Error('no')"] },
+    }),
+    again: createDriver,
     startAndDie,
     settle: (promise) => promise,
     // Processes on a kernel of gVisor's are not seen on the host.
     ...(runtime.userNamespace && { isRunning: (pid: number) => inNamespaces().some((inside) => inside === pid) }),
-    leftovers: async () => leftovers(place, key),
-    async remove() {
-      const sweep = createContainerDriver(deps, options);
-      await sweep.open(AbortSignal.timeout(5_000));
-      await sweep.reap([]);
-      await sweep.close();
-      await spawner.close();
-      rmSync(home, { recursive: true });
-    },
-  };
-}
-
-/** In a process of its own, since it becomes the parent of what containers leave. */
-async function openSpawner(address: string) {
-  const program = path("../spawned/spawner.fixture.ts");
-  const child = spawn(process.execPath, [program, address], { stdio: ["pipe", "pipe", "inherit"] });
-  const exited = once(child, "exit");
-  await once(child.stdout!, "data");
-  return {
-    async close() {
-      child.stdin!.end();
-      await exited;
-    },
+    leftovers: async () => machine.leftovers(),
+    remove: () => machine.close(),
   };
 }
 
@@ -111,21 +80,6 @@ function readStatus(pid: string): string {
   } catch {
     return "";
   }
-}
-
-function leftovers(place: string, key: string): string[] {
-  const folders = ["sandboxes", "bundles", "state"].flatMap((name) => {
-    const folder = join(place, name);
-    return existsSync(folder) ? readdirSync(folder).map((left) => join(folder, left)) : [];
-  });
-  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
-  const cgroups = readdirSync("/sys/fs/cgroup").flatMap((controller) => {
-    const parent = `/sys/fs/cgroup/${controller}/colibri/${key}`;
-    if (!existsSync(parent)) return [];
-    const groups = readdirSync(parent, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-    return groups.map(({ name }) => join(parent, name));
-  });
-  return [...folders, ...cgroups, ...mounts.filter((line) => line.includes(`${place}/sandboxes/`))];
 }
 
 if (process.getuid?.() === 0) await enterOwnMounts();

@@ -14,7 +14,7 @@ import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
 import { IdRanges } from "./id-ranges.ts";
 import type { NetworkSlot, SandboxNetworks } from "./network/networks.ts";
-import { INSIDE, ociConfig } from "./oci-config.ts";
+import { INSIDE, OOM_SCORE, ociConfig } from "./oci-config.ts";
 import { type OciRuntime, runCommand } from "./oci-runtime.ts";
 import { BundleViews, Place } from "./place.ts";
 import { probeContainers } from "./probe.ts";
@@ -56,8 +56,16 @@ const ENVIRONMENT = Object.freeze({
   LANG: "C.UTF-8",
   COLIBRI_CODE_FOLDER: INSIDE.unpacked,
 });
-/** Joins the cgroups named before `--`, then becomes the command behind it. */
-const JOIN = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done; shift; exec "$@"';
+/**
+ * Joins the cgroups named before `--`, then becomes the command behind it. Of root's, the sandbox can't go below the score. And
+ * its standard input is a pipe at its end, since runtimes give that to the user in there, who would then own the host's /dev/null.
+ */
+const JOIN = `while [ "$1" != -- ]; do echo 0 > "$1" || exit 1; shift; done
+shift
+echo ${OOM_SCORE} > /proc/self/oom_score_adj || exit 1
+exec "$@" <<END
+END
+`;
 /**
  * The first process of a sandbox. The guest is its child: signals without a handler do nothing to a first process, and nobody else
  * would bury what functions leave behind. Its own words about signals are not the function's.

@@ -32,16 +32,19 @@ export interface OciOptions {
 }
 
 const MASKED = `acpi asound interrupts kallsyms kcore keys latency_stats timer_list timer_stats sched_debug scsi sysrq-trigger pressure
-  slabinfo vmallocinfo pagetypeinfo iomem ioports config.gz modules version_signature kmsg`;
+  slabinfo vmallocinfo pagetypeinfo iomem ioports config.gz modules version_signature kmsg cmdline key-users partitions
+  diskstats mtrr`;
 const SHOWN_READ_ONLY = "bus fs irq sys";
 const DEVICES = ["null", "zero", "full", "random", "urandom"];
 const OPEN_FILES = 4_096;
+/** All sandboxes together have what the host's root may have, about 100,000. */
+const PENDING_SIGNALS = 1_024;
 /** In 64ths of the memory. */
 const TMP_SHARE = 32;
 const SHARED_MEMORY_MIB = 16;
 const TMP_FILES = 65_536;
 /** On a host without memory the sandboxes go first. */
-const OOM_SCORE = 500;
+export const OOM_SCORE = 500;
 
 /** config.json of the OCI runtime specification 1.0.2: everything that a sandbox is shut in by, but for its cgroup. */
 export function ociConfig(options: OciOptions) {
@@ -59,6 +62,7 @@ export function ociConfig(options: OciOptions) {
       capabilities: { bounding: none, effective: none, permitted: none, inheritable: none, ambient: none },
       rlimits: [
         limit("NOFILE", OPEN_FILES),
+        limit("SIGPENDING", PENDING_SIGNALS),
         limit("CORE", 0),
         limit("MEMLOCK", 64 * 1024),
         limit("MSGQUEUE", 64 * 1024),

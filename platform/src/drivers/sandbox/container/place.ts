@@ -45,14 +45,16 @@ export class Place {
   /** For a guest with that id on the host. */
   make(userId: number): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o711 });
-    const { noDevices, noSetUserId, noExecute, shared } = MOUNT;
+    const { noDevices, noSetUserId, noExecute, noSymbolicLinks, shared } = MOUNT;
     const flags = noDevices | noSetUserId;
     this.#calls.mount({ source: "tmpfs", target: this.folder, type: "tmpfs", flags, data: SIZE });
     // What is mounted in it from now on is mounted in its copies as well, and a sandbox has one.
     this.#calls.mount({ target: this.folder, flags: shared });
     for (const folder of [this.run, this.code, this.bundle]) mkdirSync(folder, { mode: 0o700 });
     const data = `${RUN_SIZE},uid=${userId},gid=${userId}`;
-    this.#calls.mount({ source: "tmpfs", target: this.run, type: "tmpfs", flags: flags | noExecute, data });
+    // A link in the place of the socket would take us to any socket of the host.
+    const runFlags = flags | noExecute | noSymbolicLinks;
+    this.#calls.mount({ source: "tmpfs", target: this.run, type: "tmpfs", flags: runFlags, data });
   }
 
   configure(config: unknown): void {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { release } from "node:os";
 import type { Probe } from "#ports/sandbox/index.ts";
 import { inspectCgroups } from "./cgroups/inspect.ts";
 import { inspectNetwork, type NetworkLack } from "./network/inspect.ts";
@@ -12,12 +13,16 @@ export type ContainerProbe =
     })
   | Extract<Probe, { works: false }>;
 
+const OLDEST_LINUX = [5, 10] as const;
+
 /** Whether containers work on this machine: who we are, the kernel, the OCI runtime, cgroups. Starts nothing. */
 export async function probeContainers(options: {
   readonly wanted: string | undefined;
   readonly searchPath: string;
 }): Promise<ContainerProbe> {
   if (process.platform !== "linux") return no("this is not Linux", "Run the platform on Linux.");
+  if (isOlder(release(), OLDEST_LINUX))
+    return no(`this is Linux ${release()}, which can't mount without symbolic links`, "Run it on Linux 5.10 or newer.");
   if (process.getuid?.() !== 0)
     return no("it needs root, and this is another user", "Start it as root, such as with sudo.");
   const users = userNamespaces();
@@ -39,6 +44,11 @@ function no(reason: string, remedy: string): Extract<Probe, { works: false }> {
 
 function capital(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function isOlder(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [itsMajor = 0, itsMinor = 0] = version.split(".").map(Number);
+  return itsMajor < major || (itsMajor === major && itsMinor < minor);
 }
 
 /** How many there may be; undefined where the kernel does not say. */

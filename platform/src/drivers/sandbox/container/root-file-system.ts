@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -81,6 +82,8 @@ function make(calls: SystemCalls, folder: string, runtime: RuntimeLaunch): void 
   const data = "size=1m,nr_inodes=1024,mode=755";
   calls.mount({ source: "tmpfs", target: folder, type: "tmpfs", flags: MOUNT.noSetUserId | MOUNT.noDevices, data });
   for (const path of FOLDERS) mkdirSync(join(folder, path), { recursive: true });
+  // Of which runc takes the mode for what it mounts there.
+  chmodSync(join(folder, INSIDE.tmp), 0o1777);
   writeEtc(join(folder, "etc"));
   for (const path of [...SHOWN, ...CERTIFICATES, LINKER_CACHE].filter((path) => existsSync(path)))
     showReadOnly(calls, path, join(folder, path));

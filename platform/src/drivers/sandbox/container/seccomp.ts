@@ -6,7 +6,8 @@ import { arch } from "node:os";
  * asked for and not granted is refused (EPERM), so that programs say what they were denied.
  *
  * Left out on purpose: everything about mounts and namespaces, tracing and reading other processes, keys, BPF, performance
- * counters, modules, clocks, quotas, io_uring, userfaultfd, NUMA policy, file handles, and sockets but Unix, IP and netlink.
+ * counters, modules, clocks, quotas, io_uring, userfaultfd, NUMA policy, file handles, and sockets but Unix, TCP, UDP and route netlink: of others the kernel counts
+ * no memory, or loads modules for them. And inotify, of which there are 128 for all sandboxes and the host's root together.
  */
 export interface Seccomp {
   readonly defaultAction: string;
@@ -26,8 +27,13 @@ const EPERM = 1;
 const ENOSYS = 38;
 /** CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET, from <linux/sched.h>. */
 const NEW_NAMESPACES = 0x7e020000;
-/** AF_UNIX, AF_INET, AF_INET6, AF_NETLINK. */
-const SOCKET_FAMILIES = [1, 2, 10, 16];
+const AF_UNIX = 1;
+/** AF_INET, AF_INET6. */
+const INTERNET = [2, 10];
+/** The one that fits the type, TCP, UDP. */
+const PROTOCOLS = [0, 6, 17];
+const AF_NETLINK = 16;
+const NETLINK_ROUTE = 0;
 /** PER_LINUX, PER_LINUX with ADDR_NO_RANDOMIZE off and on, and asking which it is. */
 const PERSONALITIES = [0, 0x0008, 0x20000, 0x20008, 0xffffffff];
 
@@ -37,7 +43,7 @@ const FILES = `access faccessat faccessat2 open openat openat2 creat close close
   fallocate fadvise64 readahead sync fsync fdatasync syncfs sync_file_range chdir fchdir getcwd chmod fchmod fchmodat fchmodat2
   chown fchown lchown fchownat umask utime utimes utimensat futimesat dup dup2 dup3 fcntl flock ioctl copy_file_range sendfile
   splice tee vmsplice getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr setxattr lsetxattr fsetxattr removexattr
-  lremovexattr fremovexattr inotify_init inotify_init1 inotify_add_watch inotify_rm_watch memfd_create cachestat`;
+  lremovexattr fremovexattr memfd_create cachestat`;
 const MEMORY = `brk mmap mprotect munmap mremap madvise mincore msync mlock mlock2 mlockall munlock munlockall
   membarrier pkey_alloc pkey_free pkey_mprotect remap_file_pages process_madvise map_shadow_stack`;
 const PROCESSES = `execve execveat exit exit_group fork vfork wait4 waitid kill tkill tgkill getpid getppid gettid getpgid getpgrp setpgid
@@ -64,7 +70,7 @@ const DENIED = `mount umount2 pivot_root chroot move_mount open_tree fsopen fsco
   delete_module kexec_load kexec_file_load reboot swapon swapoff syslog acct settimeofday clock_settime clock_adjtime adjtimex
   sethostname setdomainname open_by_handle_at name_to_handle_at iopl ioperm quotactl quotactl_fd userfaultfd vhangup
   fanotify_init fanotify_mark lookup_dcookie io_uring_setup io_uring_enter io_uring_register mbind set_mempolicy
-  get_mempolicy migrate_pages move_pages`;
+  get_mempolicy inotify_init inotify_init1 inotify_add_watch inotify_rm_watch migrate_pages move_pages`;
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" };
 
@@ -74,14 +80,18 @@ const allow = (names: readonly string[], args?: SeccompRule["args"]): SeccompRul
   action: "SCMP_ACT_ALLOW",
   ...(args !== undefined && { args }),
 });
-const onlyEqual = (value: number) => [{ index: 0, value, op: "SCMP_CMP_EQ" }];
+const equal = (index: number, value: number) => ({ index, value, op: "SCMP_CMP_EQ" });
 
 const SYSCALLS: readonly SeccompRule[] = [
   allow([FILES, MEMORY, PROCESSES, SIGNALS, WAITING, SOCKETS, SHARED, MACHINE].flatMap(words)),
   // Threads and processes, but no namespaces. Of clone3 no filter can see the flags: it does not exist here.
   allow(["clone"], [{ index: 0, value: NEW_NAMESPACES, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }]),
-  ...SOCKET_FAMILIES.map((family) => allow(["socket"], onlyEqual(family))),
-  ...PERSONALITIES.map((personality) => allow(["personality"], onlyEqual(personality))),
+  allow(["socket"], [equal(0, AF_UNIX)]),
+  ...INTERNET.flatMap((family) =>
+    PROTOCOLS.map((protocol) => allow(["socket"], [equal(0, family), equal(2, protocol)])),
+  ),
+  allow(["socket"], [equal(0, AF_NETLINK), equal(2, NETLINK_ROUTE)]),
+  ...PERSONALITIES.map((personality) => allow(["personality"], [equal(0, personality)])),
   { names: words(DENIED), action: "SCMP_ACT_ERRNO", errnoRet: EPERM },
 ];
 

@@ -6,6 +6,8 @@ import { CPU_PERIOD_US, type Flavour, type Folders, quotaUs, toBytes } from "./f
 /** cpu.shares of a group with the weight 100. */
 const NORMAL_SHARES = 1024;
 const NO_CEILING = -1;
+const SOCKET_MEMORY = "memory.kmem.tcp.limit_in_bytes";
+const SOCKET_SHARE = 4;
 
 export const V1: Flavour = {
   allowNested({ memory }) {
@@ -14,6 +16,7 @@ export const V1: Flavour = {
   },
   setLimits(folders, limits) {
     setMemory(folders.memory, toBytes(limits.memoryMiB));
+    setSocketMemory(folders.memory, toBytes(limits.memoryMiB));
     writeControl(folders.pids, "pids.max", String(limits.pids));
     setCpu(folders, limits);
   },
@@ -49,6 +52,12 @@ function setMemory(folder: string, bytes: number): void {
         ? ["memory.memsw.limit_in_bytes", "memory.limit_in_bytes"]
         : ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"];
   for (const file of files) writeControl(folder, file, String(bytes));
+}
+
+/** TCP and UDP, whose buffers are counted apart, and only when there is a limit. A kernel may lack it. */
+function setSocketMemory(folder: string, memoryBytes: number): void {
+  if (readControl(folder, SOCKET_MEMORY) === undefined) return;
+  writeControl(folder, SOCKET_MEMORY, String(Math.ceil(memoryBytes / SOCKET_SHARE)));
 }
 
 function setCpu({ cpu }: Folders, { cpuWeight, cpus }: CgroupLimits): void {
