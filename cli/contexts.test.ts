@@ -270,6 +270,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
       [["context", "remove", "local"], 2, /local is always there/],
       [["context", "add", "local", platform.url], 2, /choose another name/],
       [["context", "add", "x", "ftp://x"], 2, /"ftp:\/\/x" is no address/],
+      [["context", "add", "x", "http://u:pw@x"], 2, /has a user or a password in it: leave them out/],
       [["logout", "--context", "prod"], 5, /There is no context prod/],
       [["logout"], 1, /No context is in use/],
       [["--context", "staging", "explain"], 2, /explain takes no --context: leave it out/],

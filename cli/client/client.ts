@@ -139,18 +139,33 @@ export class Client {
 
   /** Ends when the stream does, cut off or not; throws when it can't be had. */
   deploymentEvents(id: string, after: number | undefined): AsyncIterable<DeploymentEvent> {
-    return this.#lines(this.#api.followDeployment({ id, after }), shapes.EVENT);
+    return this.#lines((options) => this.#api.followDeployment({ id, after }, options), shapes.EVENT);
   }
 
   /** As with deployments; `connected` is called when the answer has begun. */
   logs(name: FunctionName, query: LogQuery, connected?: () => void): AsyncIterable<LogLine> {
-    return this.#lines(this.#api.readLogs({ ...name, ...query }, { onAnswer: connected }), shapes.LOG_LINE);
+    return this.#lines((options) => this.#api.readLogs({ ...name, ...query }, options), shapes.LOG_LINE, connected);
   }
 
-  async *#lines<T>(lines: AsyncIterable<T>, shape: Shape<T>): AsyncGenerator<T, void, void> {
+  async *#lines<T>(
+    ask: (options: { onAnswer: (head: AnswerHead) => void }) => AsyncIterable<T>,
+    shape: Shape<T>,
+    connected?: () => void,
+  ): AsyncGenerator<T, void, void> {
+    let strange: string | undefined;
+    const onAnswer = ({ status, headers }: AnswerHead): void => {
+      const type = String(headers["content-type"] ?? "nothing that says what it is");
+      if (status >= 400 || (status === 200 && type.startsWith("application/x-ndjson"))) connected?.();
+      else strange = `it answers ${status} with ${type} where lines of JSON are due`;
+    };
     try {
-      for await (const line of lines) yield this.#checked(line, shape);
+      for await (const line of ask({ onAnswer })) {
+        if (strange !== undefined) break;
+        yield this.#checked(line, shape);
+      }
+      if (strange !== undefined) throw new StrangeAnswer(this.connection, strange);
     } catch (error) {
+      if (strange !== undefined) throw new StrangeAnswer(this.connection, strange);
       throw this.#failed(error);
     }
   }

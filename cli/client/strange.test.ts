@@ -61,6 +61,18 @@ describe("what answers as no control of Colibri does is told so", () => {
     "a function that is none": functionsAre({ ...FN, live: "r1" }),
     "a function without configuration": functionsAre({ ...FN, config: { runtime: "nodejs" } }),
   };
+  for (const what of ["a page for people", "a redirection", "nothing"])
+    test(`${what}, asked for a log`, async (t) => {
+      const { run } = await against(t, rubbish[what]!);
+      for (const args of [
+        ["logs", "a/b"],
+        ["logs", "a/b", "-f"],
+      ]) {
+        const { code, out, err } = await run(...args);
+        assert.deepEqual([code, out], [1, ""], err);
+        assert.match(err, /is no control of Colibri: /);
+      }
+    });
   for (const [what, listener] of Object.entries(rubbish))
     test(what, async (t) => {
       const { url, run } = await against(t, listener);

@@ -123,6 +123,8 @@ export function address(text: string, from: string): Sourced {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol))
     throw usageError(`${from}: "${text}" is no address; it must look like http://127.0.0.1:8081.`);
+  if (url.username !== "" || url.password !== "")
+    throw usageError(`${from}: the address has a user or a password in it: leave them out; control takes a token.`);
   return { value: text.replace(/\/+$/, ""), from };
 }
 

@@ -27,15 +27,21 @@ export async function fetchTemplate(
   signal: AbortSignal,
 ): Promise<string> {
   const { address, branch, subfolder } = origin;
+  const shown = withoutPassword(address);
   const wanted = branch === undefined ? [] : ["--branch", branch];
   const clone = ["clone", "--quiet", "--depth=1", "--single-branch", "--no-tags", "--no-local", "--template="];
   await git(
     surroundings,
     [...SAFE, ...clone, "--no-recurse-submodules", ...wanted, "--", address, folder],
-    address,
+    shown,
     signal,
   );
-  return subfolder === undefined ? folder : within(folder, subfolder, address);
+  return subfolder === undefined ? folder : within(folder, subfolder, shown);
+}
+
+/** As it may be told. */
+function withoutPassword(address: string): string {
+  return address.replace(/(\w+:\/\/)[^/@\s]*@/g, "$1***@");
 }
 
 /** Every step down is a real folder: a link could lead anywhere. */
@@ -72,7 +78,7 @@ async function git(
     child.once("close", resolve);
   });
   signal.throwIfAborted();
-  if (code !== 0) throw new CliError(`${address} can't be fetched: ${reasonIn(said())}`);
+  if (code !== 0) throw new CliError(`${address} can't be fetched: ${withoutPassword(reasonIn(said()))}`);
 }
 
 function startFailure(error: NodeJS.ErrnoException, signal: AbortSignal): Error {

@@ -161,6 +161,11 @@ describe("a file of cases", () => {
       '3:35 functions.hello[0].request.path: must begin with / or ?, not "items"',
     ],
     [
+      "a length that is not the body's",
+      one('request: { text: abc, headers: { Content-Length: "999" } }, expect: {}'),
+      "3:49 functions.hello[0].request.headers: content-length is set by the body: leave it out",
+    ],
+    [
       "path and url",
       one("request: { path: /a, url: /b }, expect: {}"),
       "3:44 functions.hello[0].request.url: stands instead of path: remove one of the two",

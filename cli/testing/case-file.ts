@@ -22,6 +22,8 @@ export const CASE_FILE = "colibri.test.yaml";
 
 const TOP = ["functions"];
 export const CASE_KEYS = ["name", "skip", "request", "expect"];
+/** A wrong one would have both sides wait for each other. */
+const FRAMING = ["content-length", "transfer-encoding", "connection"];
 export const REQUEST_KEYS = ["method", "path", "url", "query", "headers", "json", "text", "file"];
 export const EXPECT_KEYS = [
   "status",
@@ -117,9 +119,16 @@ class CaseReader {
       method: this.#method(fields.get("method")),
       path: url === undefined ? withQuery(path, query) : "",
       url: url === undefined ? undefined : withQuery(url, query),
-      headers: lowerCased(this.#texts(fields.get("headers"))),
+      headers: this.#headers(fields.get("headers")),
       body: this.#body(fields),
     };
+  }
+
+  #headers(field: Entry | undefined): Record<string, string> {
+    const headers = lowerCased(this.#texts(field));
+    const framing = Object.keys(headers).find((name) => FRAMING.includes(name));
+    if (framing !== undefined) this.#mistake(field!.value, `${framing} is set by the body: leave it out`);
+    return headers;
   }
 
   #method(field: Entry | undefined): string | undefined {

@@ -158,6 +158,7 @@ describe("Python", () => {
     inShop(async (shop) => {
       const refused: [string, RegExp][] = [
         ["--index-url http://x\n", /requirements.txt:1: the option "--index-url http:\/\/x" is not taken/],
+        ["--index-url http://bob:SECRET@x\n", /the option "--index-url http:\/\/\*\*\*@x" is not taken/],
         ["ok==1\n-e .\n", /requirements.txt:2: the option "-e \." is not taken/],
         ["./here.whl\n", /requirements.txt:1: "\.\/here.whl" is not a requirement/],
         ["x @ git+https://h/x.git\n", /requirements.txt:1: "x @ git\+https:\/\/h\/x.git" is not a requirement/],

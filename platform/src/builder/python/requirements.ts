@@ -1,6 +1,9 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, posix, sep } from "node:path";
 import { dependenciesFailed } from "../failure.ts";
+import { createRedactor } from "../redact.ts";
+
+const redact = createRedactor([]);
 
 /** All requirements of a function in one list, each line understood: pip never sees a line that is not. */
 export interface Requirements {
@@ -94,7 +97,7 @@ function ignored(line: string): boolean {
 }
 
 function checked(line: string, where: string): string {
-  const shown = JSON.stringify(line.slice(0, 100));
+  const shown = redact(JSON.stringify(line.slice(0, 100)));
   if (line.includes("${"))
     throw dependenciesFailed(`${where}: ${shown}: variables are not filled in: write the value.`);
   if (line.startsWith("-"))
