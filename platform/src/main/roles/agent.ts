@@ -25,7 +25,7 @@ import { createSandboxDriver } from "../sandbox-driver.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
 
 const MIB = 1024 * 1024;
-/** Of the machine's memory, what may be promised to sandboxes. */
+/** Of the machine's memory, what may be promised to sandboxes where nobody says otherwise. */
 const PROMISED_SHARE = 0.8;
 const CACHED_BUNDLE_BYTES = 10 * 1024 * MIB;
 
@@ -68,7 +68,7 @@ export const open: OpenRole = async (context) => {
       host: hostname(),
       labels: {},
       address: paths.sockets.agent,
-      capacityMiB: Math.floor((totalmem() / MIB) * PROMISED_SHARE),
+      capacityMiB: config.capacityMiB ?? Math.floor((totalmem() / MIB) * PROMISED_SHARE),
       pools: choosePools(context, driver, runtimes),
       poolStarts: Math.max(1, availableParallelism() - 1),
     },
