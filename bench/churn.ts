@@ -15,6 +15,8 @@ const FUNCTIONS = 20;
 const POOL = 4;
 const SETTLE_MS = 10_000;
 const GONE_MS = 60_000;
+/** Longer than from one look of the gateway's at idle sandboxes to the next: then it has sent them all away. */
+const IDLE_MS = 1_500;
 /** Rounds before the first count: caches fill, heaps find their size. */
 const WARM_UP_ROUNDS = 5;
 /** What a heap may have grown by where nothing leaks. */
@@ -34,12 +36,12 @@ export async function benchChurn({ samples }: ChurnOptions): Promise<Row[]> {
       for (let round = 0; round < WARM_UP_ROUNDS; round++) await startAndStop(platform, urls);
       await sleep(SETTLE_MS);
       const before = await takeCensus(platform);
-      const rounds = Math.ceil(samples / FUNCTIONS);
       const load = loadNow();
-      for (let round = 0; round < rounds; round++) await startAndStop(platform, urls);
+      let starts = 0;
+      while (starts < samples) starts += await startAndStop(platform, urls);
       await sleep(SETTLE_MS);
       const after = await takeCensus(platform);
-      return rows(rounds * FUNCTIONS, before, after, load);
+      return rows(starts, before, after, load);
     } finally {
       await platform.close();
     }
@@ -48,12 +50,13 @@ export async function benchChurn({ samples }: ChurnOptions): Promise<Row[]> {
   }
 }
 
-/** Until the pool is all there is. */
-async function startAndStop(platform: RunningPlatform, urls: readonly string[]): Promise<void> {
-  for (const { coldMs } of await Promise.all(urls.map(call)))
-    if (coldMs === 0) throw new Error("a call found a sandbox: not a start");
+/** Until the pool is all there is. Answers how many sandboxes were started for somebody. */
+async function startAndStop(platform: RunningPlatform, urls: readonly string[]): Promise<number> {
+  const called = await Promise.all(urls.map(call));
+  await sleep(IDLE_MS);
   const agent = processOf(platform, "agent").pid;
   await until("all sandboxes are gone but the pool", GONE_MS, () => listeningGuests(agent) === POOL, 50);
+  return called.filter(({ coldMs }) => coldMs > 0).length;
 }
 
 function rows(starts: number, before: Census, after: Census, load: string): Row[] {
