@@ -18,6 +18,8 @@ export interface SystemCalls {
   becomeSubreaper(): void;
   /** waitpid(2) with WNOHANG for one child. Undefined while it runs, `lost` when it is no child of ours. */
   reap(pid: number): ReapedExit | "lost" | undefined;
+  /** The same for any child in a process group; `lost` when there is none. */
+  reapOneOf(group: number): ReapedExit | "lost" | undefined;
 }
 
 export interface MountCall {
@@ -32,6 +34,7 @@ export interface MountCall {
 }
 
 export interface ReapedExit {
+  readonly pid: number;
   readonly code: number | null;
   /** Its number; names are in os.constants.signals. */
   readonly signal: number | null;
@@ -92,6 +95,12 @@ async function load(): Promise<SystemCalls> {
   const check = (call: string, result: number) => {
     if (result !== 0) throw new SystemCallError(call, koffi.errno());
   };
+  const wait = (whom: number) => {
+    const status = [0];
+    const pid: number = waitpid(whom, status, WNOHANG);
+    if (pid === 0 || (pid < 0 && koffi.errno() === EINTR)) return undefined;
+    return pid < 0 ? "lost" : { pid, ...exitOf(status[0]!) };
+  };
   return {
     mount({ source, target, type, flags, data }) {
       check(`mount ${target}`, mount(source ?? null, target, type ?? null, flags, data ?? null));
@@ -104,17 +113,13 @@ async function load(): Promise<SystemCalls> {
     },
     unshareMounts: () => check("unshare", unshare(CLONE_NEWNS)),
     becomeSubreaper: () => check("prctl", prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)),
-    reap(pid) {
-      const status = [0];
-      const result = waitpid(pid, status, WNOHANG);
-      if (result === 0 || (result < 0 && koffi.errno() === EINTR)) return undefined;
-      return result < 0 ? "lost" : exitOf(status[0]!);
-    },
+    reap: wait,
+    reapOneOf: (group) => wait(-group),
   };
 }
 
 /** As <sys/wait.h> takes a status apart. */
-function exitOf(status: number): ReapedExit {
+function exitOf(status: number): Omit<ReapedExit, "pid"> {
   const signal = status & 0x7f;
   return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
 }
