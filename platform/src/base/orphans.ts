@@ -1,4 +1,5 @@
 import { constants } from "node:os";
+import { readStat } from "./process-group.ts";
 import { loadSystemCalls, type ReapedExit, type SystemCalls } from "./system-calls.ts";
 
 /** How a process ended: one of the two. */
@@ -8,17 +9,20 @@ export interface OrphanExit {
   readonly signal: string | null;
 }
 
+const BURIED = 64;
+
 /**
  * The ends of processes that others started and left behind: as their reaper this process becomes their parent, and is told how
  * they ended.
  *
- * Owns: the zombies of the pids it watches and of the groups it clears, and no other: Node reaps what it spawned itself.
- * Invariant: a group is cleared only while somebody of ours is in it, since until then its number is not given away.
+ * Owns: the zombies of the pids it watches, and of strangers. Not those of what Node spawned, which Node reaps itself: in this
+ * process all of these lead groups, and so nobody who leads one is taken for a stranger.
  */
 export class Orphans {
   readonly #calls: SystemCalls;
   readonly #watched = new Map<number, (exit: OrphanExit | undefined) => void>();
-  readonly #cleared = new Set<number>();
+  /** The last of them: somebody may yet ask for one who ended at once. */
+  readonly #buried = new Map<number, OrphanExit>();
 
   private constructor(calls: SystemCalls) {
     this.#calls = calls;
@@ -40,36 +44,43 @@ export class Orphans {
     });
   }
 
-  /** Nobody else of the group of a command that has ended is to stay as a zombie. Watch first whose end is to be told. */
-  clear(group: number): void {
-    this.#cleared.add(group);
-    this.#clear(group);
+  /**
+   * Ends of those who were left behind and whom nobody asks for, such as what an OCI runtime started for itself: as zombies they
+   * would be there as long as this process. One behind somebody of Node's is found the next time.
+   */
+  bury(): void {
+    for (let pid = this.#calls.ended(); pid !== undefined; pid = this.#calls.ended()) {
+      const resolve = this.#watched.get(pid);
+      if (resolve !== undefined) this.#lookAt(pid, resolve);
+      else if (readStat(pid)?.group === pid || !this.#buryOne(pid)) return;
+    }
+  }
+
+  #buryOne(pid: number): boolean {
+    const exit = this.#calls.reap(pid);
+    if (exit === undefined || exit === "lost") return false;
+    this.#buried.delete(pid);
+    this.#buried.set(pid, exitOf(exit));
+    const [oldest] = this.#buried.keys();
+    if (this.#buried.size > BURIED) this.#buried.delete(oldest!);
+    return true;
   }
 
   #look(): void {
     for (const [pid, resolve] of this.#watched) this.#lookAt(pid, resolve);
-    for (const group of this.#cleared) this.#clear(group);
-  }
-
-  #clear(group: number): void {
-    let one = this.#calls.reapOneOf(group);
-    for (; one !== undefined && one !== "lost"; one = this.#calls.reapOneOf(group)) this.#tell(one.pid, one);
-    if (one === "lost") this.#cleared.delete(group);
+    this.bury();
   }
 
   #lookAt(pid: number, resolve: (exit: OrphanExit | undefined) => void): void {
     const exit = this.#calls.reap(pid);
     if (exit === undefined) return;
-    if (exit !== "lost") return this.#tell(pid, exit);
     this.#watched.delete(pid);
-    resolve(undefined);
+    resolve(exit === "lost" ? this.#buried.get(pid) : exitOf(exit));
   }
+}
 
-  #tell(pid: number, { code, signal }: ReapedExit): void {
-    const resolve = this.#watched.get(pid);
-    this.#watched.delete(pid);
-    resolve?.({ code, signal: nameOf(signal) });
-  }
+function exitOf({ code, signal }: ReapedExit): OrphanExit {
+  return { code, signal: nameOf(signal) };
 }
 
 function nameOf(signal: number | null): string | null {

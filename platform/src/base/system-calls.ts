@@ -18,8 +18,8 @@ export interface SystemCalls {
   becomeSubreaper(): void;
   /** waitpid(2) with WNOHANG for one child. Undefined while it runs, `lost` when it is no child of ours. */
   reap(pid: number): ReapedExit | "lost" | undefined;
-  /** The same for any child in a process group; `lost` when there is none. */
-  reapOneOf(group: number): ReapedExit | "lost" | undefined;
+  /** waitid(2) with WNOWAIT: some child that has ended and was not reaped. */
+  ended(): number | undefined;
 }
 
 export interface MountCall {
@@ -34,7 +34,6 @@ export interface MountCall {
 }
 
 export interface ReapedExit {
-  readonly pid: number;
   readonly code: number | null;
   /** Its number; names are in os.constants.signals. */
   readonly signal: number | null;
@@ -57,6 +56,12 @@ export const MOUNT = Object.freeze({
 const CLONE_NEWNS = 0x20000;
 const MNT_DETACH = 2;
 const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x01000000;
+const P_ALL = 0;
+/** siginfo_t, and where its si_pid is on 64-bit machines. */
+const SIGINFO_BYTES = 128;
+const SIGINFO_PID = 16;
 const PR_SET_CHILD_SUBREAPER = 36;
 const ENOENT = 2;
 const EINTR = 4;
@@ -92,14 +97,9 @@ async function load(): Promise<SystemCalls> {
   const unshare = libc.func("int unshare(int flags)");
   const prctl = libc.func("int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)");
   const waitpid = libc.func("int waitpid(int pid, _Out_ int *status, int options)");
+  const waitid = libc.func("int waitid(int idtype, unsigned int id, void *info, int options)");
   const check = (call: string, result: number) => {
     if (result !== 0) throw new SystemCallError(call, koffi.errno());
-  };
-  const wait = (whom: number) => {
-    const status = [0];
-    const pid: number = waitpid(whom, status, WNOHANG);
-    if (pid === 0 || (pid < 0 && koffi.errno() === EINTR)) return undefined;
-    return pid < 0 ? "lost" : { pid, ...exitOf(status[0]!) };
   };
   return {
     mount({ source, target, type, flags, data }) {
@@ -113,13 +113,22 @@ async function load(): Promise<SystemCalls> {
     },
     unshareMounts: () => check("unshare", unshare(CLONE_NEWNS)),
     becomeSubreaper: () => check("prctl", prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)),
-    reap: wait,
-    reapOneOf: (group) => wait(-group),
+    reap(pid) {
+      const status = [0];
+      const result = waitpid(pid, status, WNOHANG);
+      if (result === 0 || (result < 0 && koffi.errno() === EINTR)) return undefined;
+      return result < 0 ? "lost" : exitOf(status[0]!);
+    },
+    ended() {
+      const info = Buffer.alloc(SIGINFO_BYTES);
+      if (waitid(P_ALL, 0, info, WNOHANG | WEXITED | WNOWAIT) !== 0) return undefined;
+      return info.readInt32LE(SIGINFO_PID) || undefined;
+    },
   };
 }
 
 /** As <sys/wait.h> takes a status apart. */
-function exitOf(status: number): Omit<ReapedExit, "pid"> {
+function exitOf(status: number): ReapedExit {
   const signal = status & 0x7f;
   return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
 }

@@ -74,8 +74,7 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
     const orphanExit = orphans.ended(pid).then((exit) => exit ?? untilGone(deps.clock, child));
     return new FollowedChild(deps, child, { exited: orphanExit, told });
   } finally {
-    // Processes that an OCI runtime started for itself, and did not wait for.
-    orphans.clear(process.pid!);
+    orphans.bury();
   }
 }
 
