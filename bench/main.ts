@@ -105,4 +105,6 @@ function show(rows: readonly Row[], json: boolean): void {
   printTable(rows);
 }
 
+// So that what a bench started is stopped.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(1));
 process.exitCode = await main();

@@ -34,7 +34,14 @@ export async function startPlatform(
   };
   const launcher = join(checkout, "bin", "colibri");
   const child = spawn(process.execPath, [launcher, "serve"], { env, stdio: ["ignore", "pipe", "inherit"] });
+  // Where the bench ends before its time, nobody closes it.
+  const abandon = () => {
+    child.kill();
+    rmSync(home, { recursive: true, force: true });
+  };
+  process.once("exit", abandon);
   const close = async () => {
+    process.off("exit", abandon);
     await stop(child);
     rmSync(home, { recursive: true, force: true });
   };
