@@ -27,7 +27,7 @@ export async function benchStart(targets: readonly Target[], { samples }: StartO
   const bare: number[] = [];
   try {
     for (const { name, folder } of targets) {
-      const platform = await startPlatform(folder);
+      const platform = await startPlatform(folder, { COLIBRI_POOL: "off" });
       platforms.push({ name, platform, samples: [] });
       await platform.colibri("deploy", sources);
     }

@@ -18,6 +18,8 @@ export interface SystemCalls {
   becomeSubreaper(): void;
   /** waitpid(2) with WNOHANG for one child. Undefined while it runs, `lost` when it is no child of ours. */
   reap(pid: number): ReapedExit | "lost" | undefined;
+  /** waitid(2) with WNOWAIT: some child that has ended and was not reaped. */
+  ended(): number | undefined;
 }
 
 export interface MountCall {
@@ -56,6 +58,12 @@ export const MOUNT = Object.freeze({
 const CLONE_NEWNS = 0x20000;
 const MNT_DETACH = 2;
 const WNOHANG = 1;
+const WEXITED = 4;
+const WNOWAIT = 0x01000000;
+const P_ALL = 0;
+/** siginfo_t, and where its si_pid is on 64-bit machines. */
+const SIGINFO_BYTES = 128;
+const SIGINFO_PID = 16;
 const PR_SET_CHILD_SUBREAPER = 36;
 const ENOENT = 2;
 const EINTR = 4;
@@ -91,6 +99,7 @@ async function load(): Promise<SystemCalls> {
   const unshare = libc.func("int unshare(int flags)");
   const prctl = libc.func("int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)");
   const waitpid = libc.func("int waitpid(int pid, _Out_ int *status, int options)");
+  const waitid = libc.func("int waitid(int idtype, unsigned int id, void *info, int options)");
   const check = (call: string, result: number) => {
     if (result !== 0) throw new SystemCallError(call, koffi.errno());
   };
@@ -111,6 +120,11 @@ async function load(): Promise<SystemCalls> {
       const result = waitpid(pid, status, WNOHANG);
       if (result === 0 || (result < 0 && koffi.errno() === EINTR)) return undefined;
       return result < 0 ? "lost" : exitOf(status[0]!);
+    },
+    ended() {
+      const info = Buffer.alloc(SIGINFO_BYTES);
+      if (waitid(P_ALL, 0, info, WNOHANG | WEXITED | WNOWAIT) !== 0) return undefined;
+      return info.readInt32LE(SIGINFO_PID) || undefined;
     },
   };
 }

@@ -12,6 +12,7 @@ test("without anything set: loopback, the usual ports, the home in the folder", 
     ociRuntime: undefined,
     placement: {},
     pools: undefined,
+    capacityMiB: undefined,
     logLevel: "info",
   });
 });
@@ -50,6 +51,18 @@ test("pools are read from one text, which can turn them off", () => {
     code: "request-invalid",
     message: 'COLIBRI_POOL is "python:100=1..4": "python:100=1..4": sizes are multiples of 64 MiB: write 128',
   });
+});
+
+test("the capacity is a size", () => {
+  assert.equal(readConfig({ COLIBRI_CAPACITY: "64GiB" }, "/").capacityMiB, 65_536);
+  for (const [value, message] of [
+    ["64", '"64" has no unit: write 64MiB, or another of B, KiB, MiB, GiB'],
+    ["1KiB", "sandboxes need at least 1MiB"],
+  ] as const)
+    assert.throws(() => readConfig({ COLIBRI_CAPACITY: value }, "/"), {
+      code: "request-invalid",
+      message: `COLIBRI_CAPACITY is "${value}": ${message}`,
+    });
 });
 
 test("what is wrong is named, with what would be right", () => {

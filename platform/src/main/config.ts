@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { LOG_LEVELS, type LogLevel } from "#base/log.ts";
+import { parseSize, SIZES } from "#contract/config/units.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { type PlacementRules, parsePlacement } from "#domain/placement/sharing.ts";
 import { type PoolRules, parsePoolRules } from "#domain/scaling/pool-rules.ts";
@@ -24,6 +25,8 @@ export interface Config {
   readonly placement: PlacementRules;
   /** Undefined: as fits how sandboxes are isolated. */
   readonly pools: PoolRules | undefined;
+  /** What sandboxes may be promised, all together; undefined: as the machine's memory allows. */
+  readonly capacityMiB: number | undefined;
   readonly logLevel: LogLevel;
 }
 
@@ -39,6 +42,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     ociRuntime: environment.COLIBRI_OCI_RUNTIME || undefined,
     placement: placement("COLIBRI_PLACEMENT", value("COLIBRI_PLACEMENT", "")),
     pools: pools("COLIBRI_POOL", value("COLIBRI_POOL", "")),
+    capacityMiB: capacityMiB("COLIBRI_CAPACITY", value("COLIBRI_CAPACITY", "")),
     logLevel: choice("COLIBRI_LOG_LEVEL", value("COLIBRI_LOG_LEVEL", "info"), LOG_LEVELS),
   };
 }
@@ -64,6 +68,14 @@ function pools(name: string, text: string): PoolRules | undefined {
   const parsed = parsePoolRules(text);
   if (parsed.kind === "rules") return parsed.rules;
   throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${parsed.message}`);
+}
+
+function capacityMiB(name: string, text: string): number | undefined {
+  if (text === "") return undefined;
+  const parsed = parseSize(text);
+  if (parsed.kind === "quantity" && parsed.value >= SIZES.MiB!) return Math.floor(parsed.value / SIZES.MiB!);
+  const message = parsed.kind === "wrong" ? parsed.message : "sandboxes need at least 1MiB";
+  throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${message}`);
 }
 
 function choice<T extends string>(name: string, text: string, choices: readonly T[]): T {

@@ -64,11 +64,18 @@ export async function startChild(deps: ChildDeps, id: string, command: ChildComm
     await closePipes(deps.clock, process);
     listener.exited(exit);
   };
-  const pid = orphans === undefined ? process.pid! : await leftBehind(deps.clock, process, exited, command.pidFile!);
-  const child = { id, pid, startTime: startTimeOf(pid, program), cwd: command.cwd };
-  if (orphans === undefined) return new FollowedChild(deps, child, { exited, told });
-  const orphanExit = orphans.ended(pid).then((exit) => exit ?? untilGone(deps.clock, child));
-  return new FollowedChild(deps, child, { exited: orphanExit, told });
+  if (orphans === undefined) {
+    const child = { id, pid: process.pid!, startTime: startTimeOf(process.pid!, program), cwd: command.cwd };
+    return new FollowedChild(deps, child, { exited, told });
+  }
+  try {
+    const pid = await leftBehind(deps.clock, process, exited, command.pidFile!);
+    const child = { id, pid, startTime: startTimeOf(pid, program), cwd: command.cwd };
+    const orphanExit = orphans.ended(pid).then((exit) => exit ?? untilGone(deps.clock, child));
+    return new FollowedChild(deps, child, { exited: orphanExit, told });
+  } finally {
+    orphans.bury();
+  }
 }
 
 /** The pid that the command wrote. @throws PlatformError `start-failed` with what it said, when it failed. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -224,6 +224,21 @@ test("one whom a command leaves behind is the child: its output, its end, and th
   const { exit } = await agent.until("killed", (one) => one.exit !== undefined);
   assert.deepEqual(exit, { code: null, signal: "SIGKILL" });
   assert.ok(!isRunning(pid, startTime));
+});
+
+test("of others whom a command leaves behind nothing stays when they end", async () => {
+  const agent = await connect();
+  const pidFile = join(folder, "pid");
+  const others = "sleep 0 & echo $! > other; sleep 0.1 & echo $! >> other; sleep 60 & echo $! > pid";
+  const command = ["/bin/sh", "-c", others];
+  await agent.ask("spawn", { id: "a", command, cwd: folder, environment: {}, pidFile }, 5_000);
+  for (const pid of readFileSync(join(folder, "other"), "utf8").trim().split("\n"))
+    while (readStat(Number(pid)) !== undefined) await sleep(clock, 5);
+  const failing = ["/bin/sh", "-c", "sleep 0 & echo $! > other; exit 1"];
+  const refused = agent.ask("spawn", { id: "b", command: failing, cwd: folder, environment: {}, pidFile }, 5_000);
+  await assert.rejects(refused);
+  const pid = Number(readFileSync(join(folder, "other"), "utf8"));
+  while (readStat(pid) !== undefined) await sleep(clock, 5);
 });
 
 test("a command that was to leave somebody behind and failed is refused with what it said", async () => {

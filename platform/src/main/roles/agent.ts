@@ -27,7 +27,7 @@ import { createSandboxDriver } from "../sandbox-driver.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
 
 const MIB = 1024 * 1024;
-/** Of the machine's memory, what may be promised to sandboxes. */
+/** Of the machine's memory, what may be promised to sandboxes where nobody says otherwise. */
 const PROMISED_SHARE = 0.8;
 /** In container sandboxes; elsewhere guests are this user's. */
 const GUEST_UID = 1_000;
@@ -75,7 +75,7 @@ export const open: OpenRole = async (context) => {
       labels: {},
       address: paths.sockets.agent,
       placement: config.placement,
-      capacityMiB: Math.floor((totalmem() / MIB) * PROMISED_SHARE),
+      capacityMiB: config.capacityMiB ?? Math.floor((totalmem() / MIB) * PROMISED_SHARE),
       pools: choosePools(context, driver, runtimes),
       poolStarts: Math.max(1, availableParallelism() - 1),
     },
