@@ -8,6 +8,8 @@ export type Folders = Readonly<Record<Controller, string>>;
 export interface Flavour {
   /** Prepares a group on the way from the root (or the root itself) for groups that are to be limited in it. @throws PlatformError */
   allowNested(folders: Folders): void;
+  /** Of the processors, beside others; 100 is normal. @throws PlatformError */
+  setWeight(folders: Folders, weight: number): void;
   /** @throws PlatformError unavailable */
   setLimits(folders: Folders, limits: CgroupLimits): void;
   readonly freezer: Freezer;

@@ -1,4 +1,5 @@
 import { mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { assert } from "#base/assert.ts";
 import type { Clock } from "#base/clock.ts";
@@ -33,6 +34,9 @@ export function openTree(deps: { clock: Clock; log: Log }, options: TreeOptions)
     throw error;
   }
 }
+
+/** Of all sandboxes together: to the kernel they are one beside every process of the host, and would starve on a busy one. */
+const PARENT_WEIGHT = Math.min(10_000, 100 * availableParallelism());
 
 /** The groups below one parent. Keeps nothing in memory. */
 class Tree implements Cgroups {
@@ -73,6 +77,7 @@ class Tree implements Cgroups {
       const folders = this.#foldersOf(level);
       if (level !== "") for (const folder of distinctFolders(folders)) makeAbove(folder);
       flavour.allowNested(folders);
+      if (level !== "") flavour.setWeight(folders, PARENT_WEIGHT);
     }
   }
 

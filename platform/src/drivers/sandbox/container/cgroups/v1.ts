@@ -10,6 +10,7 @@ const SOCKET_MEMORY = "memory.kmem.tcp.limit_in_bytes";
 const SOCKET_SHARE = 4;
 
 export const V1: Flavour = {
+  setWeight,
   allowNested({ memory }) {
     // Before Linux 5.11 a group may count its own memory only, not that of groups within it.
     if (readControl(memory, "memory.use_hierarchy") === "0") writeControl(memory, "memory.use_hierarchy", "1");
@@ -60,8 +61,13 @@ function setSocketMemory(folder: string, memoryBytes: number): void {
   writeControl(folder, SOCKET_MEMORY, String(Math.ceil(memoryBytes / SOCKET_SHARE)));
 }
 
-function setCpu({ cpu }: Folders, { cpuWeight, cpus }: CgroupLimits): void {
-  writeControl(cpu, "cpu.shares", String(Math.round((NORMAL_SHARES * cpuWeight) / 100)));
+function setWeight({ cpu }: Folders, weight: number): void {
+  writeControl(cpu, "cpu.shares", String(Math.round((NORMAL_SHARES * weight) / 100)));
+}
+
+function setCpu(folders: Folders, { cpuWeight, cpus }: CgroupLimits): void {
+  const { cpu } = folders;
+  setWeight(folders, cpuWeight);
   // A kernel without CFS bandwidth control has no such files: right as long as no ceiling is asked for.
   if (cpus === undefined && readControl(cpu, "cpu.cfs_quota_us") === undefined) return;
   writeControl(cpu, "cpu.cfs_period_us", String(CPU_PERIOD_US));

@@ -11,6 +11,10 @@ import { CPU_PERIOD_US, type Flavour, quotaUs, toBytes } from "./flavour.ts";
 const CONTROLLERS = ["memory", "cpu", "pids"];
 
 export const V2: Flavour = {
+  setWeight({ cpu }, weight) {
+    if (readControl(cpu, "cpu.weight") !== undefined) writeControl(cpu, "cpu.weight", String(weight));
+  },
+
   allowNested({ memory: folder }) {
     const enabled = (readControl(folder, "cgroup.subtree_control") ?? "").split(" ");
     const missing = CONTROLLERS.filter((controller) => !enabled.includes(controller));
