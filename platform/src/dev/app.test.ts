@@ -60,7 +60,7 @@ async function followed(t: TestContext) {
   });
   const read = readApp(folder);
   assert.ok(read.kind === "config");
-  await app.open(read.config);
+  await app.open(read.config, new AbortController().signal);
   return { app, revisions, plans, steps, write, until };
 }
 

@@ -65,6 +65,7 @@ export class DevApp {
   #broken: string | undefined;
   #watcher: FolderWatcher | undefined;
   #configTimer: Timer | undefined;
+  #closed: Promise<void> | undefined;
 
   constructor(deps: DevAppDeps, options: DevAppOptions) {
     this.#deps = deps;
@@ -75,8 +76,12 @@ export class DevApp {
     return this.#config;
   }
 
-  /** Resolves when every function has its first revision, or is known to be broken. */
-  async open(config: AppConfig): Promise<void> {
+  /** Resolves when every function has its first revision, or is known to be broken. Aborted, it is closed. */
+  async open(config: AppConfig, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    // Whoever gave the signal closes too, and is told what went wrong.
+    const close = () => void this.close().catch(() => {});
+    signal.addEventListener("abort", close);
     if (this.#options.watch)
       this.#watcher = watchFile(
         join(this.#options.folder, APP_FILE),
@@ -88,9 +93,16 @@ export class DevApp {
       );
     this.#apply(config);
     await Promise.all([...this.#functions.values()].map(({ work }) => work));
+    signal.removeEventListener("abort", close);
+    signal.throwIfAborted();
   }
 
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#deps.starts.close();
     this.#watcher?.close();
     if (this.#configTimer !== undefined) this.#deps.clock.cancel(this.#configTimer);
