@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { functionPath } from "#contract/names.ts";
-import { allowedHostProblem } from "#platform/dev/index.ts";
+import { allowedHostsProblem } from "#platform/main/dev/option-checks.ts";
 import type { Dev } from "#platform/main/dev.ts";
 import { readAppFile } from "../deploy/app-file.ts";
 import { fireTimer } from "../dev/fire.ts";
@@ -30,7 +30,7 @@ export async function dev(
   if (options.fire !== undefined) return fireTimer(surroundings, options.fire, options.timer);
   if (options.timer !== undefined) throw usageError("--timer goes with --fire <app>/<function>.");
   const inspect = inspectOption(options.inspect, options.inspectBrk);
-  for (const host of options.allowHost ?? []) checkAllowedHost(host);
+  checkAllowedHosts(options.allowHost ?? []);
   const file = readAppFile(surroundings.cwd, given ?? ".");
   const { port, note } = await choosePort(options.port, surroundings.env.COLIBRI_PORT);
   if (inspect !== undefined) await checkInspect(inspect);
@@ -51,8 +51,8 @@ export async function dev(
   return run(surroundings, screen, started, inspect?.brk === true);
 }
 
-function checkAllowedHost(given: string): void {
-  const problem = allowedHostProblem(given);
+function checkAllowedHosts(given: readonly string[]): void {
+  const problem = allowedHostsProblem(given);
   if (problem !== undefined) throw usageError(`--allow-host ${problem}.`);
 }
 

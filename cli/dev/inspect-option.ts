@@ -1,22 +1,22 @@
-import { tryPort } from "#base/port.ts";
-import { type InspectOptions, inspectProblem, isLoopbackHost } from "#platform/dev/index.ts";
+import type { InspectOptions } from "#platform/dev/index.ts";
+import { inspectRefusal, isInspectedHere } from "#platform/main/dev/option-checks.ts";
 import { CliError, usageError } from "../failure.ts";
 
 /** As Node's. */
 const INSPECT_DEFAULTS = { host: "127.0.0.1", port: 9229 } as const;
 
 /** Where others can reach the debugger too, and with it run what they like; as with Node, that is allowed. */
-export function openDebuggerWarning({ host }: InspectOptions): string | undefined {
-  if (isLoopbackHost(host.includes(":") ? `[${host}]` : host)) return undefined;
-  return `Warning: debuggers listen on ${host}. Whoever reaches that address can run any program here, as you: use it in a network you trust, or leave the host out.`;
+export function openDebuggerWarning(inspect: InspectOptions): string | undefined {
+  if (isInspectedHere(inspect)) return undefined;
+  return `Warning: debuggers listen on ${inspect.host}. Whoever reaches that address can run any program here, as you: use it in a network you trust, or leave the host out.`;
 }
 
 /** Before anything is started. A port that is taken is no reason: debuggers take the next. @throws CliError */
 export async function checkInspect(inspect: InspectOptions): Promise<void> {
-  await tryPort(inspect.host, inspect.port).catch((cause: NodeJS.ErrnoException) => {
-    const problem = inspectProblem(inspect, cause);
-    throw new CliError(`${problem[0]!.toUpperCase()}${problem.slice(1)}.`, { cause });
-  });
+  const refusal = await inspectRefusal(inspect);
+  if (refusal === undefined) return;
+  const { text, cause } = refusal;
+  throw new CliError(`${text[0]!.toUpperCase()}${text.slice(1)}.`, { cause });
 }
 
 /** `--inspect` as Node has it: nothing, a port, or host and port. */
