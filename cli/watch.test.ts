@@ -122,6 +122,21 @@ describe("--watch", () => {
     assert.equal(await interrupt(), 0);
   });
 
+  test("deploy --watch says once what keeps changes from being noticed", async (t) => {
+    const cwd = temporaryFolder(t);
+    const yaml = "app: shop\nfunctions:\n  greet: { runtime: nodejs, handler: index.mjs }\n";
+    writeFileSync(join(cwd, "colibri.yaml"), yaml);
+    // Whose rules can't be read.
+    mkdirSync(join(cwd, "greet", ".colibriignore"), { recursive: true });
+    const { said, interrupt } = watching(["deploy", "--watch"], cwd);
+    const waits = () => said.err.match(/Waiting for changes/g)?.length ?? 0;
+    await until("the first", () => waits() === 1);
+    writeFileSync(join(cwd, "colibri.yaml"), `${yaml}# saved\n`);
+    await until("the second", () => waits() === 2);
+    assert.equal(said.err.match(/Not all changes are noticed: EISDIR/g)?.length, 1);
+    assert.equal(await interrupt(), 0);
+  });
+
   test("deploy --watch of a folder without an app ends at once", async (t) => {
     const { code, err } = await onTerminal(["deploy", "--watch"], { cwd: temporaryFolder(t), env });
     assert.deepEqual([code, /There is no colibri\.yaml/.test(err)], [1, true]);

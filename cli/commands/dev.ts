@@ -1,9 +1,10 @@
 import { resolve } from "node:path";
 import { functionPath } from "#contract/names.ts";
+import { allowedHostsProblem } from "#platform/main/dev/option-checks.ts";
 import type { Dev } from "#platform/main/dev.ts";
 import { readAppFile } from "../deploy/app-file.ts";
 import { fireTimer } from "../dev/fire.ts";
-import { inspectOption, openDebuggerWarning } from "../dev/inspect-option.ts";
+import { checkInspect, inspectOption, openDebuggerWarning } from "../dev/inspect-option.ts";
 import { KEYS_LINE, listenForKeys } from "../dev/keys.ts";
 import { choosePort } from "../dev/port.ts";
 import { Screen } from "../dev/screen.ts";
@@ -29,8 +30,10 @@ export async function dev(
   if (options.fire !== undefined) return fireTimer(surroundings, options.fire, options.timer);
   if (options.timer !== undefined) throw usageError("--timer goes with --fire <app>/<function>.");
   const inspect = inspectOption(options.inspect, options.inspectBrk);
+  checkAllowedHosts(options.allowHost ?? []);
   const file = readAppFile(surroundings.cwd, given ?? ".");
   const { port, note } = await choosePort(options.port, surroundings.env.COLIBRI_PORT);
+  if (inspect !== undefined) await checkInspect(inspect);
   const { createDev } = await import("#platform/main/dev.ts");
   const screen = new Screen(surroundings, Object.keys(file.config.functions));
   const started = createDev(
@@ -46,6 +49,11 @@ export async function dev(
   if (open !== undefined) screen.line(screen.style("yellow", open));
   if (note !== undefined) screen.line(screen.style("yellow", note));
   return run(surroundings, screen, started, inspect?.brk === true);
+}
+
+function checkAllowedHosts(given: readonly string[]): void {
+  const problem = allowedHostsProblem(given);
+  if (problem !== undefined) throw usageError(`--allow-host ${problem}.`);
 }
 
 async function run(surroundings: Surroundings, screen: Screen, dev: Dev, waits: boolean): Promise<ExitCode> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { test } from "node:test";
-import { inspectOption, openDebuggerWarning } from "./inspect-option.ts";
+import { checkInspect, inspectOption, openDebuggerWarning } from "./inspect-option.ts";
 import { choosePort } from "./port.ts";
 
 test("--inspect takes nothing, a port, or host and port, as Node does", () => {
@@ -24,6 +24,19 @@ test("a debugger that others can reach is warned of", () => {
       /can run any program here, as you/,
       given,
     );
+});
+
+test("a place at which no debugger can listen is refused, a port that is taken is not", async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as { port: number };
+  await checkInspect({ host: "127.0.0.1", port, brk: false });
+  await assert.rejects(checkInspect({ host: "192.0.2.7", port: 9229, brk: false }), {
+    exit: 1,
+    message:
+      "The debugger can't listen on 192.0.2.7:9229 (EADDRNOTAVAIL): choose another place with --inspect=<host:port>.",
+  });
 });
 
 test("a port that is asked for is that one or an error; else the first that is free, which is told", async (t) => {

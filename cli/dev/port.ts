@@ -1,4 +1,4 @@
-import { tryPort } from "#base/port.ts";
+import { firstPort, tryPort } from "#base/port.ts";
 import { CliError, usageError } from "../failure.ts";
 
 const DEFAULT_PORT = 8080;
@@ -13,10 +13,9 @@ export async function choosePort(
   const given = option ?? (variable || undefined);
   const name = option === undefined ? "COLIBRI_PORT" : "--port";
   if (given !== undefined) return { port: await wanted(given, name), note: undefined };
-  for (let port = DEFAULT_PORT; port < DEFAULT_PORT + TRIED; port++) {
-    if ((await tryPort(LOOPBACK, port)) === undefined) continue;
-    return { port, note: port === DEFAULT_PORT ? undefined : `Port ${DEFAULT_PORT} is taken: ${port} it is.` };
-  }
+  const port = await firstPort(LOOPBACK, DEFAULT_PORT, TRIED);
+  if (port === DEFAULT_PORT) return { port, note: undefined };
+  if (port !== undefined) return { port, note: `Port ${DEFAULT_PORT} is taken: ${port} it is.` };
   throw new CliError(`Ports ${DEFAULT_PORT} to ${DEFAULT_PORT + TRIED - 1} are taken.`, {
     hints: ["Choose one with --port."],
   });

@@ -1,6 +1,6 @@
 import { accessSync, constants, existsSync, statfsSync, statSync } from "node:fs";
-import { createServer } from "node:net";
 import { dirname } from "node:path";
+import { tryPort } from "#base/port.ts";
 import { count } from "#contract/count.ts";
 import type { Health, Runtime } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
@@ -128,9 +128,8 @@ async function checkPort(bind: string, text: string, variable: string, use: stri
 }
 
 function refusalOf(port: number, bind: string): Promise<string | undefined> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    server.listen(port, bind, () => server.close(() => resolve(undefined)));
-  });
+  return tryPort(bind, port).then(
+    (found) => (found === undefined ? "EADDRINUSE" : undefined),
+    ({ code, message }: NodeJS.ErrnoException) => code ?? message,
+  );
 }

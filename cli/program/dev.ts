@@ -12,7 +12,11 @@ export function addDev(program: Command, surroundings: Surroundings, ended: Ende
     .option("-p, --port <port>", "of the functions (default: 8080, or the next free one)")
     .option("--inspect [address]", "let debuggers attach, from port 9229 on: one for each function")
     .option("--inspect-brk [address]", "the same, and wait for one before a function's first line")
-    .option("--allow-host <hosts...>", "answer requests for these hosts too, such as a tunnel's")
+    .option(
+      "--allow-host <host>",
+      "answer requests for this host too, such as a tunnel's; once for each",
+      (host: string, earlier: readonly string[] = []) => [...earlier, host],
+    )
     .option("--fire <app/function>", "fire a timer of a function that is run in another terminal")
     .option("--timer <number>", "with --fire: which of the function's timers, from 1")
     .option("-v, --verbose", "show what the platform itself logs")

@@ -3,6 +3,10 @@ import type { DevEvent } from "#platform/dev/index.ts";
 import type { Dev } from "#platform/main/dev.ts";
 import { Progress } from "../deploy/progress.ts";
 import type { Surroundings } from "../surroundings.ts";
+import { sleep } from "../watch/sleep.ts";
+
+/** From the answer's end until dev tells of it, which is the same turn but for trouble. */
+const LONGEST_MS = 1_000;
 
 export interface LocalOptions {
   readonly folder: string;
@@ -47,7 +51,10 @@ export class LocalFunctions {
 
   async logOf(invocation: string | undefined): Promise<readonly string[]> {
     if (invocation === undefined) return [];
-    await this.#answerOf(invocation).promise;
+    // A link may have broken: then it is what came so far.
+    const given = new AbortController();
+    await Promise.race([this.#answerOf(invocation).promise, sleep(LONGEST_MS, given.signal)]);
+    given.abort();
     // A guest sends what was logged before the answer, on another link: both are here, and in this turn both are read.
     await new Promise((resolve) => setImmediate(resolve));
     return this.#logs.get(invocation) ?? [];

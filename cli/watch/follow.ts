@@ -16,7 +16,7 @@ export interface Following {
 const PACKAGES = /^node_modules(?:\/|$)/;
 
 /** Follows colibri.yaml in the folder and the folders that it names, also while they are not there. `warn`: not all can be followed. */
-export function followApp(folder: string, warn: (error: Error) => void): Following {
+export function followApp(folder: string, warn: (error: NodeJS.ErrnoException) => void): Following {
   const clock = createSystemClock();
   const path = join(folder, APP_FILE);
   const sources = new Map<string, FolderWatcher>();

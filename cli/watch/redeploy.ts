@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { APP_FILE } from "#contract/config/keys.ts";
+import { remedyOf } from "#platform/builder/archive/watch.ts";
 import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { renderFailure } from "../output/failure.ts";
 import { createStyle } from "../output/style.ts";
@@ -19,12 +20,17 @@ export async function redeploying(
   const signal = surroundings.interruption();
   const folder = resolve(surroundings.cwd, given);
   const style = createStyle(surroundings.stderr, surroundings.env);
+  /** By earlier rounds. */
+  const told = new Set<string>();
   for (;;) {
     const isThere = existsSync(join(folder, APP_FILE));
     // Before the deployment: what changes while it goes on is not in it.
-    const following = followApp(folder, ({ message }) =>
-      surroundings.stderr.write(`${style("yellow", `Not all changes are noticed: ${message}`)}\n`),
-    );
+    const following = followApp(folder, (error) => {
+      const remedy = remedyOf(error);
+      if (told.has(remedy)) return;
+      told.add(remedy);
+      surroundings.stderr.write(`${style("yellow", `Not all changes are noticed: ${remedy}`)}\n`);
+    });
     try {
       await deploy(signal).catch((error) => {
         // Without colibri.yaml there is nothing to wait for.

@@ -24,8 +24,6 @@ export default (input: Sum) => input.of;
 const JSON_BODY = { headers: { "content-type": "application/json" }, body: "41" };
 /** Longer than plain's timeout, and than what is granted beyond it. */
 const LONG_MS = 1_300;
-/** Than what anything but a debugger may take to greet. */
-const LONGER_THAN_GREETINGS_MS = 6_500;
 
 function portOf(run: DevRun, fn: string): number {
   return Number(new RegExp(`${fn}  .*\\n +.*debugger on port (\\d+)`).exec(run.said)![1]);
@@ -92,7 +90,6 @@ describe("colibri dev --inspect-brk", () => {
     const port = portOf(run, "plain");
     await run.says(`Waiting for a debugger on 127.0.0.1:${port}, as long as it takes: open chrome://inspect`);
     const answered = run.call("/fn/shop/plain", JSON_BODY);
-    await new Promise((resolve) => setTimeout(resolve, LONGER_THAN_GREETINGS_MS));
     assert.doesNotMatch(run.said, /(?:plain|typed) +· /);
     await go(await Debugger.attach(port));
     const { status, text } = await answered;

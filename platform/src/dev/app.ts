@@ -6,7 +6,7 @@ import type { AppConfig, AppFunction } from "#contract/config/app-config.ts";
 import { splitHandler } from "#contract/config/handler.ts";
 import { APP_FILE } from "#contract/config/keys.ts";
 import { INTERNET, samePolicy, showPolicy } from "#contract/network/policy.ts";
-import { type FolderWatcher, watchFile, watchFolder } from "#platform/builder/archive/watch.ts";
+import { type FolderWatcher, remedyOf, watchFile, watchFolder } from "#platform/builder/archive/watch.ts";
 import { readApp } from "./app-file.ts";
 import { DevSource, type DevSourceDeps } from "./code.ts";
 import type { Tell } from "./event.ts";
@@ -38,8 +38,12 @@ interface RunFunction {
   watcher: FolderWatcher | undefined;
   /** Since when there is something that no revision has; undefined without. */
   changedAt: number | undefined;
+  /** Of the last change, until it is looked at. */
+  timer: Timer | undefined;
   /** The work on it, one step after the other. */
   work: Promise<void>;
+  /** Aborted when it is removed, or dev closed. */
+  readonly ending: AbortController;
 }
 
 /**
@@ -47,19 +51,21 @@ interface RunFunction {
  *
  * Owns: which functions there are, and the watches. Does not own: what a change leads to in dispatch (revisions.ts).
  * Invariants: 1. of one function one preparation runs at a time, and the last change always has one after it; 2. a configuration
- * with mistakes changes nothing; 3. after `close` nothing more is put.
+ * with mistakes changes nothing; 3. after `close` nothing more is put; 4. of one name, also in another app or folder, the next one
+ * begins when the last one has ended: both build into the same folder.
  */
 export class DevApp {
   readonly #deps: DevAppDeps;
   readonly #options: DevAppOptions;
   readonly #functions = new Map<string, RunFunction>();
-  readonly #closing = new AbortController();
+  /** By function, the end of the last one that was removed, while it goes on. */
+  readonly #ends = new Map<string, Promise<void>>();
   #config: AppConfig = { app: "", network: INTERNET, functions: {} };
   /** What is wrong with the configuration, as it was told. */
   #broken: string | undefined;
   #watcher: FolderWatcher | undefined;
   #configTimer: Timer | undefined;
-  #timers = new Map<string, Timer>();
+  #closed: Promise<void> | undefined;
 
   constructor(deps: DevAppDeps, options: DevAppOptions) {
     this.#deps = deps;
@@ -70,8 +76,12 @@ export class DevApp {
     return this.#config;
   }
 
-  /** Resolves when every function has its first revision, or is known to be broken. */
-  async open(config: AppConfig): Promise<void> {
+  /** Resolves when every function has its first revision, or is known to be broken. Aborted, it is closed. */
+  async open(config: AppConfig, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    // Whoever gave the signal closes too, and is told what went wrong.
+    const close = () => void this.close().catch(() => {});
+    signal.addEventListener("abort", close);
     if (this.#options.watch)
       this.#watcher = watchFile(
         join(this.#options.folder, APP_FILE),
@@ -83,17 +93,23 @@ export class DevApp {
       );
     this.#apply(config);
     await Promise.all([...this.#functions.values()].map(({ work }) => work));
+    signal.removeEventListener("abort", close);
+    signal.throwIfAborted();
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort(new Error("closing"));
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#deps.starts.close();
     this.#watcher?.close();
-    const timers = [this.#configTimer, ...this.#timers.values()];
-    for (const timer of timers) if (timer !== undefined) this.#deps.clock.cancel(timer);
+    if (this.#configTimer !== undefined) this.#deps.clock.cancel(this.#configTimer);
     // Who waits for a sandbox is told now that there will be none.
     for (const [name, { app }] of this.#functions) this.#deps.revisions.remove(refOf(app, name));
-    await Promise.all([...this.#functions.values()].map((run) => this.#end(run)));
+    const ends = [...this.#functions.values()].map((run) => this.#end(run));
+    await Promise.all([...ends, ...this.#ends.values()]);
   }
 
   /** A new revision of the code as it is, also when nothing has changed. */
@@ -129,9 +145,9 @@ export class DevApp {
       if (fn !== undefined && run.app === app && run.fn.source === fn.source) continue;
       this.#functions.delete(name);
       this.#deps.revisions.remove(refOf(run.app, name));
-      this.#deps.starts.forget(refOf(run.app, name));
+      this.#deps.starts.remove(refOf(run.app, name));
       if (fn === undefined) this.#deps.tell({ kind: "removed", function: name });
-      void this.#end(run);
+      this.#endBefore(name, run);
     }
     for (const [name, fn] of Object.entries(functions)) {
       const run = this.#functions.get(name);
@@ -155,7 +171,10 @@ export class DevApp {
     const { home, homes, watch } = this.#options;
     const warn = (whose: string, text: string) => this.#deps.tell({ kind: "warning", function: whose, text });
     const code = new DevSource({ ...this.#deps, warn }, name, { folder, home, homes });
-    const run = { app, fn, code, watcher: undefined, changedAt: undefined, work: Promise.resolve() };
+    const run: RunFunction = {
+      ...{ app, fn, code, watcher: undefined, changedAt: undefined, timer: undefined },
+      ...{ work: this.#ends.get(name) ?? Promise.resolve(), ending: new AbortController() },
+    };
     this.#functions.set(name, run);
     if (watch) this.#watch(name, run, folder);
     this.#changed(name);
@@ -182,12 +201,8 @@ export class DevApp {
     const run = this.#functions.get(name);
     if (run === undefined) return;
     run.changedAt ??= this.#deps.clock.monotonic();
-    const timer = this.#timers.get(name);
-    if (timer !== undefined) this.#deps.clock.cancel(timer);
-    this.#timers.set(
-      name,
-      this.#deps.clock.after(SETTLE_MS, () => this.#changed(name)),
-    );
+    if (run.timer !== undefined) this.#deps.clock.cancel(run.timer);
+    run.timer = this.#deps.clock.after(SETTLE_MS, () => this.#changed(name));
   }
 
   #changed(name: string): void {
@@ -199,18 +214,19 @@ export class DevApp {
 
   /** Takes all that has changed so far; what changes meanwhile has a turn of its own. */
   async #renew(name: string, run: RunFunction): Promise<void> {
-    if (run.changedAt === undefined || this.#closing.signal.aborted) return;
+    const { signal } = run.ending;
+    if (run.changedAt === undefined || signal.aborted) return;
     this.#adoptHandler(run);
     const { changedAt, fn } = run;
     run.changedAt = undefined;
     try {
-      const code = await run.code.prepare(fn, this.#closing.signal);
-      if (this.#functions.get(name) !== run) return;
+      const code = await run.code.prepare(fn, signal);
+      if (signal.aborted) return;
       const { revisions, starts } = this.#deps;
       const ref = refOf(run.app, name);
       starts.begin(ref, revisions.put(ref, fn, code), changedAt);
     } catch (error) {
-      if (!this.#closing.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
     }
   }
 
@@ -223,17 +239,20 @@ export class DevApp {
     if (read.kind === "config") this.#apply(read.config);
   }
 
+  #endBefore(name: string, run: RunFunction): void {
+    const end = this.#end(run)
+      .catch(({ message }: Error) => this.#deps.tell({ kind: "warning", function: name, text: message }))
+      .then(() => {
+        if (this.#ends.get(name) === end) this.#ends.delete(name);
+      });
+    this.#ends.set(name, end);
+  }
+
   async #end(run: RunFunction): Promise<void> {
+    run.ending.abort(new Error("it is not run any more"));
     run.watcher?.close();
+    if (run.timer !== undefined) this.#deps.clock.cancel(run.timer);
     await run.work.catch(() => {});
     await run.code.close();
   }
-}
-
-function remedyOf({ code, message }: NodeJS.ErrnoException): string {
-  if (code === "EMFILE")
-    return "the system gives no more watchers: raise fs.inotify.max_user_instances, or end other programs that watch files";
-  if (code === "ENOSPC")
-    return "the system watches no more files: raise fs.inotify.max_user_watches, or leave folders out with .colibriignore";
-  return message;
 }

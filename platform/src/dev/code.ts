@@ -169,10 +169,12 @@ function checkFolder(fn: string, folder: string): void {
   );
 }
 
-/** What the system refuses is about files that the user has, and for the user to mend: as such it is told to callers at once. */
+/** What the system refuses of files is for the user to mend, whose they are: as such it is told to callers at once. */
 function failureOf(error: unknown): Failure {
   const { syscall, code, path } = error as NodeJS.ErrnoException;
-  if (error instanceof PlatformError || syscall === undefined) return toFailure(error);
+  // Only of a file that is open already no path is told.
+  const isOfFile = path !== undefined || syscall === "read";
+  if (error instanceof PlatformError || syscall === undefined || !isOfFile) return toFailure(error);
   return { code: "build-failed", message: `${path ?? "A file of the function"} can't be used (${syscall}: ${code}).` };
 }
 

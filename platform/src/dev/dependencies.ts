@@ -130,7 +130,27 @@ export function createDependencies(deps: DependenciesDeps, options: Dependencies
     return undefined;
   }
 
-  return { nodejs, python };
+  /** By source: the last that looks what it needs. */
+  const last = new Map<string, Promise<void>>();
+
+  /** Functions may have the same source: the second one finds what the first has installed. */
+  function oneByOne(find: typeof nodejs): typeof nodejs {
+    return (fn, signal) => {
+      const found = (last.get(fn.source) ?? Promise.resolve()).then(() => find(fn, signal));
+      const settled = found
+        .then(
+          () => {},
+          () => {},
+        )
+        .then(() => {
+          if (last.get(fn.source) === settled) last.delete(fn.source);
+        });
+      last.set(fn.source, settled);
+      return found;
+    };
+  }
+
+  return { nodejs: oneByOne(nodejs), python: oneByOne(python) };
 }
 export type Dependencies = ReturnType<typeof createDependencies>;
 

@@ -1,15 +1,29 @@
+import { isIPv6 } from "node:net";
 import type { AppConfig } from "#contract/config/app-config.ts";
+import { HOST } from "#contract/config/triggers.ts";
 
 /** A browser that a web page has led here by a name of its own has that name in it. */
-const LOOPBACK = /^(?:localhost|(?:[a-z\d-]+\.)+localhost|127(?:\.\d{1,3}){3}|\[::1\])\.?$/;
+const LOOPBACK = /^(?:localhost|(?:[a-z\d-]+\.)+localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+const MAXIMUM_HOST = 253;
 
-/** Of a `Host` header: without the port. */
+/** Of a `Host` header, or as somebody writes it: without the port, in the one way in which names are compared. */
 function nameOf(host: string): string {
-  return host.replace(/:\d*$/, "").toLowerCase();
+  return host
+    .replace(/:\d*$/, "")
+    .replace(/(?<=[^.])\.$/, "")
+    .toLowerCase();
 }
 
 export function isLoopbackHost(host: string): boolean {
   return LOOPBACK.test(nameOf(host));
+}
+
+/** What is wrong with a host that is to be allowed, undefined where nothing is. A port makes no difference. */
+export function allowedHostProblem(given: string): string | undefined {
+  const name = nameOf(given);
+  const address = /^\[(.*)\]$/.exec(name)?.[1];
+  if (address === undefined ? name.length <= MAXIMUM_HOST && HOST.test(name) : isIPv6(address)) return undefined;
+  return `${JSON.stringify(given.slice(0, 100))} is no host: write its name without scheme, path or wildcard, such as demo.example.com`;
 }
 
 /**
@@ -18,7 +32,7 @@ export function isLoopbackHost(host: string): boolean {
  */
 export function hostProblem(host: string, { functions }: AppConfig, allowed: readonly string[]): string | undefined {
   const name = nameOf(host);
-  if (LOOPBACK.test(name) || allowed.some((one) => one.toLowerCase() === name)) return undefined;
+  if (LOOPBACK.test(name) || allowed.some((one) => nameOf(one) === name)) return undefined;
   for (const { config } of Object.values(functions))
     for (const trigger of config.policy.triggers)
       if (!("timer" in trigger) && trigger.host?.toLowerCase() === name) return undefined;

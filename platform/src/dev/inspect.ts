@@ -95,7 +95,10 @@ export function createInspection(options: InspectOptions, { folder, searchPath }
     const known = ports.get(fn);
     if (known !== undefined) return known;
     const after = Math.max(options.port - 1, ...ports.values());
-    const port = await firstPort(options.host, options.port === 0 ? 0 : after + 1, PORTS_TRIED);
+    const first = options.port === 0 ? 0 : after + 1;
+    const port = await firstPort(options.host, first, PORTS_TRIED).catch((cause: NodeJS.ErrnoException) => {
+      throw new PlatformError("unavailable", inspectProblem(options, cause), { cause });
+    });
     if (port === undefined)
       throw new PlatformError(
         "unavailable",
@@ -150,6 +153,11 @@ export function createInspection(options: InspectOptions, { folder, searchPath }
     },
   };
 }
+/** Why debuggers can't listen where they are told to. */
+export function inspectProblem({ host, port }: InspectOptions, { code }: NodeJS.ErrnoException): string {
+  return `the debugger can't listen on ${bracketed(host)}:${port} (${code}): choose another place with --inspect=<host:port>`;
+}
+
 export type Inspection = ReturnType<typeof createInspection>;
 
 const NODE_WAYS = 'open chrome://inspect, or let your editor "attach" to this port';

@@ -36,7 +36,8 @@ const DAY_MS = 86_400_000;
 /**
  * The plans of what is run, put as control would put them, and the bundles they name, which are folders of this machine.
  *
- * Owns: the number of each function's last revision. Invariant: a launch plan is there before the route that leads to it.
+ * Owns: the number of each function's last revision, also of one that is gone: should it come again, its sandboxes are not mistaken
+ * for those it had. Invariant: a launch plan is there before the route that leads to it.
  */
 export class DevRevisions {
   readonly bundles: Bundles;
@@ -90,6 +91,7 @@ export class DevRevisions {
     const live = [{ revision, weight: 100 }];
     const owner = { ...ref, version: number, live, policy, createdAtMs: 0, updatedAtMs: 0 };
     this.#routes.put(functionKey(ref), routePlan(owner, [state]));
+    // The one before may still be starting.
     this.#forget(ref, number - 2);
     this.#changed();
     return revision;
@@ -105,6 +107,9 @@ export class DevRevisions {
 
   remove(ref: FunctionRef): void {
     this.#routes.remove(functionKey(ref));
+    const last = this.#numbers.get(functionKey(ref)) ?? 0;
+    this.#forget(ref, last);
+    this.#forget(ref, last - 1);
     this.#changed();
   }
 
@@ -129,7 +134,6 @@ export class DevRevisions {
     return { digest, bytes: 0, folder: code.folder, read: unreadable, release: () => {} };
   }
 
-  /** The one before the last may still be starting. */
   #forget(ref: FunctionRef, number: number): void {
     if (number < 1) return;
     const key = revisionKey({ ...ref, revision: `r${number}` });

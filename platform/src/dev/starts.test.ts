@@ -12,7 +12,7 @@ const STACK = "TypeError: no way\n    at deep (index.mjs:1:25)\n    at new Promi
 function begun() {
   const clock = new SimulatedClock();
   const told: string[] = [];
-  let current = "r1";
+  let current: string | undefined = "r1";
   const starts = new DevStarts({
     clock,
     revisions: { current: () => current, settled() {} },
@@ -29,7 +29,15 @@ function begun() {
     current = "r2";
     starts.begin(REF, current, 0);
   };
-  return { clock, told, starts, log, replace };
+  const leave = () => {
+    current = undefined;
+    starts.remove(REF);
+  };
+  /** Again, with the next revision under its old name. */
+  const come = () => {
+    current = "r1";
+  };
+  return { clock, told, starts, log, replace, leave, come };
 }
 
 test("a failed start is told once, with its place, whatever is logged of it before and behind it", () => {
@@ -101,4 +109,14 @@ test("of a revision that was replaced before it has started nothing more is told
   late.replace();
   late.log("tick");
   assert.deepEqual(late.told, ["ready", "log tick"]);
+});
+
+test("of a function that is gone nothing is remembered, also when a start ends after that", () => {
+  const { told, starts, leave, come } = begun();
+  starts.startFailed(REF, FAILURE);
+  leave();
+  starts.started(REF);
+  come();
+  starts.startFailed(REF, FAILURE);
+  assert.deepEqual(told, ["broken TypeError: no way", "broken TypeError: no way"]);
 });

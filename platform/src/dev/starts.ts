@@ -55,14 +55,15 @@ export class DevStarts implements StartEvents {
   }
 
   begin(ref: FunctionRef, revision: string, changedAt: number): void {
-    this.forget(ref);
+    this.#forget(ref);
     this.#starts.set(functionKey(ref), { ref, revision, changedAt, held: [], timer: undefined });
   }
 
-  forget(ref: FunctionRef): void {
-    const timer = this.#starts.get(functionKey(ref))?.timer;
-    if (timer !== undefined) this.#deps.clock.cancel(timer);
-    this.#starts.delete(functionKey(ref));
+  /** The function is gone. */
+  remove(ref: FunctionRef): void {
+    this.#forget(ref);
+    this.#failed.delete(functionKey(ref));
+    this.#running.delete(functionKey(ref));
   }
 
   /** Nothing more is told. */
@@ -72,15 +73,15 @@ export class DevStarts implements StartEvents {
 
   /** Dispatch has a sandbox of the revision. */
   started(ref: RevisionRef): void {
-    if (this.#closed) return;
     const { clock, revisions, tell } = this.#deps;
+    if (this.#closed || revisions.current(ref) === undefined) return;
     revisions.settled(ref, ref.revision);
     if (this.#hasFailed(ref)) this.#failed.delete(functionKey(ref));
     this.#running.set(functionKey(ref), ref.revision);
     const start = this.#startOf(ref);
     if (start === undefined) return;
     this.#release(start);
-    this.forget(ref);
+    this.#forget(ref);
     const tookMs = clock.monotonic() - start.changedAt;
     tell({ kind: "ready", function: ref.function, revision: ref.revision, tookMs });
   }
@@ -121,6 +122,12 @@ export class DevStarts implements StartEvents {
   /** Before it has ever started: what it could not do is no news. */
   #isReplaced(ref: RevisionRef): boolean {
     return this.#deps.revisions.current(ref) !== ref.revision && this.#running.get(functionKey(ref)) !== ref.revision;
+  }
+
+  #forget(ref: FunctionRef): void {
+    const timer = this.#starts.get(functionKey(ref))?.timer;
+    if (timer !== undefined) this.#deps.clock.cancel(timer);
+    this.#starts.delete(functionKey(ref));
   }
 
   #hasFailed(ref: RevisionRef): boolean {

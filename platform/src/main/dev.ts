@@ -3,7 +3,6 @@
  * answers is the code that answers on a platform: there is no control, no store, no token.
  */
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createSystemClock } from "#base/clock.ts";
 import { createIds } from "#base/ids.ts";
 import type { Network } from "#base/link/link.ts";
@@ -15,15 +14,7 @@ import type { LaunchSpec, RoutePlan } from "#contract/plan/plan.ts";
 import { memoryClassOf } from "#domain/sandbox/memory-class.ts";
 import { createMemoryPlans } from "#drivers/plans/memory/driver.ts";
 import { createProcessDriver } from "#drivers/sandbox/process/driver.ts";
-import { bundleGuests } from "#guest/bundle.ts";
-import {
-  type Agent,
-  type AgentDeps,
-  createAgent,
-  createMemoryHandles,
-  findRuntimes,
-  type Runtimes,
-} from "#platform/agent/index.ts";
+import { type Agent, type AgentDeps, createAgent, createMemoryHandles, type Runtimes } from "#platform/agent/index.ts";
 import {
   createDevRuntimes,
   createInspection,
@@ -42,10 +33,9 @@ import {
   withSpares,
 } from "#platform/dev/index.ts";
 import type { SandboxSpec } from "#ports/sandbox/index.ts";
-import { createDevBuild } from "./dev/build.ts";
-import { abandonedHomes, devHomes, devRoot, makeDevHome, removeHome } from "./dev/dev-home.ts";
 import { createFront, type DevBase, LOOPBACK } from "./dev/front.ts";
-import { createSpawnerProcess } from "./dev/spawner-process.ts";
+import { createParts, type Parts } from "./dev/parts.ts";
+import { openPlace } from "./dev/place.ts";
 import type { HomePaths } from "./home.ts";
 
 export interface DevOptions {
@@ -84,15 +74,23 @@ const OWNER = "dev";
 const CAPACITY_MIB = 1 << 20;
 
 export function createDev(options: DevOptions, tell: Tell): Dev {
+  const parts = createParts();
+  const ending = new AbortController();
+  let opening: Promise<OpenDev> | undefined;
   let open: OpenDev | undefined;
   let closing: Promise<void> | undefined;
-  const parts: (() => Promise<void> | void)[] = [];
-  const close = async () => {
-    for (const part of parts.splice(0).reverse()) await part();
-  };
+
+  /** What is being opened is a part when that is over. */
+  async function close(): Promise<void> {
+    ending.abort(new Error("dev is closed"));
+    await opening?.catch(() => {});
+    await parts.close();
+  }
+
   return {
     async open(signal) {
-      open = await openDev(options, tell, parts, signal);
+      opening = openDev(options, tell, parts, AbortSignal.any([signal, ending.signal]));
+      open = await opening;
       return { url: open.url };
     },
     close: () => {
@@ -121,68 +119,46 @@ interface OpenDev {
 }
 
 /** Puts what must be closed into `parts`, in the order in which it was opened. */
-async function openDev(
-  options: DevOptions,
-  tell: Tell,
-  parts: (() => Promise<void> | void)[],
-  signal: AbortSignal,
-): Promise<OpenDev> {
+async function openDev(options: DevOptions, tell: Tell, parts: Parts, signal: AbortSignal): Promise<OpenDev> {
   const base = createBase(options);
-  const root = devRoot();
-  const home = makeDevHome(root);
-  parts.push(() => home.close());
-  const { paths } = home;
-  const spawner = createSpawnerProcess({ address: paths.sockets.spawner, logLevel: options.logLevel });
-  parts.push(() => spawner.close());
-  await spawner.open(signal);
-  await sweep(base, root, paths.sockets.spawner);
-  const found = await findGuests(paths, options.environment);
-  const build = createDevBuild(base, { paths, runtimes: found, environment: options.environment, tell });
-  parts.push(() => build.close());
-  await build.open(signal);
-  const inspection =
-    options.inspect &&
-    createInspection(options.inspect, {
-      folder: paths.home,
-      searchPath: options.environment.PATH ?? "",
-    });
-  const plans = { routes: createMemoryPlans<RoutePlan>(), launches: createMemoryPlans<LaunchSpec>() };
-  const revisions = new DevRevisions(plans, { prestart: options.watch, inspected: inspection !== undefined });
-  const runtimes = createDevRuntimes(found);
-  const starts = new DevStarts({ clock: base.clock, revisions, tell });
-  const telemetry = createToldTelemetry(tell, starts);
-  const agent = createDevAgent(
-    base,
-    { paths, spares: options.watch },
-    {
-      launches: plans.launches,
-      telemetry,
-      revisions,
-      runtimes,
-    },
-  );
-  parts.push(() => agent.close());
+  const place = await openPlace(base, options, { tell, parts }, signal);
+  const { home, homes, spawner, build } = place;
+  const plans = createDevPlans(base, options, place.runtimes, tell, home.paths);
+  const { revisions, runtimes, starts, telemetry, inspection } = plans;
+  const agent = createDevAgent(base, { paths: home.paths, spares: options.watch }, plans);
+  parts.add(() => agent.close());
   await agent.open(signal);
   const app: DevApp = new DevApp(
     {
       ...{ clock: base.clock, revisions, starts, tell, runtimes, inspection },
       ...{ dependencies: build.dependencies, steps: build.steps },
     },
-    { folder: options.folder, watch: options.watch, home: home.id, homes: () => devHomes(root) },
+    { folder: options.folder, watch: options.watch, home: home.id, homes },
   );
   const readyMs = inspection === undefined ? undefined : UNHURRIED_MS;
   const front = createFront(
     base,
     { routes: plans.routes, telemetry, tell, app: () => app.config, starts },
-    { ...options, paths, readyMs },
+    { ...options, paths: home.paths, readyMs },
   );
   // Guests first: nobody waits for what they still run.
-  parts.push(() => Promise.all([spawner.close(), front.close()]).then(() => {}));
-  parts.push(() => app.close());
+  parts.add(() => Promise.all([spawner.close(), front.close()]).then(() => {}));
+  parts.add(() => app.close());
   const url = `http://${LOOPBACK}:${await front.open(signal)}`;
   home.announce({ pid: process.pid, url, app: options.config.app, folder: options.folder });
-  await app.open(options.config);
+  await app.open(options.config, signal);
   return { url, app, inspectPorts: inspection?.ports ?? new Map(), fire: (timer) => front.fire(timer) };
+}
+
+/** What is to run, and what is told of it. */
+function createDevPlans(base: DevBase, options: DevOptions, found: Runtimes, tell: Tell, { home }: HomePaths) {
+  const searchPath = options.environment.PATH ?? "";
+  const inspection = options.inspect && createInspection(options.inspect, { folder: home, searchPath });
+  const plans = { routes: createMemoryPlans<RoutePlan>(), launches: createMemoryPlans<LaunchSpec>() };
+  const revisions = new DevRevisions(plans, { prestart: options.watch, inspected: inspection !== undefined });
+  const starts = new DevStarts({ clock: base.clock, revisions, tell });
+  const telemetry = createToldTelemetry(tell, starts);
+  return { ...plans, revisions, runtimes: createDevRuntimes(found), starts, telemetry, inspection };
 }
 
 function createBase(options: DevOptions): DevBase {
@@ -220,26 +196,4 @@ function createDevAgent(
     },
     { ...{ name: OWNER, host: OWNER, labels: {} }, address: sockets.agent, capacityMiB: CAPACITY_MIB },
   );
-}
-
-/** What runs that were killed have left: their guests, and their homes. */
-async function sweep(base: DevBase, root: string, spawner: string): Promise<void> {
-  for (const paths of abandonedHomes(root)) {
-    const driver = createProcessDriver(base, { folder: join(paths.agent.home, "sandboxes"), spawner });
-    await driver.open(new AbortController().signal);
-    await driver.reap([]);
-    await driver.close();
-    removeHome(paths);
-  }
-}
-
-/** Bundled guests are kept beside the platform's packages, so that only the first start waits for them. */
-async function findGuests(paths: HomePaths, environment: DevOptions["environment"]): Promise<Runtimes> {
-  const kept = fileURLToPath(new URL("../../../node_modules/.cache/colibri/guests", import.meta.url));
-  const guests = await bundleGuests(kept).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== "EACCES" && error.code !== "EROFS" && error.code !== "EPERM") throw error;
-    return bundleGuests(paths.agent.guests);
-  });
-  const node = { path: process.execPath, version: process.versions.node };
-  return findRuntimes({ guests, node, searchPath: environment.PATH ?? "" });
 }

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { PlatformError } from "#contract/errors.ts";
+import { encodePreamble } from "#contract/link/frame.ts";
 import { integer, object, text } from "#contract/shape.ts";
 import { createSystemClock } from "../clock.ts";
 import { createSilentLog } from "../log.ts";
@@ -71,6 +73,23 @@ test("what does not open like a link, or with another kind, is shut out and harm
   await network.dial(address, "agent", collector());
   assert.equal(accepted, 1);
   await listener.close();
+});
+
+test("who is dialled must greet in time, which is longer where a debugger may hold it", async (t) => {
+  const address = join(folder, "silent.sock");
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => void sockets.push(socket.on("error", () => {}))).listen(address);
+  t.after(() => silent.close());
+  await once(silent, "listening");
+  const clock = new SimulatedClock();
+  const hurried = createSocketNetwork({ clock }).dial(address, "agent", collector());
+  const refused = assert.rejects(hurried, /no preamble within 5000 ms/);
+  const unhurried = createSocketNetwork({ clock, greetingMs: 60_000 }).dial(address, "agent", collector());
+  await clock.advance(59_999);
+  await refused;
+  while (sockets.length < 2) await once(silent, "connection");
+  for (const socket of sockets) socket.write(encodePreamble("agent"));
+  (await unhurried).close();
 });
 
 test("a handler that throws closes its own link only", async () => {

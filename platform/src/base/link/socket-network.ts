@@ -7,6 +7,7 @@ import {
   PREAMBLE_BYTES,
   PROTOCOL_VERSION,
 } from "#contract/link/frame.ts";
+import { type Clock, createSystemClock } from "../clock.ts";
 import type { Link, LinkHandlers, Listener, Network } from "./link.ts";
 import { SocketLink } from "./socket-link.ts";
 import { openSocketPath, prepareSocketFolder } from "./socket-path.ts";
@@ -16,19 +17,32 @@ const HANDSHAKE_MS = 5_000;
 export interface SocketNetworkOptions {
   /** For who is dialled to greet. Default HANDSHAKE_MS; longer where a debugger may hold it. */
   readonly greetingMs?: number;
+  /** Of the greetings. Default: the system's. */
+  readonly clock?: Clock;
 }
 
 /** Links over Unix sockets. An address is the socket's path. */
-export function createSocketNetwork({ greetingMs = HANDSHAKE_MS }: SocketNetworkOptions = {}): Network {
-  return { dial: (address, kind, handlers) => dial(address, kind, handlers, greetingMs), listen };
+export function createSocketNetwork(options: SocketNetworkOptions = {}): Network {
+  const { clock = createSystemClock(), greetingMs = HANDSHAKE_MS } = options;
+  const patience = { clock, withinMs: greetingMs };
+  return {
+    dial: (address, kind, handlers) => dial(address, kind, handlers, patience),
+    listen: (address, kinds, accept) => listen(address, kinds, accept, { clock, withinMs: HANDSHAKE_MS }),
+  };
 }
 
-async function dial(address: string, kind: LinkKind, handlers: LinkHandlers, greetingMs: number): Promise<Link> {
+/** With whoever is at the other end. */
+interface Patience {
+  readonly clock: Clock;
+  readonly withinMs: number;
+}
+
+async function dial(address: string, kind: LinkKind, handlers: LinkHandlers, patience: Patience): Promise<Link> {
   const path = openSocketPath(address);
   const socket = connect({ path: path.path });
   try {
     socket.write(encodePreamble(kind));
-    const { rest } = await readPreamble(socket, [kind], greetingMs);
+    const { rest } = await readPreamble(socket, [kind], patience);
     return new SocketLink(socket, handlers, rest);
   } catch (error) {
     socket.destroy();
@@ -42,6 +56,7 @@ async function listen(
   address: string,
   kinds: readonly LinkKind[],
   accept: (link: Link, kind: LinkKind) => LinkHandlers,
+  patience: Patience,
 ): Promise<Listener> {
   prepareSocketFolder(address);
   const path = openSocketPath(address);
@@ -50,7 +65,7 @@ async function listen(
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
-    greet(socket, kinds, accept).catch(() => socket.destroy());
+    greet(socket, kinds, accept, patience).catch(() => socket.destroy());
   });
   try {
     await new Promise<void>((resolve, reject) => {
@@ -74,8 +89,9 @@ async function greet(
   socket: Socket,
   kinds: readonly LinkKind[],
   accept: (link: Link, kind: LinkKind) => LinkHandlers,
+  patience: Patience,
 ): Promise<void> {
-  const { kind, rest } = await readPreamble(socket, kinds, HANDSHAKE_MS);
+  const { kind, rest } = await readPreamble(socket, kinds, patience);
   socket.write(encodePreamble(kind));
   // The link needs handlers and the handlers need the link: frames can't arrive before this turn ends.
   let handlers: LinkHandlers | undefined;
@@ -91,12 +107,12 @@ async function greet(
 function readPreamble(
   socket: Socket,
   kinds: readonly LinkKind[],
-  withinMs: number,
+  { clock, withinMs }: Patience,
 ): Promise<{ kind: LinkKind; rest: Buffer }> {
   return new Promise((resolve, reject) => {
     let received: Buffer = Buffer.alloc(0);
     const stop = () => {
-      clearTimeout(timer);
+      clock.cancel(timer);
       socket
         .off("data", receive)
         .off("error", fail)
@@ -119,7 +135,7 @@ function readPreamble(
         reject(error);
       }
     };
-    const timer = setTimeout(() => fail(new Error(`no preamble within ${withinMs} ms`)), withinMs);
+    const timer = clock.after(withinMs, () => fail(new Error(`no preamble within ${withinMs} ms`)));
     socket.on("data", receive).once("error", fail).once("close", closed);
   });
 }

@@ -116,6 +116,15 @@ export function watchFolder(root: string, events: FolderWatcherEvents, clock: Cl
   };
 }
 
+/** What keeps files from being watched, and what helps. */
+export function remedyOf({ code, message }: NodeJS.ErrnoException): string {
+  if (code === "EMFILE")
+    return "the system gives no more watchers: raise fs.inotify.max_user_instances, or end other programs that watch files";
+  if (code === "ENOSPC")
+    return "the system watches no more files: raise fs.inotify.max_user_watches, or leave folders out with .colibriignore";
+  return message;
+}
+
 /** One file, also when it is replaced by another of its name, as editors do, or its folder goes and comes. */
 export function watchFile(path: string, events: FolderWatcherEvents, clock: Clock): FolderWatcher {
   const name = basename(path);
