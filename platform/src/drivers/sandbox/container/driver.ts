@@ -174,6 +174,11 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
   async function recover(handle: SandboxHandle): Promise<Sandbox | undefined> {
     const found = parse(containerState, handle.state, `state of sandbox ${handle.id}`);
     const { pid, startTime, slot } = found;
+    // Of a platform that is dead: its mount table is gone, and with it every way to what still runs.
+    if (!placeOf(handle.id).exists) {
+      await remove(handle.id);
+      return undefined;
+    }
     const child = spawner.children.get(handle.id);
     const alive =
       child !== undefined

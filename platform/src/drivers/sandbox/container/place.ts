@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
 
@@ -40,6 +40,10 @@ export class Place {
   }
   get pidFile(): string {
     return join(this.bundle, "pid");
+  }
+
+  get exists(): boolean {
+    return existsSync(this.run);
   }
 
   /** For a guest with that id on the host. */
