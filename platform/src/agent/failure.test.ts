@@ -23,18 +23,31 @@ test("the line of a crash that names its reason is found", () => {
 
 test("an exit is the function's where there was one, else the start's", () => {
   const exit = { cause: "exited", detail: "exited with code 1" } as const;
-  assert.deepEqual(failureOf(exit, true, CRASH), {
+  assert.deepEqual(failureOf(exit, "serving", CRASH), {
     code: "function-exited",
     message: "the function's process exited with code 1: TypeError: no such thing",
   });
-  assert.equal(failureOf(exit, false, "")?.code, "start-failed");
+  assert.equal(failureOf(exit, "generic", "")?.code, "start-failed");
+});
+
+test("who was killed from outside on the way to ready is started again; what it did itself is the function's", () => {
+  const killed = { cause: "killed", detail: "was killed by SIGKILL" } as const;
+  assert.deepEqual(failureOf({ ...killed, fromOutside: true }, "starting", ""), {
+    code: "start-failed",
+    message: "the function's process was killed by SIGKILL before it was ready",
+  });
+  assert.equal(failureOf({ ...killed, fromOutside: true }, "serving", "")?.code, "function-exited");
+  assert.equal(
+    failureOf({ cause: "killed", detail: "was killed by SIGSEGV" }, "starting", "")?.code,
+    "function-exited",
+  );
 });
 
 test("every cause but the platform's own wish has a failure of the catalogue", () => {
-  const silent = GONE_CAUSES.filter((cause) => failureOf({ cause, detail: "" }, true, "") === undefined);
+  const silent = GONE_CAUSES.filter((cause) => failureOf({ cause, detail: "" }, "serving", "") === undefined);
   assert.deepEqual(silent, ["stopped", "idle", "grant-ended"]);
   for (const cause of GONE_CAUSES) {
-    const failure = failureOf({ cause, detail: "" }, true, "");
+    const failure = failureOf({ cause, detail: "" }, "serving", "");
     if (failure !== undefined) assert.ok(failure.code in ERRORS);
   }
 });

@@ -4,14 +4,20 @@ import type { SandboxExit } from "#ports/sandbox/index.ts";
 
 const LONGEST_LINE = 500;
 
-/** What a sandbox's end means to the user; undefined where the platform wanted it. `bound`: whether user code was in it. */
-export function failureOf(exit: SandboxExit, bound: boolean, stderr: string): Failure | undefined {
+/** How far a sandbox has come: without user code, on the way with it, or ready for invocations at least once. */
+export type Stage = "generic" | "starting" | "serving";
+
+/** What a sandbox's end means to the user; undefined where the platform wanted it. */
+export function failureOf(exit: SandboxExit, stage: Stage, stderr: string): Failure | undefined {
   const line = usefulLine(stderr);
   const reason = line === undefined ? "" : `: ${line}`;
   switch (exit.cause) {
     case "exited":
     case "killed":
-      return bound
+      // Callers wait for the start: told that the function is to blame they would be refused, where another start may do.
+      if (stage === "starting" && exit.fromOutside)
+        return { code: "start-failed", message: `the function's process ${exit.detail} before it was ready${reason}` };
+      return stage !== "generic"
         ? { code: "function-exited", message: `the function's process ${exit.detail}${reason}` }
         : { code: "start-failed", message: `the guest ${exit.detail} before it was given any code${reason}` };
     case "out-of-memory":

@@ -98,6 +98,8 @@ export interface SandboxExit {
   readonly cause: GoneCause;
   /** Exit code or signal in words, for the log and the user: `exited with code 3`, `killed by SIGKILL`. */
   readonly detail: string;
+  /** Perhaps it was not its own doing: a SIGKILL that was not ours, or an end that nobody saw. */
+  readonly fromOutside?: true;
 }
 
 export interface Bundle {

@@ -19,7 +19,9 @@ export function explainEnd({ exit: { code, signal }, killedFor, heapFull, limitM
   // V8 ends a process whose heap is full by aborting it; where it was told how large that may be, the limit is the same.
   const aborted = signal === "SIGABRT" || signal === "SIGTRAP" || signal === "SIGILL" || code === 134;
   if (aborted && heapFull) return { cause: "out-of-memory", detail: limit };
+  if (signal === "SIGKILL") return { cause: "killed", detail: "was killed by SIGKILL", fromOutside: true };
   if (signal !== null) return { cause: "killed", detail: `was killed by ${signal}` };
   if (code !== null) return { cause: "exited", detail: `exited with code ${code}` };
-  return { cause: "exited", detail: "ended; how is not known, because the spawner that started it was gone" };
+  const detail = "ended; how is not known, because the spawner that started it was gone";
+  return { cause: "exited", detail, fromOutside: true };
 }
