@@ -25,7 +25,7 @@ import { step } from "#domain/sandbox/step.ts";
 import type { RuntimeLaunch, Sandbox, SandboxDriver, SandboxExit } from "#ports/sandbox/index.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Bundles, HeldBundle } from "./bundles.ts";
-import { failureOf } from "./failure.ts";
+import { failureOf, type Stage } from "./failure.ts";
 import { GuestControl } from "./guest-control.ts";
 import { GuestLogs } from "./guest-logs.ts";
 import type { Handles } from "./handles.ts";
@@ -167,6 +167,7 @@ export class TendedSandbox {
     if (phase.name === "ending") return void this.#perform({ kind: "kill", cause: phase.cause });
     this.#openLogs();
     this.#perform({ kind: "persist" });
+    this.#driveAgain(phase);
     this.#control = this.#makeControl(sandbox.address);
     this.#control.pause(phase.name === "frozen");
     this.#control.open();
@@ -266,6 +267,12 @@ export class TendedSandbox {
     this.#driven = this.#driven.then(() => this.#drive(action));
   }
 
+  /** Of an earlier agent, which may have died between writing down a freeze or a thaw and doing it. */
+  #driveAgain({ name }: Phase): void {
+    if (name === "frozen") this.#driveInTurn((sandbox) => sandbox.freeze());
+    if (name === "ready" || name === "draining") this.#driveInTurn((sandbox) => sandbox.thaw());
+  }
+
   /** Never rejects. */
   async #drive(action: (sandbox: Sandbox) => Promise<void>): Promise<void> {
     if (this.#sandbox === undefined) return;
@@ -311,7 +318,7 @@ export class TendedSandbox {
 
   async #exited(exit: SandboxExit): Promise<void> {
     await Promise.race([this.#control?.ended, sleep(this.#deps.clock, LAST_WORDS_MS)]);
-    const failure = failureOf(exit, boundOf(this.#life.phase) !== undefined, this.#stderr);
+    const failure = failureOf(exit, stageOf(this.#life.phase), this.#stderr);
     this.send({ kind: "exited", cause: exit.cause, failure });
   }
 
@@ -458,6 +465,11 @@ function unenforced({ technology }: SandboxDriver, network: NetworkPolicy): Fail
 function loadOf(revision: RevisionRef, spec: LaunchSpec, code: GuestLoad["code"]): GuestLoad {
   const { handler, environment, concurrency, execution, memoryMiB, timeoutMs } = spec;
   return { ...revision, code, handler, environment, concurrency, execution, memoryMiB, timeoutMs };
+}
+
+function stageOf(phase: Phase): Stage {
+  if (boundOf(phase) === undefined) return "generic";
+  return phase.name === "loading" || phase.name === "loaded" || phase.name === "initialising" ? "starting" : "serving";
 }
 
 /** What the log tells of a phase beyond its name. */
