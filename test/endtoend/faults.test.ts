@@ -15,7 +15,7 @@ const FAULT_MS = { least: 150, most: 900 };
 /** Between an answer and the caller's next request, at most. */
 const PAUSE_MS = 60;
 /** For what is left to be cleared away, on a machine that is busy. */
-const SETTLE_MS = 25_000;
+const SETTLE_MS = 60_000;
 /** A kill is noticed by the gateway a moment later, and the clock of a caller is his own. */
 const NOTICE_MS = 3_000;
 
