@@ -291,6 +291,17 @@ test("the next agent has every sandbox, its state, its holder and its bundle, an
   await assert.rejects(world.owner("gw1", 3), fails("conflict", /fenced/));
 });
 
+test("what the last agent had written down as thawed, and did not come to thaw, the next one thaws", async () => {
+  const world = await createWorld();
+  const { sandbox } = await (await world.owner("gw1", 1)).ready();
+  world.host.guests.get(sandbox)!.freeze();
+  await world.boot();
+  const again = await world.owner("gw1", 2);
+  await world.clock.advance(5_000);
+  assert.equal(again.hello.sandboxes[0]?.state, "ready");
+  assert.deepEqual(again.of("health"), [], "it answers");
+});
+
 test("an owner that does not come back to the next agent loses its sandboxes after one grant", async () => {
   const world = await createWorld();
   const owner = await world.owner("gw1", 2);
