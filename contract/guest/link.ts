@@ -200,4 +200,5 @@ export const GUEST_ERROR_CODES: readonly ErrorCode[] = [
   "init-failed",
   // Of one whose slots are processes of their own: one of them ended, and the others run on.
   "function-exited",
+  "out-of-memory",
 ];

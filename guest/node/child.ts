@@ -16,6 +16,7 @@ import type { Connection } from "./connection.ts";
 import { dial } from "./dialer.ts";
 import { LastWords } from "./last-words.ts";
 import type { LogQueue } from "./log-queue.ts";
+import { wasKilledForMemory } from "./oom-kills.ts";
 
 /** What a child's invocation is told. */
 export interface ChildInvocation {
@@ -59,10 +60,13 @@ const OWNER = "front";
 export class Child {
   /** How it ended; undefined while it runs. */
   end: string | undefined;
+  /** What that means to its invocation. */
+  endCode: "function-exited" | "out-of-memory" = "function-exited";
   /** It has been initialised once. */
   wasReady = false;
   readonly #deps: ChildDeps;
   readonly #folder: string;
+  #memoryMiB = 0;
   readonly #process: ChildProcess;
   readonly #words = new LastWords();
   readonly #abort = new AbortController();
@@ -85,6 +89,7 @@ export class Child {
     this.#welcomed.promise.catch(() => {});
     this.#process.once("error", (error) => void this.#ended(`could not be started: ${error.message}`));
     this.#process.once("exit", (code, signal) => {
+      if (signal === "SIGKILL" && wasKilledForMemory()) this.endCode = "out-of-memory";
       void this.#ended(signal === null ? `exited with code ${code}` : `was killed by ${signal}`);
     });
     this.#readStandardError();
@@ -94,6 +99,7 @@ export class Child {
 
   /** Loads the function. @throws ChildFailure */
   load(load: GuestLoad): Promise<void> {
+    this.#memoryMiB = load.memoryMiB;
     return this.#ask("load", GUEST_FRAMES.LOAD, load);
   }
 
@@ -236,7 +242,10 @@ export class Child {
     await Promise.race([Promise.all(this.#closings), timer]);
     if (this.end !== undefined) return;
     const line = this.#breach === undefined ? this.#words.line : `it broke the guest link: ${this.#breach}`;
-    this.end = `the function's process ${how}${line === undefined ? "" : `: ${line}`}`;
+    this.end =
+      this.endCode === "out-of-memory"
+        ? `out of memory at ${this.#memoryMiB} MiB`
+        : `the function's process ${how}${line === undefined ? "" : `: ${line}`}`;
     rmSync(this.#folder, { recursive: true, force: true });
     this.#failAnswer();
     this.#welcomed.reject(new ChildFailure("init-failed", { name: "Error", message: this.end }));

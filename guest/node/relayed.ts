@@ -122,10 +122,11 @@ export class RelayedInvocation implements Running, ChildInvocation {
 
   /** Its child has ended. */
   lost(how: string): void {
+    const code = this.#child?.endCode ?? "function-exited";
     this.#child = undefined;
     if (this.#over) return;
     if (this.#cancelled) this.#end(END_CANCELLED);
-    else if (this.#isAccepted) this.fail(new ChildFailure("function-exited", { name: "Error", message: how }));
+    else if (this.#isAccepted) this.fail(new ChildFailure(code, { name: "Error", message: how }));
     else this.#again(how);
   }
 
@@ -133,7 +134,7 @@ export class RelayedInvocation implements Running, ChildInvocation {
   fail(failure: ChildFailure): void {
     if (this.#over) return;
     const { code, name, message } = failure;
-    if (code === "function-exited") this.#processes.report(this.head.id, message);
+    if (code === "function-exited" || code === "out-of-memory") this.#processes.report(this.head.id, message);
     this.#end(JSON.stringify({ outcome: "error", code, error: { name, message } }));
   }
 

@@ -41,6 +41,7 @@ from .frames import (
 from .last_words import LONGEST_LINE, LastWords
 from .link import DialedLink
 from .messages import decode_head, encode_head
+from .oom_kills import was_killed_for_memory
 from .packages import child_command
 from .thrown import Failure
 from .workers import start_thread
@@ -72,10 +73,13 @@ class Child:
     def __init__(self, loop: asyncio.AbstractEventLoop, logs: LogQueue, folder: str, gone: Callable[[Child], None]) -> None:
         self.end: Optional[str] = None
         """How it ended; None while it runs."""
+        self.end_code = "function-exited"
+        """What that means to its invocation."""
         self.was_ready = False
         self._loop = loop
         self._logs = logs
         self._folder = folder
+        self._memory_mib = 0
         self._gone = gone
         self._words = LastWords()
         self._how: Optional[str] = None
@@ -100,6 +104,7 @@ class Child:
     async def load(self, request: dict[str, Any]) -> None:
         """Raises ChildFailure."""
         self._expect("load")
+        self._memory_mib = request["memoryMiB"]
         self._control = await self._dial("control", _Streams(self._on_control, self.kill_lost))
         await self._ask(LOAD, request)
 
@@ -231,6 +236,8 @@ class Child:
         reader.start()
         code = self._process.wait()
         reader.join(HEARD_S)
+        if code == -9 and was_killed_for_memory():
+            self.end_code = "out-of-memory"
         how = f"exited with code {code}" if code >= 0 else f"was killed by {_signal_name(-code)}"
         self._loop.call_soon_threadsafe(self._ended, how)
 
@@ -262,7 +269,8 @@ class Child:
             return
         line = self._words.line if self._breach is None else f"it broke the guest link: {self._breach}"
         said = "" if line is None else f": {line[:LONGEST_LINE]}"
-        self.end = f"the function's process {self._how}{said}"
+        killed_for_memory = self.end_code == "out-of-memory"
+        self.end = f"out of memory at {self._memory_mib} MiB" if killed_for_memory else f"the function's process {self._how}{said}"
         shutil.rmtree(self._folder, ignore_errors=True)
         if not self._answer.done():
             self._answer.set_exception(self._failure())

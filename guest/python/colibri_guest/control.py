@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 ARCHIVE = "code.tar"
 CODE_FOLDER = os.environ.get("COLIBRI_CODE_FOLDER", "code")
+OOM_KILLS = os.environ.get("COLIBRI_OOM_KILLS")
+"""Where the kernel counts processes that it killed for want of memory (oom_kills.py)."""
 
 
 class ControlStream:

@@ -136,13 +136,14 @@ class RelayedInvocation:
 
     def lost(self, how: str) -> None:
         """Its child has ended."""
+        code = "function-exited" if self._child is None else self._child.end_code
         self._child = None
         if self.over:
             return
         if self._cancelled:
             self._end(CANCELLED)
         elif self._accepted:
-            self.fail(ChildFailure("function-exited", {"name": "Error", "message": how}))
+            self.fail(ChildFailure(code, {"name": "Error", "message": how}))
         else:
             self._again(how)
 
@@ -150,7 +151,7 @@ class RelayedInvocation:
         """There is no child for it, or no more."""
         if self.over:
             return
-        if failure.code == "function-exited":
+        if failure.code in ("function-exited", "out-of-memory"):
             self._processes.logs.add("stderr", "error", self.id, str(failure))
         error = {"name": failure.error["name"], "message": failure.error["message"]}
         self._end(encode_failure(failure.code, error))

@@ -55,6 +55,7 @@ const ENVIRONMENT = Object.freeze({
   TMPDIR: INSIDE.tmp,
   LANG: "C.UTF-8",
   COLIBRI_CODE_FOLDER: INSIDE.unpacked,
+  COLIBRI_OOM_KILLS: INSIDE.oomKills,
 });
 /**
  * Joins the cgroups named before `--`, then becomes the command behind it. Of root's, the sandbox can't go below the score. And
@@ -156,6 +157,8 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
         codeFolder: place.code,
         firstId: runtime.userNamespace ? firstId : undefined,
         networkPath,
+        // A kernel of gVisor's ends as a whole.
+        oomFile: runtime.userNamespace ? cgroup.oomFile : undefined,
         cgroupPath: cgroup.path,
         memoryMiB,
       }),

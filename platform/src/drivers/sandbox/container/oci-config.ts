@@ -6,6 +6,8 @@ export const INSIDE = Object.freeze({
   run: "/run/colibri",
   /** Where a bundle appears. */
   code: "/code",
+  /** Where a guest sees which of its processes were killed for want of memory. */
+  oomKills: "/run/oom-kills",
   tmp: "/tmp",
   /** Where a bundle is unpacked that is sent as bytes. */
   unpacked: "/tmp/code",
@@ -27,6 +29,8 @@ export interface OciOptions {
   readonly firstId: number | undefined;
   /** Of a network namespace that was made before; undefined for one with nothing in it. */
   readonly networkPath: string | undefined;
+  /** On the host, of its own cgroup. */
+  readonly oomFile: string | undefined;
   readonly cgroupPath: string;
   readonly memoryMiB: number;
 }
@@ -90,7 +94,7 @@ export function ociConfig(options: OciOptions) {
   };
 }
 
-function mounts({ runFolder, codeFolder, firstId, memoryMiB }: OciOptions) {
+function mounts({ runFolder, codeFolder, oomFile, firstId, memoryMiB }: OciOptions) {
   const tmpMiB = Math.ceil((memoryMiB * TMP_SHARE) / 64);
   const safe = ["nosuid", "nodev"];
   const tmpfs = (destination: string, ...more: string[]) => ({
@@ -102,11 +106,16 @@ function mounts({ runFolder, codeFolder, firstId, memoryMiB }: OciOptions) {
   return [
     { destination: "/proc", type: "proc", source: "proc", options: [...safe, "noexec"] },
     ...(firstId === undefined ? [] : devices()),
+    ...(oomFile === undefined ? [] : [shown(oomFile, INSIDE.oomKills)]),
     tmpfs("/dev/shm", "noexec", "mode=1777", `size=${SHARED_MEMORY_MIB}m`, `nr_inodes=${TMP_FILES}`),
     tmpfs(INSIDE.tmp, "mode=1777", `size=${tmpMiB}m`, `nr_inodes=${TMP_FILES}`),
     { destination: INSIDE.run, type: "bind", source: runFolder, options: ["bind", "rw", ...safe, "noexec"] },
     { destination: INSIDE.code, type: "bind", source: codeFolder, options: ["rbind", "rslave", "ro", ...safe] },
   ];
+}
+
+function shown(source: string, destination: string) {
+  return { destination, type: "bind", source, options: ["bind", "ro", "nosuid", "nodev", "noexec"] };
 }
 
 function devices() {

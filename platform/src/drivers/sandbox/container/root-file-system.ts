@@ -85,6 +85,8 @@ function make(calls: SystemCalls, folder: string, runtime: RuntimeLaunch): void 
   // Of which runc takes the mode for what it mounts there.
   chmodSync(join(folder, INSIDE.tmp), 0o1777);
   writeEtc(join(folder, "etc"));
+  // Something is mounted there where processes can be killed alone.
+  writeFileSync(join(folder, INSIDE.oomKills), "");
   for (const path of [...SHOWN, ...CERTIFICATES, LINKER_CACHE].filter((path) => existsSync(path)))
     showReadOnly(calls, path, join(folder, path));
   for (const [path, inside] of Object.entries(runtime.files?.shows ?? {}))

@@ -34,6 +34,8 @@ export interface Cgroup {
   readonly id: string;
   /** A process that writes `0` to each of these is in the group from then on, with all that it starts. */
   readonly joinFiles: readonly string[];
+  /** Says `oom_kill <count>` of processes killed alone for want of memory; undefined where all go at once. */
+  readonly oomFile: string | undefined;
   /** From the root of each hierarchy, such as `/colibri/3f2a/s1`: what OCI calls `linux.cgroupsPath`. */
   readonly path: string;
   /** Also while it runs. Less memory than is used: v1 refuses (@throws PlatformError unavailable), v2 kills for want of memory. */

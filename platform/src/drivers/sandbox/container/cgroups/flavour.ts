@@ -17,6 +17,8 @@ export interface Flavour {
   usedBytes(memory: string): number | undefined;
   oomKills(memory: string): number;
   /** The file that ends all processes of a group when 1 is written to it, from Linux 5.14. */
+  /** Where the kernel may kill one process alone for want of memory: counts them, as `oom_kill`. Undefined where all go at once. */
+  readonly oomFile: string | undefined;
   readonly killFile: string | undefined;
 }
 

@@ -30,6 +30,7 @@ export class ControlGroup implements Cgroup {
   readonly id: string;
   readonly path: string;
   readonly joinFiles: readonly string[];
+  readonly oomFile: string | undefined;
   readonly #deps: { readonly clock: Clock; readonly log: Log };
   readonly #place: GroupPlace;
 
@@ -37,6 +38,8 @@ export class ControlGroup implements Cgroup {
     this.id = place.id;
     this.path = place.path;
     this.joinFiles = distinctFolders(place.folders).map((folder) => join(folder, "cgroup.procs"));
+    const { oomFile } = place.flavour;
+    this.oomFile = oomFile && join(place.folders.memory, oomFile);
     this.#deps = deps;
     this.#place = place;
   }

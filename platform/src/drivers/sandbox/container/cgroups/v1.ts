@@ -40,6 +40,7 @@ export const V1: Flavour = {
     // Each group counts its own only.
     return [...groupsOf(memory)].reduce((sum, folder) => sum + ownOomKills(folder), 0);
   },
+  oomFile: "memory.oom_control",
   killFile: undefined,
 };
 

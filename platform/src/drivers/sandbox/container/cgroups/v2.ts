@@ -50,6 +50,7 @@ export const V2: Flavour = {
   },
   // Counts nested groups as well.
   oomKills: (folder) => readField(readControl(folder, "memory.events") ?? "", "oom_kill") ?? 0,
+  oomFile: undefined,
   killFile: "cgroup.kill",
 };
 
