@@ -141,6 +141,7 @@ async function load(): Promise<SystemCalls> {
       const info = Buffer.alloc(SIGINFO_BYTES);
       if (waitid(P_ALL, 0, info, WNOHANG | WEXITED | WNOWAIT) !== 0) return undefined;
       return info.readInt32LE(SIGINFO_PID) || undefined;
+    },
     askNetfilter(message) {
       const link = counted("socket", socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER));
       try {

@@ -6,6 +6,7 @@ import { after, before, describe, type TestContext, test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
 import { createSilentLog, type Log } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
+import type { NetworkPolicy } from "#contract/network/policy.ts";
 import {
   enterMountTable,
   type FakeInternet,
@@ -21,7 +22,6 @@ import {
   whyNotHere,
 } from "./fake-internet.fixture.ts";
 import { createSandboxNetworks, type NetworkSlot, type SandboxNetworks } from "./networks.ts";
-import type { NetworkPolicy } from "./policy.ts";
 
 const PORT = PORTS[0]!;
 
