@@ -66,7 +66,7 @@ test("the capacity is a size", () => {
     });
 });
 
-test("folders of images are one for all, or one for each runtime", () => 
+test("folders of images are one for all, or one for each runtime", () => {
   assert.deepEqual(readConfig({ COLIBRI_ROOTFS: "/srv/a=b" }, "/").rootFolders, { "*": "/srv/a=b" });
   assert.deepEqual(readConfig({ COLIBRI_ROOTFS: "python=/p, *=/n" }, "/").rootFolders, { python: "/p", "*": "/n" });
   for (const wrong of ["images", "python=images", "cobol=/c", "python=/a,python=/b", "python=/a,"]) {
@@ -75,6 +75,7 @@ test("folders of images are one for all, or one for each runtime", () =>
       message: `COLIBRI_ROOTFS is ${JSON.stringify(wrong)}: it takes an absolute folder, or one for each runtime, such as nodejs=/srv/images/node,python=/srv/images/python`,
     });
   }
+});
 
 test("what is wrong is named, with what would be right", () => {
   for (const [name, value, right] of [
