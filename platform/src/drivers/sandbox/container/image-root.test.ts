@@ -102,7 +102,7 @@ function testRuntime(oci: OciRuntime): void {
     const bundle = { digest, bytes: archive.length, folder, read: () => Readable.from([archive]) };
     const session = new GuestSession(network, sandbox.address);
     await session.greet();
-    await session.load(await sandbox.deliver(bundle), bundle.read, "tell.mjs", 128);
+    await session.load(await sandbox.deliver(bundle, { kind: "internet" }), bundle.read, "tell.mjs", 128);
     const answer = await session.invoke("");
     session.close();
     await sandbox.kill("stopped");

@@ -27,7 +27,7 @@ export interface GuardOptions {
   readonly script: () => string;
 }
 
-export const WATCH_MS = 50;
+const WATCH_MS = 50;
 const RETRY_MS = 1_000;
 
 export class TableGuard {
