@@ -20,6 +20,8 @@ export interface SystemCalls {
   reap(pid: number): ReapedExit | "lost" | undefined;
   /** waitid(2) with WNOWAIT: some child that has ended and was not reaped. */
   ended(): number | undefined;
+  /** Sends netfilter one message (netlink(7), NETLINK_NETFILTER) and gives its first answer. @throws SystemCallError */
+  askNetfilter(message: Uint8Array): Buffer;
 }
 
 export interface MountCall {
@@ -65,6 +67,12 @@ const P_ALL = 0;
 const SIGINFO_BYTES = 128;
 const SIGINFO_PID = 16;
 const PR_SET_CHILD_SUBREAPER = 36;
+const AF_NETLINK = 16;
+const SOCK_RAW_CLOEXEC = 3 | 0x80000;
+const NETLINK_NETFILTER = 12;
+/** The kernel answers within the call that asks. */
+const MSG_DONTWAIT = 64;
+const LONGEST_ANSWER = 8_192;
 const ENOENT = 2;
 const EINTR = 4;
 const EINVAL = 22;
@@ -100,8 +108,16 @@ async function load(): Promise<SystemCalls> {
   const prctl = libc.func("int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)");
   const waitpid = libc.func("int waitpid(int pid, _Out_ int *status, int options)");
   const waitid = libc.func("int waitid(int idtype, unsigned int id, void *info, int options)");
+  const socket = libc.func("int socket(int domain, int type, int protocol)");
+  const send = libc.func("long send(int socket, const uint8_t *bytes, unsigned long length, int flags)");
+  const recv = libc.func("long recv(int socket, _Out_ uint8_t *bytes, unsigned long length, int flags)");
+  const close = libc.func("int close(int descriptor)");
   const check = (call: string, result: number) => {
     if (result !== 0) throw new SystemCallError(call, koffi.errno());
+  };
+  const counted = (call: string, result: number): number => {
+    if (result < 0) throw new SystemCallError(call, koffi.errno());
+    return result;
   };
   return {
     mount({ source, target, type, flags, data }) {
@@ -125,6 +141,16 @@ async function load(): Promise<SystemCalls> {
       const info = Buffer.alloc(SIGINFO_BYTES);
       if (waitid(P_ALL, 0, info, WNOHANG | WEXITED | WNOWAIT) !== 0) return undefined;
       return info.readInt32LE(SIGINFO_PID) || undefined;
+    },
+    askNetfilter(message) {
+      const link = counted("socket", socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_NETFILTER));
+      try {
+        counted("send", send(link, message, message.length, 0));
+        const answer = Buffer.alloc(LONGEST_ANSWER);
+        return answer.subarray(0, counted("recv", recv(link, answer, answer.length, MSG_DONTWAIT)));
+      } finally {
+        close(link);
+      }
     },
   };
 }

@@ -11,6 +11,7 @@ test("without anything set: loopback, the usual ports, the home in the folder", 
     sandbox: "auto",
     ociRuntime: undefined,
     placement: {},
+    rootFolders: {},
     pools: undefined,
     capacityMiB: undefined,
     logLevel: "info",
@@ -63,6 +64,17 @@ test("the capacity is a size", () => {
       code: "request-invalid",
       message: `COLIBRI_CAPACITY is "${value}": ${message}`,
     });
+});
+
+test("folders of images are one for all, or one for each runtime", () => {
+  assert.deepEqual(readConfig({ COLIBRI_ROOTFS: "/srv/a=b" }, "/").rootFolders, { "*": "/srv/a=b" });
+  assert.deepEqual(readConfig({ COLIBRI_ROOTFS: "python=/p, *=/n" }, "/").rootFolders, { python: "/p", "*": "/n" });
+  for (const wrong of ["images", "python=images", "cobol=/c", "python=/a,python=/b", "python=/a,"]) {
+    assert.throws(() => readConfig({ COLIBRI_ROOTFS: wrong }, "/"), {
+      code: "request-invalid",
+      message: `COLIBRI_ROOTFS is ${JSON.stringify(wrong)}: it takes an absolute folder, or one for each runtime, such as nodejs=/srv/images/node,python=/srv/images/python`,
+    });
+  }
 });
 
 test("what is wrong is named, with what would be right", () => {

@@ -23,6 +23,8 @@ export interface Config {
   readonly ociRuntime: string | undefined;
   /** Who shares no host with others. */
   readonly placement: PlacementRules;
+  /** Of images, absolute, by the name of the runtime; `*` for all others. Without: the host's files. */
+  readonly rootFolders: Readonly<Record<string, string>>;
   /** Undefined: as fits how sandboxes are isolated. */
   readonly pools: PoolRules | undefined;
   /** What sandboxes may be promised, all together; undefined: as the machine's memory allows. */
@@ -41,6 +43,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     sandbox: choice("COLIBRI_SANDBOX", value("COLIBRI_SANDBOX", "auto"), SANDBOX_CHOICES),
     ociRuntime: environment.COLIBRI_OCI_RUNTIME || undefined,
     placement: placement("COLIBRI_PLACEMENT", value("COLIBRI_PLACEMENT", "")),
+    rootFolders: rootFolders("COLIBRI_ROOTFS", value("COLIBRI_ROOTFS", "")),
     pools: pools("COLIBRI_POOL", value("COLIBRI_POOL", "")),
     capacityMiB: capacityMiB("COLIBRI_CAPACITY", value("COLIBRI_CAPACITY", "")),
     logLevel: choice("COLIBRI_LOG_LEVEL", value("COLIBRI_LOG_LEVEL", "info"), LOG_LEVELS),
@@ -61,6 +64,24 @@ function placement(name: string, text: string): PlacementRules {
   const parsed = parsePlacement(text);
   if (parsed.kind === "rules") return parsed.rules;
   throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${parsed.message}`);
+}
+
+/** One folder for all, or `runtime=folder,…`. */
+function rootFolders(name: string, text: string): Readonly<Record<string, string>> {
+  if (text === "") return {};
+  const pairs = text.startsWith("/") ? [["*", text] as const] : text.split(",").map(pair);
+  if (pairs.every((found) => found !== undefined)) {
+    const folders = Object.fromEntries(pairs);
+    if (Object.keys(folders).length === pairs.length) return folders;
+  }
+  const right =
+    "an absolute folder, or one for each runtime, such as nodejs=/srv/images/node,python=/srv/images/python";
+  throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: it takes ${right}`);
+}
+
+function pair(text: string): readonly [string, string] | undefined {
+  const [, runtime, folder] = /^(nodejs|python|\*)=(\/.*)$/.exec(text.trim()) ?? [];
+  return runtime === undefined || folder === undefined ? undefined : [runtime, folder];
 }
 
 function pools(name: string, text: string): PoolRules | undefined {

@@ -7,16 +7,17 @@ export { probeContainers };
 
 /** What separates functions of each technology from the machine and from each other. */
 export const ISOLATION = Object.freeze({ process: "none", container: "container" });
-type Asked = Pick<Config, "sandbox" | "ociRuntime">;
+type Asked = Pick<Config, "sandbox" | "ociRuntime" | "rootFolders">;
 
 /** The best that works here, or what was asked for. @throws PlatformError when that can't be had: never something weaker. */
-export async function chooseSandbox({ sandbox, ociRuntime }: Asked, searchPath: string): Promise<SandboxTechnology> {
+export async function chooseSandbox(asked: Asked, searchPath: string): Promise<SandboxTechnology> {
+  const { sandbox, ociRuntime, rootFolders } = asked;
   if (sandbox === "process") return sandbox;
   if (sandbox === "microvm") throw cannot(sandbox, "microVMs are not part of this version", "Use container, or auto.");
   const probe = await probeContainers({ wanted: ociRuntime, searchPath });
   if (probe.works) return "container";
-  // Whoever named a runtime does not want to do without.
-  if (sandbox === "auto" && ociRuntime === undefined) return "process";
+  // Whoever named a runtime or an image does not want to do without.
+  if (sandbox === "auto" && ociRuntime === undefined && Object.keys(rootFolders).length === 0) return "process";
   throw cannot(sandbox, probe.reason, probe.remedy);
 }
 

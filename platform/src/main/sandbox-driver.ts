@@ -27,5 +27,8 @@ export async function createSandboxDriver(context: RoleContext): Promise<Sandbox
     folder: join(paths.agent.home, "networks"),
     poolSize: NETWORKS,
   });
-  return createContainerDriver({ ...context, networks }, { place: SANDBOX_PLACE, spawner, key, runtime });
+  return createContainerDriver(
+    { ...context, networks },
+    { place: SANDBOX_PLACE, spawner, key, runtime, images: config.rootFolders },
+  );
 }

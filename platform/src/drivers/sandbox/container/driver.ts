@@ -13,6 +13,7 @@ import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
 import { IdRanges } from "./id-ranges.ts";
+import type { ImageFolders } from "./image-root.ts";
 import type { NetworkSlot, SandboxNetworks } from "./network/networks.ts";
 import { INSIDE, OOM_SCORE, ociConfig } from "./oci-config.ts";
 import { type OciRuntime, runCommand } from "./oci-runtime.ts";
@@ -38,6 +39,8 @@ export interface ContainerDriverOptions {
   /** Tells this platform's cgroups from another's. */
   readonly key: string;
   readonly runtime: OciRuntime;
+  /** Folders that images were unpacked into, to be the roots of sandboxes; else they have the host's runtime files. */
+  readonly images?: ImageFolders;
   /** For a guest to listen. */
   readonly startMs?: number;
 }
@@ -147,12 +150,13 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
     const place = new Place(calls, join(folder, id));
     const firstId = IdRanges.firstId(slot);
     place.make((runtime.userNamespace ? firstId : 0) + INSIDE.userId);
+    const rootFolder = await roots.of(spec.runtime);
     const cgroup = await cgroups.create(id, limitsFor(memoryMiB));
     place.configure(
       ociConfig({
         command: [...INIT, ...commandFor(spec).map((part) => spec.runtime.files?.shows[part] ?? part)],
         environment: { ...ENVIRONMENT, ...spec.runtime.environment },
-        rootFolder: roots.of(spec.runtime),
+        rootFolder,
         runFolder: place.run,
         codeFolder: place.code,
         firstId: runtime.userNamespace ? firstId : undefined,
@@ -233,7 +237,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       const cgroups = await openCgroups(deps, { parent: `colibri/${options.key}` });
       const views = new BundleViews(calls, join(options.place, "bundles"));
       views.open();
-      const roots = new RootFileSystems(calls, join(options.place, "roots"));
+      const roots = new RootFileSystems(calls, join(options.place, "roots"), options.images ?? {});
       roots.open();
       await networks?.open(signal);
       opened = { calls, cgroups, views, roots };

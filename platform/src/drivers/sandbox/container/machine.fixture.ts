@@ -10,6 +10,7 @@ import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
 import { createContainerDriver } from "./driver.ts";
+import type { ImageFolders } from "./image-root.ts";
 import type { OciRuntime } from "./oci-runtime.ts";
 import { SANDBOX_PLACE } from "./own-mounts.ts";
 
@@ -18,12 +19,12 @@ const clock = createSystemClock();
 const deps = { network, clock, random: createSystemRandom(), log: createSilentLog(), networks: undefined };
 
 /** A home of its own on this machine, with a spawner. This process must be in its own mounts. */
-export async function openMachine(runtime: OciRuntime) {
+export async function openMachine(runtime: OciRuntime, images: ImageFolders = {}) {
   const home = mkdtempSync(join(tmpdir(), "colibri-container-"));
   const key = `test-${home.slice(-6)}`;
   const place = join(SANDBOX_PLACE, key);
   mkdirSync(place, { mode: 0o711 });
-  const options = { place, spawner: join(home, "spawner.sock"), key, runtime };
+  const options = { place, spawner: join(home, "spawner.sock"), key, runtime, images };
   const spawner = await openSpawner(options.spawner);
   const createDriver = () => createContainerDriver(deps, options);
   return {

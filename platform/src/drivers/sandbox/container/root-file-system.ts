@@ -14,6 +14,7 @@ import {
 import { dirname, join } from "node:path";
 import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
 import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
+import { checkImages, type ImageFolders, imageFor, isInImage, mountImage, tryProgram } from "./image-root.ts";
 import { NAMESERVER } from "./network/table.ts";
 import { INSIDE } from "./oci-config.ts";
 
@@ -35,7 +36,7 @@ const READ_ONLY = MOUNT.readOnly | MOUNT.noSetUserId | MOUNT.noDevices;
 
 /**
  * The roots of sandboxes, one for each runtime: a small folder in memory with the host's runtime files mounted read-only, an /etc
- * of our own, and nothing else of the host.
+ * of our own, and nothing else of the host. Or, where a folder of an image is named, that one (image-root.ts).
  *
  * Owns: `folder` and the mounts below it, in this process's own mount table. They are private, so that removing them here takes
  * nothing from sandboxes that run.
@@ -43,32 +44,50 @@ const READ_ONLY = MOUNT.readOnly | MOUNT.noSetUserId | MOUNT.noDevices;
 export class RootFileSystems {
   readonly #calls: SystemCalls;
   readonly #folder: string;
-  readonly #made = new Map<string, string>();
+  readonly #images: ImageFolders;
+  readonly #made = new Map<string, Promise<string>>();
 
-  constructor(calls: SystemCalls, folder: string) {
+  constructor(calls: SystemCalls, folder: string, images: ImageFolders) {
     this.#calls = calls;
     this.#folder = folder;
+    this.#images = images;
   }
 
-  /** Without those of an earlier agent. */
+  /** Without those of an earlier agent. @throws PlatformError when a folder of an image can't be used. */
   open(): void {
+    checkImages(this.#images);
     mkdirSync(this.#folder, { recursive: true, mode: 0o711 });
     for (const name of readdirSync(this.#folder)) this.#remove(join(this.#folder, name));
   }
 
-  /** Absolute; made when it is first asked for. */
-  of(runtime: RuntimeLaunch): string {
-    const made = this.#made.get(runtime.name);
-    if (made !== undefined) return made;
+  /** Absolute; made when it is first asked for. @throws PlatformError when the runtime does not run in the image. */
+  of(runtime: RuntimeLaunch): Promise<string> {
+    let made = this.#made.get(runtime.name);
+    if (made === undefined) {
+      made = this.#make(runtime);
+      this.#made.set(runtime.name, made);
+      // Whoever mends the image need not start anew.
+      made.catch(() => this.#made.delete(runtime.name));
+    }
+    return made;
+  }
+
+  async #make(runtime: RuntimeLaunch): Promise<string> {
     const folder = join(this.#folder, runtime.name);
+    const top = `${folder}.top`;
+    const image = imageFor(this.#images, runtime.name);
     try {
-      make(this.#calls, folder, runtime);
+      if (image === undefined) make(this.#calls, folder, runtime);
+      else {
+        const program = makeFromImage(this.#calls, { folder, top, image }, runtime);
+        await tryProgram(image, folder, program);
+      }
+      return folder;
     } catch (error) {
       this.#remove(folder);
+      this.#remove(top);
       throw error;
     }
-    this.#made.set(runtime.name, folder);
-    return folder;
   }
 
   #remove(folder: string): void {
@@ -96,6 +115,29 @@ function make(calls: SystemCalls, folder: string, runtime: RuntimeLaunch): void 
   calls.mount({ target: folder, flags: MOUNT.remount | MOUNT.bind | READ_ONLY });
 }
 
+/** The program of the runtime in there: the image's own where it has one, with its library, else the host's. */
+function makeFromImage(
+  calls: SystemCalls,
+  { folder, top, image }: { folder: string; top: string; image: string },
+  runtime: RuntimeLaunch,
+): string {
+  const { shows = {}, hides = [] } = runtime.files ?? {};
+  const [program = ""] = runtime.command;
+  const inside = shows[program] ?? program;
+  const isImages = isInImage(image, inside);
+  const shown = Object.entries(shows).filter(([path, target]) => path !== target || !isImages);
+  mkdirSync(folder, { mode: 0o755 });
+  mkdirSync(top, { mode: 0o755 });
+  for (const path of FOLDERS.filter((path) => path !== "/usr/sbin")) mkdirSync(join(top, path), { recursive: true });
+  chmodSync(join(top, INSIDE.tmp), 0o1777);
+  writeEtc(join(top, "etc"));
+  for (const [path, target] of shown) makeMountPoint(path, join(top, target));
+  mountImage(calls, image, top, folder);
+  for (const [path, target] of shown) bindReadOnly(calls, path, join(folder, target));
+  if (!isImages) for (const path of hides) hide(calls, join(folder, path));
+  return inside;
+}
+
 /** With an empty folder over it. */
 function hide(calls: SystemCalls, path: string): void {
   if (!existsSync(path)) return;
@@ -104,11 +146,17 @@ function hide(calls: SystemCalls, path: string): void {
 }
 
 function showReadOnly(calls: SystemCalls, source: string, target: string): void {
-  if (statSync(source).isDirectory()) mkdirSync(target, { recursive: true });
-  else {
-    mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, "");
-  }
+  makeMountPoint(source, target);
+  bindReadOnly(calls, source, target);
+}
+
+function makeMountPoint(source: string, target: string): void {
+  if (statSync(source).isDirectory()) return void mkdirSync(target, { recursive: true });
+  mkdirSync(dirname(target), { recursive: true });
+  writeFileSync(target, "");
+}
+
+function bindReadOnly(calls: SystemCalls, source: string, target: string): void {
   calls.mount({ source: realpathSync(source), target, flags: MOUNT.bind });
   calls.mount({ target, flags: MOUNT.remount | MOUNT.bind | READ_ONLY });
 }

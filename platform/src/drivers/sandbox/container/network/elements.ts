@@ -24,7 +24,8 @@ interface ElementRow {
   readonly address: string;
   /** To write it with. */
   readonly key: string;
-  readonly timed: boolean;
+  /** Undefined for a row without an end. */
+  readonly leftSeconds: number | undefined;
 }
 
 /** By the sandbox's address first. */
@@ -47,10 +48,10 @@ export async function readElements(tools: NetworkTools, names: Names): Promise<E
 /** Commands that remove the rows of these sandboxes. */
 export function deletions(names: Names, elements: Elements, addresses: ReadonlySet<string>): string[] {
   const rows = elements.rows.filter((row) => addresses.has(row.address));
-  return rows.flatMap(({ set, key, timed }) => {
+  return rows.flatMap(({ set, key, leftSeconds }) => {
     const remove = `delete element ${names.table} ${set} { ${key} }`;
     // What has run out meanwhile cannot be deleted, and would undo the whole transaction.
-    return timed ? [`add element ${names.table} ${set} { ${key} timeout 1m }`, remove] : [remove];
+    return leftSeconds !== undefined ? [`add element ${names.table} ${set} { ${key} timeout 1m }`, remove] : [remove];
   });
 }
 
@@ -76,7 +77,7 @@ type NftKey =
   | { readonly concat: readonly NftKey[] }
   | { readonly prefix: { readonly addr: string; readonly len: number } }
   | { readonly range: readonly NftKey[] }
-  | { readonly elem: { readonly val: NftKey; readonly timeout?: number } };
+  | { readonly elem: { readonly val: NftKey; readonly timeout?: number; readonly expires?: number } };
 
 function readSlot(element: NftElement): SlotElement {
   const [key, verdict] = element as readonly [NftKey, { goto: { target: Verdict } }];
@@ -88,7 +89,8 @@ function readRow(set: string): (element: NftElement) => ElementRow {
   return (element) => {
     const bare = Array.isArray(element) ? (element[0] as NftKey) : (element as NftKey);
     const key = keyText(bare);
-    return { set, key, address: key.split(" . ")[0]!, timed: typeof bare === "object" && "elem" in bare };
+    const leftSeconds = typeof bare === "object" && "elem" in bare ? (bare.elem.expires ?? 0) : undefined;
+    return { set, key, address: key.split(" . ")[0]!, leftSeconds };
   };
 }
 

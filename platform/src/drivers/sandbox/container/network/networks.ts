@@ -1,33 +1,32 @@
 /**
  * Networks of sandboxes on this host: a pool of namespaces made ahead, and who may reach what from them.
  *
- * Owns: all interfaces, namespaces and the nft table that bear the home's key (names.ts), and the forwarder of names.
+ * Owns: all interfaces, namespaces and the nft table that bear the home's key (names.ts), and the forwarder of names. The parts
+ * that do the work are in parts.ts; here it is decided which slots there are.
  * Does not own: the processes in the namespaces, and what of the host's switches others have set.
  *
- * 1. A number names one slot (its namespace, interface and address) and is in use until all of these are gone.
- * 2. A slot in the pool has the policy `internet`: it holds no code but ours.
- * 3. What an earlier agent left is untouched until it is recovered or reaped; close leaves what is not reaped, and then the
+ * 1. What an earlier agent left is untouched until it is recovered or reaped; close leaves what is not reaped, and then the
  *    table too, for the next agent.
- * 4. Numbers are given in a circle, so that an address comes back as late as can be.
+ * 2. `#slots` has every slot of which something may be in the table: if the table must be put back, it is made from them.
  */
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock, Timer } from "#base/clock.ts";
+import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { formatAddress } from "#contract/network/ipv4.ts";
 import type { NetworkPolicy } from "#contract/network/policy.ts";
-import { findTool, type NetworkTools, run, SEARCH_PATH } from "./commands.ts";
-import { type Admission, DnsForwarder } from "./dns-forwarder.ts";
+import type { Admission } from "./dns-forwarder.ts";
 import { deletions, type Elements, readElements } from "./elements.ts";
-import { BLOCK_PREFIX, blockText, chooseBlock, type Remains, readRemains, readUplinks, smallestMtu } from "./host.ts";
+import { type Remains, readRemains, readUplinks, smallestMtu } from "./host.ts";
 import { createNames, linkNumber, type Names, slotNumber } from "./names.ts";
-import { createNameservers, type Nameserver } from "./nameservers.ts";
-import { NftWriter } from "./nft-writer.ts";
-import { createPlumbing, type Plumbing } from "./plumbing.ts";
-import { Slot, type SlotDeps } from "./slot.ts";
-import { NAMESERVER, tableScript } from "./table.ts";
-import { Uplinks } from "./uplinks.ts";
+import type { Nameserver } from "./nameservers.ts";
+import { Numbers } from "./numbers.ts";
+import { closeParts, findTools, type NetworkParts, openParts } from "./parts.ts";
+import { Slot } from "./slot.ts";
+import { BATCH, SlotPool } from "./slot-pool.ts";
+import { SlotRemoval } from "./slot-removal.ts";
+import { NAMESERVER } from "./table.ts";
 
 export interface NetworkSlot {
   /** To recover it by. */
@@ -76,172 +75,95 @@ export interface NetworksOptions {
   readonly nameservers?: readonly Nameserver[];
 }
 
-const DEFAULT_CONNECTIONS = 1_024;
-/** Slots made or removed by one process of `ip`. */
-const BATCH = 16;
-const RETRY_MS = 1_000;
-/** Of the block: 0 is no address to give, 1 is the forwarder's. */
-const FORWARDER_NUMBER = 1;
-const FIRST_NUMBER = 2;
-const LAST_NUMBER = 2 ** (32 - BLOCK_PREFIX) - 2;
-
 export function createSandboxNetworks(deps: NetworksDeps, options: NetworksOptions): SandboxNetworks {
   return new Networks(deps, options);
 }
 
 interface Opened {
-  readonly tools: NetworkTools;
-  readonly block: number;
-  readonly plumbing: Plumbing;
-  readonly writer: NftWriter;
-  readonly uplinks: Uplinks;
-  readonly forwarder: DnsForwarder;
-  readonly slotDeps: SlotDeps;
-}
-
-interface Waiting<T> {
-  readonly resolve: (value: T) => void;
-  readonly reject: (error: unknown) => void;
+  readonly parts: NetworkParts;
+  readonly numbers: Numbers;
 }
 
 class Networks implements SandboxNetworks {
   readonly #deps: NetworksDeps;
   readonly #options: NetworksOptions;
   readonly #names: Names;
-  #opened: Opened | undefined;
-  #closing = false;
-  /** Invariant 1. */
-  readonly #used = new Set<number>();
-  /** All slots of this agent, by address. */
+  readonly #pool: SlotPool;
+  readonly #removal = new SlotRemoval((slots) => this.#remove(slots));
+  /** By address. */
   readonly #slots = new Map<string, Slot>();
-  readonly #pool: Slot[] = [];
-  readonly #takers: Waiting<Slot>[] = [];
-  /** Numbers that an earlier agent used. */
-  readonly #found = new Set<number>();
-  readonly #retired: (Waiting<void> & { readonly slot: Slot })[] = [];
-  #filling: Promise<void> | undefined;
-  #removing: Promise<void> | undefined;
-  #retry: Timer | undefined;
-  #next = FIRST_NUMBER;
+  #opened: Opened | undefined;
 
   constructor(deps: NetworksDeps, options: NetworksOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#names = createNames(options.home);
+    this.#pool = new SlotPool({ ...deps, make: (count) => this.#make(count) }, options.poolSize);
   }
 
   async open(signal: AbortSignal): Promise<void> {
-    const tools = await this.#findTools();
+    const tools = await findTools(this.#options.searchPath);
     const [elements, remains] = await Promise.all([readElements(tools, this.#names), readRemains(this.#names)]);
-    for (const number of numbersOf(this.#names, remains, elements)) {
-      this.#found.add(number);
-      this.#used.add(number);
-    }
-    this.#next = FIRST_NUMBER + this.#deps.random.below(LAST_NUMBER - FIRST_NUMBER);
+    const found = numbersOf(this.#names, remains, elements);
     signal.throwIfAborted();
-    const block = await chooseBlock(tools, this.#names, this.#options.home);
-    await this.#openWith(tools, block, elements);
-    this.#fill();
+    const { home, folder, maximumConnections, nameservers } = this.#options;
+    const options = { home, folder, maximumConnections, nameservers, tools, names: this.#names };
+    const own = { admission: this.#admission(), slots: () => [...this.#slots.values()] };
+    const parts = await openParts({ ...this.#deps, ...own }, options, elements, found.size > 0);
+    this.#opened = { parts, numbers: new Numbers(this.#deps.random, found) };
+    this.#pool.fill();
   }
 
   async take(): Promise<NetworkSlot> {
     this.#mustBeOpen();
-    const slot = this.#pool.shift() ?? (await this.#nextMade());
-    this.#fill();
-    return this.#handle(slot);
+    return this.#handle(await this.#pool.take());
   }
 
   async recover(name: string): Promise<NetworkSlot | undefined> {
-    const { tools, slotDeps } = this.#mustBeOpen();
+    const { parts, numbers } = this.#mustBeOpen();
     const number = slotNumber(this.#names, name);
-    if (number === undefined || !this.#found.has(number)) return undefined;
-    const [elements, remains] = await Promise.all([readElements(tools, this.#names), readRemains(this.#names)]);
+    if (number === undefined || !numbers.found.has(number)) return undefined;
+    const [elements, remains] = await Promise.all([readElements(parts.tools, this.#names), readRemains(this.#names)]);
     const element = elements?.slots.find(({ link }) => linkNumber(this.#names, link) === number);
     if (element === undefined || !remains.links.has(number) || !remains.pins.has(number)) return undefined;
-    const slot = new Slot(slotDeps, { number, address: element.address });
+    const slot = new Slot(parts.slotDeps, { number, address: element.address });
     try {
-      await slot.adopt(element);
+      await slot.adopt(element.verdict, elements!.rows);
     } catch (error) {
       this.#deps.log.warn("a sandbox's network is not recovered: its policy can't be read", { network: name, error });
       return undefined;
     }
-    this.#found.delete(number);
+    numbers.adopt(number);
     this.#slots.set(slot.address, slot);
     return this.#handle(slot);
   }
 
   async reap(keep: readonly string[]): Promise<number> {
-    const { tools, plumbing, writer } = this.#mustBeOpen();
+    const { parts, numbers } = this.#mustBeOpen();
     const kept = new Set(keep.flatMap((name) => slotNumber(this.#names, name) ?? []));
-    const doomed = [...this.#found].filter((number) => !kept.has(number));
-    const elements = await readElements(tools, this.#names);
-    if (elements !== undefined) await writer.write(this.#strayLines(elements, new Set(doomed)));
+    const doomed = [...numbers.found].filter((number) => !kept.has(number));
+    const elements = await readElements(parts.tools, this.#names);
+    if (elements !== undefined) await parts.writer.write(this.#strayLines(elements, new Set(doomed)));
     for (let start = 0; start < doomed.length; start += BATCH) {
-      const numbers = doomed.slice(start, start + BATCH);
-      await plumbing.remove(numbers);
-      for (const number of numbers) this.#free(number);
+      const batch = doomed.slice(start, start + BATCH);
+      await parts.plumbing.remove(batch);
+      for (const number of batch) {
+        parts.forgetConnections(formatAddress(parts.block + number));
+        numbers.free(number);
+      }
     }
-    await this.#removeStrayFiles();
+    await this.#removeStrayFiles(numbers);
     return doomed.length;
   }
 
   async close(): Promise<void> {
-    this.#closing = true;
-    if (this.#retry !== undefined) this.#deps.clock.cancel(this.#retry);
-    await this.#filling;
-    for (const { reject } of this.#takers.splice(0)) reject(new Error("the networks of sandboxes are closing"));
-    const opened = this.#opened;
-    if (opened === undefined) return;
-    await Promise.all(this.#pool.splice(0).map((slot) => this.#release(slot)));
-    await this.#removing;
+    const ready = await this.#pool.close();
+    if (this.#opened === undefined) return;
+    await Promise.all(ready.map((slot) => this.#removal.release(slot)));
+    await this.#removal.idle();
+    const { parts, numbers } = this.#opened;
     this.#opened = undefined;
-    await opened.forwarder.close();
-    if (this.#slots.size > 0 || this.#found.size > 0) return;
-    await opened.uplinks.restore();
-    await this.#removeAll(opened.tools, opened.plumbing);
-  }
-
-  /** The table first: what it let through ends with it. */
-  async #removeAll(tools: NetworkTools, plumbing: Plumbing): Promise<void> {
-    const { table } = this.#names;
-    // Added to be there: it may not have come to that.
-    await run(tools.nft, ["-f", "-"], `add table ${table}\ndelete table ${table}\n`);
-    await plumbing.removeForwarderLink();
-  }
-
-  async #openWith(tools: NetworkTools, block: number, elements: Elements | undefined): Promise<void> {
-    const { clock, random, log } = this.#deps;
-    const address = formatAddress(block + FORWARDER_NUMBER);
-    const plumbing = createPlumbing(tools, this.#names);
-    await plumbing.makeForwarderLink(address);
-    const nameservers = this.#options.nameservers;
-    const forwarder = new DnsForwarder({
-      clock,
-      random,
-      log,
-      admission: this.#admission(),
-      nameservers: nameservers ? async () => nameservers : createNameservers({ clock }, "/etc/resolv.conf"),
-    });
-    try {
-      const ports = await forwarder.open(address);
-      const writer = new NftWriter(tools.nft);
-      const maximumConnections = this.#options.maximumConnections ?? DEFAULT_CONNECTIONS;
-      const table = {
-        names: this.#names,
-        block: blockText(block),
-        forwarder: { address, ...ports },
-        maximumConnections,
-      };
-      await writer.write([tableScript(table)]);
-      const uplinks = new Uplinks({ log, writer }, this.#names, elements?.uplinks ?? []);
-      await uplinks.refresh();
-      const slotDeps = { clock, random, tools, names: this.#names, writer, folder: this.#options.folder };
-      this.#opened = { tools, block, plumbing, writer, uplinks, forwarder, slotDeps };
-    } catch (error) {
-      await forwarder.close();
-      if (this.#found.size === 0) await this.#removeAll(tools, plumbing);
-      throw error;
-    }
+    await closeParts(parts, this.#slots.size > 0 || numbers.found.size > 0);
   }
 
   #admission(): Admission {
@@ -259,132 +181,51 @@ class Networks implements SandboxNetworks {
     const { name, path, address } = slot;
     let released: Promise<void> | undefined;
     const release = () => {
-      released ??= this.#release(slot);
+      released ??= this.#removal.release(slot);
       return released;
     };
     return { name, path, address, nameserver: NAMESERVER, apply: (policy) => slot.apply(policy), release };
   }
 
-  #nextMade(): Promise<Slot> {
-    return new Promise((resolve, reject) => {
-      this.#takers.push({ resolve, reject });
-      this.#fill();
-    });
-  }
-
-  /** Keeps making until nobody waits and the pool is full. */
-  #fill(): void {
-    if (this.#filling !== undefined || this.#closing || this.#wanted() === 0) return;
-    this.#filling = this.#makeWanted()
-      .catch((error: unknown) => this.#failTakers(error))
-      .finally(() => {
-        this.#filling = undefined;
-      });
-  }
-
-  async #makeWanted(): Promise<void> {
-    for (let count = this.#wanted(); count > 0 && !this.#closing; count = this.#wanted()) {
-      for (const slot of await this.#make(count)) {
-        const taker = this.#takers.shift();
-        if (taker === undefined) this.#pool.push(slot);
-        else taker.resolve(slot);
-      }
-    }
-  }
-
-  /** Whoever waits comes before the pool. */
-  #wanted(): number {
-    const count = this.#takers.length > 0 ? this.#takers.length : this.#options.poolSize - this.#pool.length;
-    return Math.max(0, Math.min(BATCH, count));
-  }
-
-  async #make(count: number): Promise<Slot[]> {
-    const { plumbing, writer, uplinks, block, slotDeps } = this.#mustBeOpen();
+  async #make(count: number): Promise<readonly Slot[]> {
+    const { parts, numbers } = this.#mustBeOpen();
+    const { plumbing, writer, uplinks, block, slotDeps } = parts;
     await uplinks.refresh();
     const mtu = await smallestMtu(await readUplinks(this.#names));
     const slots = Array.from({ length: count }, () => {
-      const number = this.#nextNumber();
+      const number = numbers.take();
       return new Slot(slotDeps, { number, address: formatAddress(block + number) });
     });
     try {
       await plumbing.make(slots, mtu);
-      await writer.write(slots.map((slot) => slot.opening()));
+      await writer.write(slots.flatMap((slot) => slot.lines()));
     } catch (error) {
-      for (const { number } of slots) this.#found.add(number);
-      await this.#discard(slots);
+      for (const { number } of slots) numbers.abandon(number);
+      await plumbing.remove(slots.map(({ number }) => number));
+      for (const { number } of slots) numbers.free(number);
       throw error;
     }
     for (const slot of slots) this.#slots.set(slot.address, slot);
     return slots;
   }
 
-  async #discard(slots: readonly Slot[]): Promise<void> {
-    const numbers = slots.map(({ number }) => number);
-    await this.#mustBeOpen().plumbing.remove(numbers);
-    for (const number of numbers) this.#free(number);
-  }
-
-  #failTakers(error: unknown): void {
-    this.#deps.log.warn("no network was made for sandboxes", { error });
-    for (const { reject } of this.#takers.splice(0)) reject(error);
-    if (this.#closing) return;
-    this.#retry = this.#deps.clock.after(RETRY_MS, () => this.#fill());
-  }
-
-  #nextNumber(): number {
-    for (let step = FIRST_NUMBER; step <= LAST_NUMBER; step++) {
-      const number = this.#next;
-      this.#next = number === LAST_NUMBER ? FIRST_NUMBER : number + 1;
-      if (this.#used.has(number)) continue;
-      this.#used.add(number);
-      return number;
-    }
-    throw new Error(`all ${LAST_NUMBER} networks of this host are in use`);
-  }
-
-  #free(number: number): void {
-    this.#found.delete(number);
-    this.#used.delete(number);
-  }
-
-  #release(slot: Slot): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#retired.push({ slot, resolve, reject });
-      this.#removing ??= this.#removeRetired().finally(() => {
-        this.#removing = undefined;
-      });
-    });
-  }
-
-  async #removeRetired(): Promise<void> {
-    // All that this turn of the event loop still releases.
-    await Promise.resolve();
-    while (this.#retired.length > 0) {
-      const batch = this.#retired.splice(0, BATCH);
-      try {
-        await this.#remove(batch.map(({ slot }) => slot));
-        for (const { resolve } of batch) resolve();
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
+  async #remove(slots: readonly Slot[]): Promise<void> {
+    const { parts, numbers } = this.#mustBeOpen();
+    await Promise.all(slots.map((slot) => slot.seal()));
+    try {
+      await parts.writer.write(slots.flatMap((slot) => slot.closing()));
+    } finally {
+      // From here on they are like an earlier agent's: should this fail, reaping removes them.
+      for (const slot of slots) {
+        this.#slots.delete(slot.address);
+        numbers.abandon(slot.number);
       }
     }
-  }
-
-  async #remove(slots: readonly Slot[]): Promise<void> {
-    const { tools, plumbing, writer } = this.#mustBeOpen();
-    await Promise.all(slots.map((slot) => slot.seal()));
-    // From here on they are like an earlier agent's: should this fail, reaping removes them.
+    await parts.plumbing.remove(slots.map(({ number }) => number));
     for (const slot of slots) {
-      this.#slots.delete(slot.address);
-      this.#found.add(slot.number);
-    }
-    const elements = slots.some((slot) => slot.hasRows) ? await readElements(tools, this.#names) : undefined;
-    const rows = elements ? deletions(this.#names, elements, new Set(slots.map(({ address }) => address))) : [];
-    await writer.write([...slots.flatMap((slot) => slot.closing()), ...rows]);
-    await plumbing.remove(slots.map(({ number }) => number));
-    for (const slot of slots) {
-      if (slot.hasRows) await slot.forgetFile();
-      this.#free(slot.number);
+      parts.forgetConnections(slot.address);
+      if (slot.hasFile) await slot.forgetFile();
+      numbers.free(slot.number);
     }
   }
 
@@ -404,20 +245,12 @@ class Networks implements SandboxNetworks {
     ];
   }
 
-  async #removeStrayFiles(): Promise<void> {
+  async #removeStrayFiles(numbers: Numbers): Promise<void> {
     const files = await readdir(this.#options.folder).catch(() => []);
     for (const file of files) {
       const number = slotNumber(this.#names, file.split(".")[0]!);
-      if (number !== undefined && !this.#used.has(number)) await rm(join(this.#options.folder, file), { force: true });
+      if (number !== undefined && !numbers.isUsed(number)) await rm(join(this.#options.folder, file), { force: true });
     }
-  }
-
-  async #findTools(): Promise<NetworkTools> {
-    const searchPath = this.#options.searchPath ?? SEARCH_PATH;
-    const [ip, nft] = await Promise.all([findTool("ip", searchPath), findTool("nft", searchPath)]);
-    if (ip === undefined) throw new Error(`no \`ip\` in ${searchPath.join(", ")}: install iproute2`);
-    if (nft === undefined) throw new Error(`no \`nft\` in ${searchPath.join(", ")}: install nftables`);
-    return { ip, nft };
   }
 
   #mustBeOpen(): Opened {

@@ -4,10 +4,16 @@
  * A slot is a namespace, pinned, and a pair of interfaces: `eth0` in it and one on the host, to which a route leads the slot's
  * one address. There is no bridge, no neighbour table and no gateway: both ends have the same hardware address and ask for
  * none (`arp off`), so everything that one end sends is for the other.
+ *
+ * The namespace's own routes lead to no private range and to no address of the host's, as the table says as well: nobody inside
+ * may change them, and they hold while somebody has removed the table.
  */
+import { networkInterfaces } from "node:os";
+import { DENIED, isDenied, parseRange } from "#contract/network/ipv4.ts";
 import { type NetworkTools, run } from "./commands.ts";
 import { readRemains, setForwarding } from "./host.ts";
 import type { Names } from "./names.ts";
+import { NAMESERVER } from "./table.ts";
 
 export interface Plumbing {
   /** Nothing of them is left when it fails. */
@@ -35,9 +41,10 @@ export function createPlumbing(tools: NetworkTools, names: Names): Plumbing {
 
   const configureInside = async (slots: readonly PlannedSlot[]) => {
     const waiting = [...slots];
+    const routes = routesInside();
     const work = async () => {
       for (let slot = waiting.pop(); slot !== undefined; slot = waiting.pop()) {
-        await run(tools.ip, ["-n", namespace(slot.number), "-batch", "-"], insideScript(slot.address));
+        await run(tools.ip, ["-n", namespace(slot.number), "-batch", "-"], insideScript(slot.address, routes));
         await setForwarding(link(slot.number), true);
       }
     };
@@ -111,13 +118,27 @@ function pairLines(link: string, namespace: string, mtu: number): string[] {
   ];
 }
 
-function insideScript(address: string): string {
+function routesInside(): string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((rows) => rows ?? []);
+  const public4 = addresses.flatMap(({ address }) => {
+    const range = parseRange(address);
+    return range === undefined || isDenied(range) ? [] : [address];
+  });
+  const shut = [...DENIED, ...new Set(public4)];
+  return [
+    "route add default dev eth0",
+    `route add ${NAMESERVER} dev eth0`,
+    ...shut.map((range) => `route add prohibit ${range}`),
+  ];
+}
+
+function insideScript(address: string, routes: readonly string[]): string {
   return [
     "link set lo up",
     "link set eth0 addrgenmode none",
     `address add ${address}/32 dev eth0`,
     "link set eth0 up",
-    "route add default dev eth0",
+    ...routes,
     "",
   ].join("\n");
 }

@@ -1,7 +1,7 @@
 /**
  * One sandbox's network, from the pool to its release.
  *
- * Owns: the policy in force, and what names have been found to be under it.
+ * Owns: the policy in force, and what names have been found to be under it: all rows of the slot in the table follow from them.
  * Does not own: the namespace and its interfaces (plumbing.ts).
  *
  * 1. The packet filter changes before the slot's own view, and a policy is whole or not there.
@@ -22,15 +22,13 @@ import {
   parseAllowList,
   samePolicy,
 } from "#contract/network/policy.ts";
-import type { NetworkTools } from "./commands.ts";
-import { deletions, readElements, type SlotElement, type Verdict } from "./elements.ts";
+import type { Elements, Verdict } from "./elements.ts";
 import { type Names, PIN_FOLDER } from "./names.ts";
 import type { NftWriter } from "./nft-writer.ts";
 
 export interface SlotDeps {
   readonly clock: Clock;
   readonly random: Random;
-  readonly tools: NetworkTools;
   readonly names: Names;
   readonly writer: NftWriter;
   /** Where allow-lists are kept. */
@@ -40,9 +38,22 @@ export interface SlotDeps {
 interface Applied {
   readonly policy: NetworkPolicy;
   /** Of the kind `allow`. */
-  readonly list: AllowList | undefined;
+  readonly allowed: Allowed | undefined;
+}
+
+interface Allowed {
+  readonly list: AllowList;
+  /** Without an end. */
+  readonly rows: readonly Row[];
   /** Element by element, until when it is granted: a monotonic time. */
   readonly grants: Map<string, number>;
+}
+
+/** Of a set; of a map when there is a value. */
+interface Row {
+  readonly set: string;
+  readonly key: string;
+  readonly value?: number;
 }
 
 /** Kept beyond the life of the answer, for who looks up first and connects later. */
@@ -60,7 +71,7 @@ export class Slot {
   readonly name: string;
   readonly path: string;
   readonly #deps: SlotDeps;
-  #applied: Applied = { policy: FREE, list: undefined, grants: new Map() };
+  #applied: Applied = { policy: FREE, allowed: undefined };
   /** The end of the last change asked for. */
   #changed: Promise<void> = Promise.resolve();
   /** Under way. */
@@ -77,24 +88,25 @@ export class Slot {
     this.path = join(PIN_FOLDER, this.name);
   }
 
-  /** Line that opens a new slot, under the policy `internet`. */
-  opening(): string {
-    return this.#add("slots", `${this.#key} : goto internet`);
+  /** Lines that put into a table without any all that belongs there of it. A new slot has the policy `internet`. */
+  lines(): string[] {
+    const { policy, allowed } = this.#applied;
+    return [this.#opening(policy), ...(allowed === undefined ? [] : this.#allowing(allowed))];
   }
 
-  /** Lines after which nothing of it is let through any more. */
+  /** Lines after which nothing of it is let through any more, and no row of it is left. */
   closing(): string[] {
     // What the kernel adds by itself may be there or not: it is added to be there.
     const counted = ["connections", "questions"].flatMap((set) => [
       this.#add(set, this.address),
       `delete element ${this.#deps.names.table} ${set} { ${this.address} }`,
     ]);
-    return [this.#withdrawing(), ...counted];
+    return [this.#withdrawing(), ...counted, ...this.#forgetting()];
   }
 
-  /** Whether other sets of the table hold rows of it. */
-  get hasRows(): boolean {
-    return this.#applied.list !== undefined;
+  /** Whether its policy is on disk. */
+  get hasFile(): boolean {
+    return this.#applied.allowed !== undefined;
   }
 
   /** Ends all change: resolves when the last one asked for is over. */
@@ -109,13 +121,23 @@ export class Slot {
   }
 
   /** Takes over what is in force: nothing changes for the sandbox. */
-  async adopt(element: SlotElement): Promise<void> {
-    if (element.verdict !== "allow") {
-      this.#applied = { policy: { kind: element.verdict }, list: undefined, grants: new Map() };
+  async adopt(verdict: Verdict, rows: Elements["rows"]): Promise<void> {
+    if (verdict !== "allow") {
+      this.#applied = { policy: { kind: verdict }, allowed: undefined };
       return;
     }
     const policy = JSON.parse(await readFile(this.#file, "utf8")) as NetworkPolicy & { kind: "allow" };
-    this.#applied = { policy, list: parseAllowList(policy.hosts), grants: new Map() };
+    const own = rows.filter(({ address }) => address === this.address);
+    const mark = own.find(({ set }) => set === "live")?.key.split(" . ")[1];
+    // As they are in the table: the file may be a step ahead.
+    const fixed = own
+      .filter(({ leftSeconds }) => leftSeconds === undefined)
+      .map(({ set, key }) => (set === "marks" ? { set, key, value: Number(mark) } : { set, key }));
+    const now = this.#deps.clock.monotonic();
+    const grants = own.flatMap(({ set, key, leftSeconds }) =>
+      leftSeconds === undefined ? [] : [[`${set} ${key}`, now + leftSeconds * 1_000] as const],
+    );
+    this.#applied = { policy, allowed: { list: parseAllowList(policy.hosts), rows: fixed, grants: new Map(grants) } };
   }
 
   /** In force when it resolves. @throws PlatformError config-invalid for a host that can't be allowed. */
@@ -127,15 +149,16 @@ export class Slot {
   }
 
   admits(name: string): boolean {
-    const { policy, list } = this.#applied;
-    if (list === undefined) return policy.kind === "internet";
-    return allowedPorts(list, name).length > 0;
+    const { policy, allowed } = this.#applied;
+    if (allowed === undefined) return policy.kind === "internet";
+    return allowedPorts(allowed.list, name).length > 0;
   }
 
   /** Opens what a name was found to be, where the policy goes by names. @throws Error when it can't be opened. */
   async grant(name: string, found: readonly string[], ttlSeconds: number): Promise<void> {
-    const { list, grants } = this.#applied;
-    if (list === undefined) return;
+    const { allowed } = this.#applied;
+    if (allowed === undefined) return;
+    const { list, grants } = allowed;
     if (this.#sealed || this.#changing) throw new Error(`the policy of ${this.name} is changing`);
     const seconds = Math.min(Math.max(ttlSeconds, MINIMUM_GRANT_S) + GRACE_S, MAXIMUM_GRANT_S);
     const now = this.#deps.clock.monotonic();
@@ -169,45 +192,67 @@ export class Slot {
     return `add element ${this.#deps.names.table} ${set} { ${element} }`;
   }
 
+  #opening({ kind }: NetworkPolicy): string {
+    return this.#add("slots", `${this.#key} : goto ${kind satisfies Verdict}`);
+  }
+
   async #change(policy: NetworkPolicy): Promise<void> {
     if (samePolicy(policy, this.#applied.policy)) return;
-    const list = policy.kind === "allow" ? parseAllowList(policy.hosts) : undefined;
+    const allowed = policy.kind === "allow" ? this.#newlyAllowed(policy.hosts) : undefined;
     if (policy.kind === "allow") await this.#writePolicy(policy);
     this.#changing = true;
     try {
       await Promise.allSettled(this.#granting);
-      await this.#deps.writer.write([
-        ...(await this.#forgetting()),
-        this.#withdrawing(),
-        this.#add("slots", `${this.#key} : goto ${policy.kind satisfies Verdict}`),
-        ...(list === undefined ? [] : this.#allowing(list)),
-      ]);
-      this.#applied = { policy, list, grants: new Map() };
+      const allowing = allowed === undefined ? [] : this.#allowing(allowed);
+      const lines = [...this.#forgetting(), this.#withdrawing(), this.#opening(policy), ...allowing];
+      await this.#deps.writer.write(lines);
+      this.#applied = { policy, allowed };
     } finally {
       this.#changing = false;
     }
     if (policy.kind !== "allow") await this.forgetFile();
   }
 
-  #allowing(list: AllowList): string[] {
+  #newlyAllowed(hosts: readonly string[]): Allowed {
     const mark = this.#deps.random.bytes(4).readUInt32BE(0) || 1;
+    const list = parseAllowList(hosts);
+    return { list, rows: this.#fixedRows(list, mark), grants: new Map() };
+  }
+
+  #allowing({ rows, grants }: Allowed): string[] {
+    const now = this.#deps.clock.monotonic();
+    const left = [...grants].map(([element, until]) => ({ element, seconds: Math.floor((until - now) / 1_000) }));
     return [
-      this.#add("marks", `${this.address} : ${mark}`),
-      this.#add("live", `${this.address} . ${mark}`),
-      ...list.fixed.map((range) =>
-        range.port === undefined
-          ? this.#add("fixed_any", `${this.address} . ${formatRange(range)}`)
-          : this.#add("fixed_port", `${this.address} . ${formatRange(range)} . ${range.port}`),
-      ),
+      ...rows.map(({ set, key, value }) => this.#add(set, value === undefined ? key : `${key} : ${value}`)),
+      ...left.filter(({ seconds }) => seconds > 0).map(({ element, seconds }) => this.#granted(element, seconds).add),
     ];
   }
 
-  /** Only the kernel knows which grants have run out. */
-  async #forgetting(): Promise<string[]> {
-    if (this.#applied.list === undefined) return [];
-    const { tools, names } = this.#deps;
-    const elements = await readElements(tools, names);
-    return elements === undefined ? [] : deletions(names, elements, new Set([this.address]));
+  /** Lines that remove what `#allowing` and grants have added. */
+  #forgetting(): string[] {
+    const { allowed } = this.#applied;
+    if (allowed === undefined) return [];
+    const { table } = this.#deps.names;
+    return [
+      ...allowed.rows.map(({ set, key }) => `delete element ${table} ${set} { ${key} }`),
+      // What has run out meanwhile cannot be deleted, and would undo the whole transaction: it is added to be there.
+      ...[...allowed.grants.keys()].flatMap((element) => {
+        const granted = this.#granted(element, MINIMUM_GRANT_S);
+        return [granted.add, granted.remove];
+      }),
+    ];
+  }
+
+  #fixedRows(list: AllowList, mark: number): Row[] {
+    return [
+      { set: "marks", key: this.address, value: mark },
+      { set: "live", key: `${this.address} . ${mark}` },
+      ...list.fixed.map((range) =>
+        range.port === undefined
+          ? { set: "fixed_any", key: `${this.address} . ${formatRange(range)}` }
+          : { set: "fixed_port", key: `${this.address} . ${formatRange(range)} . ${range.port}` },
+      ),
+    ];
   }
 
   #grantsFor(list: AllowList, name: string, found: readonly string[]): string[] {
@@ -223,14 +268,21 @@ export class Slot {
 
   /** An element's time is set when it is added: it is added to be there, deleted, and added for the new time. */
   async #renew(grants: readonly string[], seconds: number): Promise<void> {
-    const { table } = this.#deps.names;
     const lines = grants.flatMap((grant) => {
-      const [set, ...rest] = grant.split(" ");
-      const key = rest.join(" ");
-      const timed = `add element ${table} ${set} { ${key} timeout ${seconds}s }`;
-      return [timed, `delete element ${table} ${set} { ${key} }`, timed];
+      const { add, remove } = this.#granted(grant, seconds);
+      return [add, remove, add];
     });
     await this.#deps.writer.write(lines);
+  }
+
+  #granted(grant: string, seconds: number): { add: string; remove: string } {
+    const { table } = this.#deps.names;
+    const [set, ...rest] = grant.split(" ");
+    const key = rest.join(" ");
+    return {
+      add: `add element ${table} ${set} { ${key} timeout ${seconds}s }`,
+      remove: `delete element ${table} ${set} { ${key} }`,
+    };
   }
 
   async #writePolicy(policy: NetworkPolicy): Promise<void> {

@@ -41,6 +41,11 @@ export class Uplinks {
     }
   }
 
+  /** Lines that put into a new table what belongs there. */
+  lines(): string[] {
+    return [...this.#switched].map((link) => `add element ${this.#names.table} uplinks { "${link}" }`);
+  }
+
   async restore(): Promise<void> {
     if ((await forwardsEverywhere()) || (await this.#hasOtherHomes())) return;
     for (const link of this.#switched) {
