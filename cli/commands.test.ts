@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { ERRORS } from "#contract/errors.ts";
 import { FixturePlatform, INVOCATION, TOKEN } from "./fixture/platform.ts";
 import { colibri, envFor, onTerminal, temporaryFolder } from "./fixture/run.ts";
 import { ownVersion } from "./own-version.ts";
@@ -167,3 +168,18 @@ const RECORD = {
   sandbox: "s1",
   trigger: "http",
 };
+
+test("explain takes a status, and lists the codes that have it", async () => {
+  const env = { NO_COLOR: "1" };
+  const { out } = await onTerminal(["explain", "503", "-o", "name"], { env });
+  const codes = Object.entries(ERRORS).flatMap(([code, { status }]) => (status === 503 ? [code] : []));
+  assert.deepEqual(out.trimEnd().split("\n"), codes);
+  assert.equal(JSON.parse((await onTerminal(["explain", "503", "--json"], { env })).out).length, codes.length);
+  assert.match(
+    (await onTerminal(["explain", "404"], { env })).out,
+    /^CODE +STATUS +RETRY +MEANING\nfunction-not-found +404 /,
+  );
+  const none = await onTerminal(["explain", "418"], { env });
+  assert.equal(none.code, 5);
+  assert.match(none.err, /No error of the platform has status 418\./);
+});

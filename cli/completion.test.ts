@@ -8,6 +8,7 @@ import { ERRORS } from "#contract/errors.ts";
 import { SCRIPTS } from "./completion/scripts.ts";
 import { FixturePlatform } from "./fixture/platform.ts";
 import { envFor, onTerminal, temporaryFolder } from "./fixture/run.ts";
+import { readCatalogue } from "./init/catalogue.ts";
 
 const CLI = fileURLToPath(new URL("../bin/colibri", import.meta.url));
 
@@ -55,6 +56,17 @@ describe("completion", () => {
     assert.deepEqual(await offered(["invoke", "shop/greet", "--file", ""]), { also: "files", candidates: [] });
     assert.deepEqual(await offered(["invoke", "shop/greet", "--path", "/"]), { also: "none", candidates: [] });
     assert.deepEqual(await candidates("list", "--", "--js"), [], "after -- nothing is an option");
+  });
+
+  test("templates, or a folder with one, and languages", async () => {
+    const { also, candidates: templates } = await offered(["init", "--template", ""], {});
+    assert.equal(also, "folders");
+    assert.deepEqual(
+      templates,
+      readCatalogue().map(({ name }) => name),
+    );
+    assert.deepEqual(await candidates("init", "-t", "rest"), ["rest-api"]);
+    assert.deepEqual(await candidates("init", "--language", ""), ["nodejs", "typescript", "python"]);
   });
 
   test("names that the platform has", async () => {

@@ -110,7 +110,21 @@ describe("contexts", () => {
         /--token-file none can't be read: there is no such file/,
       ],
       [await run(["login"], {}, "x\n"), 2, /No context is in use: name the address/],
-      [await run(["login", "localhost"], {}, "x\n"), 2, /"localhost" is no address/],
+      [
+        await run(["login", "localhost"], {}, "x\n"),
+        2,
+        /"localhost" is no address[\s\S]*Did you mean http:\/\/localhost:8081\?/,
+      ],
+      [
+        await run(["login", "127.0.0.1:19081"], {}, "x\n"),
+        2,
+        /no address[\s\S]*Did you mean http:\/\/127\.0\.0\.1:19081\?/,
+      ],
+      [
+        await run(["login", "faas.example:443"], {}, "x\n"),
+        2,
+        /no address[\s\S]*Did you mean https:\/\/faas\.example:443\?/,
+      ],
       [await run(["login", platform.url, "--context", "A b"], {}, "x\n"), 2, /"A b" can't be the name/],
       [await run(["login", "http://127.0.0.1:1"], {}, "x\n"), 3, /can't be reached/],
       [await run(["login", platform.url], {}, "abc\u0003"), 130, /Interrupted/],

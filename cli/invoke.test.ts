@@ -34,6 +34,20 @@ describe("invoke", () => {
     assert.equal((await colibri(["invoke", "app/echo", "-d", ""], { env })).code, 0);
   });
 
+  test("what looks like JSON and is none is sent as text, which is said", async () => {
+    const says = /^It is sent as text, as it is no JSON: Expected property name .*\. --content-type text\/plain says/;
+    const data = (...args: string[]) => onTerminal(["invoke", "app/about", ...args], { env });
+    const told = await data("-d", " {a:1}");
+    assert.deepEqual([JSON.parse(told.out).type, says.test(told.err)], ["text/plain; charset=utf-8", true], told.err);
+    assert.match((await colibri(["invoke", "app/about"], { env, input: "{a:1}" })).err, says);
+    for (const args of [
+      ["-d", "[1]"],
+      ["-d", "a{1}"],
+      ["-d", "{a:1}", "--content-type", "text/plain"],
+    ])
+      assert.equal((await data(...args)).err, "");
+  });
+
   test("--method, --path and repeated --header arrive", async () => {
     const args = ["-X", "put", "--path", "/x%20y?q=1", "-H", "X-One: 1", "-H", "X-Two: a:b", "-H", "X-Two: c"];
     const seen = await about(...args);
@@ -184,6 +198,14 @@ describe("invoke", () => {
     assert.equal(code, 3);
     assert.match(err, /The connection broke before an answer came \(/);
     assert.match(err, /limits\.body/);
+  });
+
+  test("nothing listens here: how it is started, outside of the checkout too", async (t) => {
+    const { err } = await onTerminal(["invoke", "app/echo"], {
+      cwd: temporaryFolder(t),
+      env: { COLIBRI_PORT: "1", NO_COLOR: "1" },
+    });
+    assert.match(err, /\n {2}Start it with `colibri serve`, or set COLIBRI_HOME/);
   });
 
   test("nothing listens: exit 3, and where it looked", async () => {

@@ -14,6 +14,7 @@ import { addDeploy } from "./program/deploy.ts";
 import { addDev } from "./program/dev.ts";
 import { addDoctor } from "./program/doctor.ts";
 import { addExplain } from "./program/explain.ts";
+import { hintFor, takes } from "./program/hints.ts";
 import { addInit } from "./program/init.ts";
 import { addInspect } from "./program/inspect.ts";
 import { addInvoke } from "./program/invoke.ts";
@@ -72,7 +73,7 @@ export function createProgram(surroundings: Surroundings, ended: Ended): Command
     .configureOutput({
       writeOut: (text) => void surroundings.stdout.write(asTyped(text, surroundings)),
       writeErr: (text) => void surroundings.stderr.write(asTyped(text, surroundings)),
-      outputError: (text, write) => write(styleError(text, surroundings) + placeOfOption(program, text)),
+      outputError: (text, write) => write(styleError(text, surroundings) + hintFor(program, text)),
       getOutHelpWidth: () => surroundings.stdout.columns || 100,
       getErrHelpWidth: () => surroundings.stderr.columns || 100,
     })
@@ -96,20 +97,6 @@ function chosenBy(program: Command, action: Command): string | undefined {
   const chosen = action.opts().context ?? context;
   if (chosen !== undefined) action.setOptionValue("context", chosen);
   return chosen;
-}
-
-function takes(flag: string, { options }: Command): boolean {
-  return options.some(({ short, long }) => flag === short || flag === long);
-}
-
-/** Of an option that stands before the command, and belongs behind it. */
-function placeOfOption(program: Command, text: string): string {
-  const [, flag] = /^error: unknown option '(-[^'=]*)/.exec(text) ?? [];
-  if (flag === undefined || !program.args[0]?.startsWith("-")) return "";
-  const commands = program.commands.flatMap((command) => [command, ...command.commands]);
-  return commands.some((command) => takes(flag, command))
-    ? `  Options stand behind the command: npx colibri <command> ${flag}\n`
-    : "";
 }
 
 function styleError(text: string, surroundings: Surroundings): string {

@@ -25,16 +25,32 @@ export async function explain(
   options: FormatOptions,
 ): Promise<ExitCode> {
   const style = createStyle(surroundings.stdout, surroundings.env);
-  const entries = code === undefined ? (Object.keys(ERRORS) as ErrorCode[]).map(entryOf) : [entryOf(checkCode(code))];
-  const text = (): string =>
-    asTyped(code === undefined ? renderAll(entries, style) : renderOne(entries[0]!, style), surroundings);
-  const data = code === undefined ? entries : entries[0];
+  const isOne = code !== undefined && !isStatus(code);
+  const entries = isOne ? [entryOf(checkCode(code))] : entriesOf(code);
+  const text = (): string => asTyped(isOne ? renderOne(entries[0]!, style) : renderAll(entries, style), surroundings);
+  const data = isOne ? entries[0] : entries;
   surroundings.stdout.write(await print({ data, text, names: () => entries.map((entry) => entry.code) }, options));
   return EXIT.ok;
 }
 
 function entryOf(code: ErrorCode): Entry {
   return { code, ...ERRORS[code] };
+}
+
+function isStatus(text: string): boolean {
+  return /^[1-5]\d\d$/.test(text);
+}
+
+/** Of a status, or all. */
+function entriesOf(status: string | undefined): Entry[] {
+  const all = (Object.keys(ERRORS) as ErrorCode[]).map(entryOf);
+  if (status === undefined) return all;
+  const found = all.filter((entry) => String(entry.status) === status);
+  if (found.length > 0) return found;
+  throw new CliError(`No error of the platform has status ${status}.`, {
+    exit: EXIT.notFound,
+    hints: ["A function may answer with any status. `npx colibri explain` lists what the platform answers with."],
+  });
 }
 
 function checkCode(text: string): ErrorCode {

@@ -87,8 +87,11 @@ function away({ functions }: Connection, error: unknown, body: Body | undefined)
       cause: error,
     });
   const elsewhere = functions.from.startsWith("the default")
-    ? ["Start it with `npm start`, or set COLIBRI_HOME to the home of a running one, or COLIBRI_FUNCTIONS_URL."]
-    : [`The address is from ${functions.from}.`, "Start the platform with `npm start`, or correct the address."];
+    ? ["Start it with `npx colibri serve`, or set COLIBRI_HOME to the home of a running one, or COLIBRI_FUNCTIONS_URL."]
+    : [
+        `The address is from ${functions.from}.`,
+        "Start the platform with `npx colibri serve`, or correct the address.",
+      ];
   return new CliError(`No functions can be reached at ${functions.value} (${reasonOf(error)}).`, {
     exit: EXIT.unreachable,
     hints: elsewhere,

@@ -27,6 +27,8 @@ const SOURCES: Readonly<Record<string, Source>> = {
   key: async (typing) => only(await settingNames(typing)),
   keys: async (typing) => only(await settingNames(typing)),
   "error-code": () => only(Object.entries(ERRORS).map(([value, { meaning }]) => ({ value, about: meaning }))),
+  template: templateNames,
+  language: languageNames,
   folder: () => ({ also: "folders", candidates: [] }),
   path: () => ({ also: "files", candidates: [] }),
 };
@@ -46,6 +48,17 @@ export async function valuesOf(
 
 function only(candidates: readonly Candidate[]): Completion {
   return { also: "none", candidates };
+}
+
+/** Of ours; a folder is one too. */
+async function templateNames(): Promise<Completion> {
+  const { readCatalogue } = await import("../init/catalogue.ts");
+  return { also: "folders", candidates: readCatalogue().map(({ name, title }) => ({ value: name, about: title })) };
+}
+
+async function languageNames(): Promise<Completion> {
+  const { LANGUAGE_NAMES } = await import("../init/catalogue.ts");
+  return only(Object.entries(LANGUAGE_NAMES).map(([value, about]) => ({ value, about })));
 }
 
 function contextNames(surroundings: Surroundings): Candidate[] {

@@ -68,7 +68,7 @@ describe("what is said when it can't be used", () => {
     writeHome(join(cwd, ".colibri"), { "run/platform.json": JSON.stringify({ controlUrl: platform.url }) });
     const { code, err } = await colibri(["list"], { cwd });
     assert.equal(code, 3);
-    assert.match(err, /^error: Colibri is not running here: start it with `npm start`\.$/m);
+    assert.match(err, /^error: Colibri is not running here: start it with `colibri serve`\.$/m);
     assert.match(err, new RegExp(`Looked for ${platform.url} \\(from .*platform.json\\): connection refused; home: `));
   });
 

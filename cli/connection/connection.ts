@@ -122,10 +122,18 @@ export function isLoopback(url: string): boolean {
 export function address(text: string, from: string): Sourced {
   const url = URL.parse(text);
   if (url === null || !/^https?:$/.test(url.protocol))
-    throw usageError(`${from}: "${text}" is no address; it must look like http://127.0.0.1:8081.`);
+    throw usageError(`${from}: "${text}" is no address; it must look like http://127.0.0.1:8081.`, ...withScheme(text));
   if (url.username !== "" || url.password !== "")
     throw usageError(`${from}: the address has a user or a password in it: leave them out; control takes a token.`);
   return { value: text.replace(/\/+$/, ""), from };
+}
+
+/** Of a host with a port, or of this machine, what was meant. */
+function withScheme(text: string): string[] {
+  const url = /^(?:[\w.-]+|\[[\da-f:]+\])(?::\d+)?$/i.test(text) ? URL.parse(`http://${text}`) : null;
+  if (url === null) return [];
+  if (isLoopback(url.href)) return [`Did you mean http://${text}${url.port === "" ? ":8081" : ""}?`];
+  return url.port === "" ? [] : [`Did you mean https://${text}?`];
 }
 
 export function unreachable(connection: Connection, cause: unknown): CliError {
@@ -146,7 +154,7 @@ export function unreachable(connection: Connection, cause: unknown): CliError {
         cause,
       },
     );
-  return new CliError("Colibri is not running here: start it with `npm start`.", {
+  return new CliError("Colibri is not running here: start it with `npx colibri serve`.", {
     exit,
     hints: [
       `Looked for ${control.value} (from ${control.from}): ${why}; home: ${home.path}.`,

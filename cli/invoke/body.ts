@@ -1,10 +1,12 @@
+import { isUtf8 } from "node:buffer";
 import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Readable } from "node:stream";
 import { CliError, usageError } from "../failure.ts";
 import { fileReason } from "../input/reason.ts";
+import { printable } from "../output/printable.ts";
 import type { Surroundings } from "../surroundings.ts";
-import { BYTES_TYPE, typeOfBytes, typeOfFile, typeOfText } from "./content-type.ts";
+import { BYTES_TYPE, jsonMistake, typeOfBytes, typeOfFile, typeOfText } from "./content-type.ts";
 
 /** What is sent. Without `bytes` its length is not known before its end. */
 export interface Body {
@@ -23,11 +25,22 @@ export interface BodyOptions {
 export async function bodyFrom(surroundings: Surroundings, options: BodyOptions): Promise<Body | undefined> {
   const { data, file, contentType } = options;
   if (data !== undefined && file !== undefined) throw usageError("Give --data or --file, not both.");
-  if (data !== undefined)
+  if (data !== undefined) {
+    if (contentType === undefined) hintAtMistake(surroundings, data);
     return { content: data, bytes: Buffer.byteLength(data), type: contentType ?? typeOfText(data) };
+  }
   if (file !== undefined && file !== "-") return bodyFromFile(resolve(surroundings.cwd, file), file, contentType);
   if (file === "-" || surroundings.hasPipedInput()) return bodyFromInput(surroundings, contentType, file === "-");
   return undefined;
+}
+
+/** Whoever meant JSON would wonder at what the function was given. */
+function hintAtMistake({ stderr }: Surroundings, text: string): void {
+  const mistake = jsonMistake(text);
+  if (mistake === undefined) return;
+  stderr.write(
+    `It is sent as text, as it is no JSON: ${printable(mistake)}. --content-type text/plain says that text is meant.\n`,
+  );
 }
 
 async function bodyFromFile(path: string, given: string, type: string | undefined): Promise<Body> {
@@ -77,6 +90,7 @@ async function bodyFromInput(
   }
   if (bytes === 0 && !asked) return undefined;
   const content = Buffer.concat(chunks);
+  if (isUtf8(content)) hintAtMistake(surroundings, content.toString());
   return { content, bytes, type: typeOfBytes(content) };
 }
 

@@ -55,6 +55,17 @@ export function typeOfText(text: string): string {
   }
 }
 
+/** Why a text that begins as an object or a list of JSON does is none. */
+export function jsonMistake(text: string): string | undefined {
+  if (!/^\s*[{[]/.test(text)) return undefined;
+  try {
+    JSON.parse(text);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 /** Of a whole body. */
 export function typeOfBytes(bytes: Uint8Array): string {
   return isUtf8(bytes) ? typeOfText(new TextDecoder().decode(bytes)) : BYTES_TYPE;

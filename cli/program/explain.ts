@@ -7,8 +7,8 @@ export function addExplain(program: Command, surroundings: Surroundings, ended: 
     command(
       program,
       "explain [error-code]",
-      "Explain an error code: what it means and what to do; without one, list all.",
-      ["explain function-timeout", "explain", "explain queue-timeout --json"],
+      "Explain an error code: what it means and what to do. Of a status, list the codes that have it; without one, list all.",
+      ["explain function-timeout", "explain 503", "explain", "explain queue-timeout --json"],
     ),
     "name",
   ).action(async (code: string | undefined, options) => {

@@ -33,6 +33,8 @@ export function captureConsole(logs: LogQueue): void {
   process.on("warning", (warning) => {
     // A file without "type" in its package.json is for the platform to cope with, not for the user to read about.
     if ((warning as { code?: string }).code === "MODULE_TYPELESS_PACKAGE_JSON") return;
+    // The failure that follows says it better.
+    if (warning.message.startsWith("Failed to load the ES module: ")) return;
     logs.write("stderr", "warn", `${warning.name}: ${warning.message}\n`);
   });
 }

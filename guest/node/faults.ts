@@ -2,6 +2,7 @@ import { writeRaw } from "./console.ts";
 import type { Guest } from "./guest.ts";
 import type { LogQueue } from "./log-queue.ts";
 import { scopes } from "./scope.ts";
+import { trimStack } from "./stack.ts";
 import { inspectThrown } from "./thrown.ts";
 
 /** What is left to invocations when the host asks for the end. */
@@ -19,8 +20,10 @@ export function watchFaults(deps: { guest: Guest; logs: LogQueue }): void {
   process.on("SIGTERM", () => guest.drain(SIGTERM_GRACE_MS));
   const exit = process.exit;
   process.exit = ((code?: number | string | null) => {
-    const stack = new Error().stack?.split("\n").slice(2).join("\n");
-    writeRaw(`process.exit(${code ?? process.exitCode ?? 0}) called by the function\n${stack}\n`);
+    const stack = trimStack(new Error().stack ?? "")
+      .split("\n")
+      .slice(1);
+    writeRaw(`${[`process.exit(${code ?? process.exitCode ?? 0}) called by the function`, ...stack].join("\n")}\n`);
     logs.flush();
     return exit(code);
   }) as typeof process.exit;

@@ -1,9 +1,10 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, realpathSync, statSync } from "node:fs";
 import { setSourceMapsSupport } from "node:module";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { COMPILED, useCompiled } from "./compiled.ts";
 import { findFunction, HandlerError, type LoadedFunction } from "./function.ts";
+import { explainModuleKind } from "./module-kind.ts";
 import { confinePackages } from "./module-walls.ts";
 import { setStackRoot } from "./stack.ts";
 import { placeSyntaxError } from "./syntax-place.ts";
@@ -28,7 +29,8 @@ export async function loadFunction(root: string, handler: string): Promise<Loade
   try {
     exports = await import(url);
   } catch (error) {
-    throw error instanceof SyntaxError ? await placeSyntaxError(error, url, resolve(root)) : error;
+    const placed = error instanceof SyntaxError ? await placeSyntaxError(error, url, resolve(root)) : error;
+    throw explainModuleKind(placed, realpathSync(root), file);
   }
   return findFunction(file, name, exports);
 }

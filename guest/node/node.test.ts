@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { LoadOptions } from "#guest/testing/driven-control.ts";
@@ -132,6 +134,68 @@ describe("the Node guest's own", { concurrency: 2 }, () => {
       const { error } = await refused(t, given);
       assert.match(error.message, says);
       assert.equal(error.name, "SyntaxError");
+    }
+  });
+
+  test("a file of the other kind is said to be one, with the ways out, and without Node's own advice", async (t) => {
+    const module = { "package.json": '{"type":"module"}' };
+    const commonjs = { "package.json": '{"type":"commonjs"}' };
+    const common = "module.exports = () => 1;";
+    const cases: [DrivenFunction, string][] = [
+      [
+        esm(common),
+        'module is not defined in index.mjs, an ES module, as its name ends in .mjs: write "export default" instead, or name the file index.cjs and let handler: say so.',
+      ],
+      [
+        { handler: "a.js", files: { "a.js": common, ...module } },
+        'module is not defined in a.js, an ES module, as package.json says "type": "module": write "export default" instead, or name the file a.cjs and let handler: say so.',
+      ],
+      [
+        esm("import './lib/b.mjs'; export default () => 1;", { "lib/b.mjs": "require('node:fs');" }),
+        "require is not defined in lib/b.mjs, an ES module, as its name ends in .mjs: write import instead, or name the file lib/b.cjs.",
+      ],
+      [
+        { handler: "a.cjs", files: { "a.cjs": "\nexport default () => 1;" } },
+        "a.cjs:2: Unexpected token 'export': a .cjs file can't have import or export; name the file a.mjs and let handler: say so.",
+      ],
+      [
+        { handler: "a.js", files: { "a.js": "import 'node:fs';", ...commonjs } },
+        'a.js:1: Cannot use import statement outside a module: package.json says "type": "commonjs", and such a file can\'t have import or export; write "type": "module" there, or name the file a.mjs and let handler: say so.',
+      ],
+    ];
+    for (const [given, message] of cases) {
+      const { control, error } = await refused(t, given);
+      assert.equal(error.message, message);
+      await control.ping();
+      const logged = control.logs.map(({ text }) => text).join("\n");
+      assert.match(logged, /say so|or name the file/);
+      assert.doesNotMatch(logged, /Failed to load|being treated/);
+    }
+  });
+
+  test("an exit shows where the function called it, and nothing of the guest", async (t) => {
+    const { bundleGuests } = await import("#guest/bundle.ts");
+    const folder = mkdtempSync(join(tmpdir(), "colibri-exits-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const { nodejs } = await bundleGuests(folder);
+    for (const [source, frames] of [
+      ["export default () => process.exit(3);", /^ +at .*\(?index\.mjs:1:30\)?\n$/],
+      ["process.exit(3);", /^ +at index\.mjs:1:9\n$/],
+    ] as const) {
+      const guest = await GuestDriver.start({ file: process.execPath, args: [nodejs] });
+      t.after(() => guest.stop());
+      const control = await guest.control();
+      const loaded = control.load("index.mjs", guest.writeFiles({ "index.mjs": source })).catch(() => undefined);
+      if (source.startsWith("export")) {
+        await loaded;
+        await control.init();
+        (await guest.data()).start();
+      }
+      assert.equal((await within(guest.exited, "exit")).code, 3);
+      await until(() => guest.stderr.includes("index.mjs"), "the last words");
+      const [said, ...stack] = guest.stderr.split("\n");
+      assert.equal(said, "process.exit(3) called by the function");
+      assert.match(stack.join("\n"), frames);
     }
   });
 
@@ -386,9 +450,6 @@ describe("the Node guest's own", { concurrency: 2 }, () => {
 
   test("is bundled to one file that loads nothing else and runs the same", async (t) => {
     const { bundleGuests } = await import("#guest/bundle.ts");
-    const { mkdtempSync, rmSync, statSync } = await import("node:fs");
-    const { tmpdir } = await import("node:os");
-    const { join } = await import("node:path");
     const folder = mkdtempSync(join(tmpdir(), "colibri-bundle-"));
     t.after(() => rmSync(folder, { recursive: true }));
     const [{ nodejs }, again] = await Promise.all([bundleGuests(folder), bundleGuests(folder)]);

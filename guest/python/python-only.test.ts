@@ -48,6 +48,18 @@ describe("Python guest, what only Python has", { skip: missingPython(), concurre
     await control.log((entry) => entry.text === "started 3", "of the third");
   });
 
+  test("a handler that can't take what it is given is told what that is; what it calls wrongly itself is its own", async (t) => {
+    for (const kind of ["def", "async def"]) {
+      const { control, data } = await start(t, `${kind} handler(input): pass\n`);
+      const says = "handler() takes 1 positional argument but 2 were given; handlers take (input, context)";
+      assert.equal((await data.json({})).error?.message, says);
+      await control.log((entry) => entry.text === `TypeError: ${says}`, "of the failure");
+      const inner = await start(t, `def part(): pass\n${kind} handler(input, context): part(1)\n`);
+      const { error } = await inner.data.json({});
+      assert.equal(error?.message, "part() takes 0 positional arguments but 1 was given");
+    }
+  });
+
   test("raw writes pass by the log; threads in a copied context are tagged, bare ones are not", async (t) => {
     const { guest, control, data } = await start(
       t,

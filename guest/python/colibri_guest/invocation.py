@@ -24,7 +24,7 @@ from .inputs import decode_input
 from .logs import invocation_id
 from .messages import encode_head
 from .outgoing import CANCELLED, Cancelled, Outgoing, encode_failure
-from .thrown import Failure, stack_of, thrown
+from .thrown import Failure, name_parameters, stack_of, thrown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -290,6 +290,7 @@ class Invocation:
         if isinstance(error, SystemExit):
             self._guest.exit_for_user(error)
             return
+        name_parameters(error, "handlers take (input, context)")
         own = isinstance(error, (Cancelled, CancelledError)) or type(error).__name__ == "Disconnected"
         cancelled = self._context.cancelled.is_set()
         if not (own and cancelled):

@@ -130,7 +130,7 @@ def _take_exports(module: ModuleType, file: str, export: str) -> Function:
     handler: Any = module
     for part in export.split("."):
         if not hasattr(handler, part):
-            raise LoadFailure(f"{file} does not define {export!r}; it defines {_shown(_functions(module))}", "AttributeError")
+            raise LoadFailure(_lacks(module, file, export), "AttributeError")
         handler = getattr(handler, part)
     if not callable(handler):
         raise LoadFailure(f"{export!r} in {file} is not a function but of type {type(handler).__name__}", "TypeError")
@@ -142,6 +142,16 @@ def _take_exports(module: ModuleType, file: str, export: str) -> Function:
     except StyleError as error:
         raise LoadFailure(f"{export!r} in {file} {error}", "TypeError") from None
     return Function(handler, init, style, f"{export!r} in {file}")
+
+
+def _lacks(module: ModuleType, file: str, export: str) -> str:
+    """In the words of a deployment."""
+    defined = _functions(module)
+    app = ", or an ASGI application app" if export == DEFAULT_EXPORT else ""
+    # A test gives a module, which no configuration names.
+    is_named = file.endswith(".py") and len(defined) > 0
+    other = f', or name another one in the configuration: "handler: {file}#{defined[0]}"' if is_named else ""
+    return f"{file} does not define {export!r}; it defines {_shown(defined)}. Define {export}(input, context){app}{other}."
 
 
 def _functions(module: ModuleType) -> list[str]:

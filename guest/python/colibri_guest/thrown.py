@@ -51,6 +51,14 @@ def describe(name: str, message: str, stack: Optional[str] = None) -> dict[str, 
     return described
 
 
+def name_parameters(error: BaseException, parameters: str) -> None:
+    """Has `error`, which came of calling user code, say what it is called with, where that is why it did not begin."""
+    frames = error.__traceback__
+    never_began = frames is not None and frames.tb_next is None
+    if type(error) is TypeError and never_began and "argument" in message_of(error):
+        error.args = (f"{message_of(error)}; {parameters}",)
+
+
 def message_of(error: BaseException) -> str:
     try:
         return str(error)

@@ -101,6 +101,18 @@ api, legacy, nested = Asgi(), Wsgi(), Wsgi().method
         cases = [
             ("main.py", {"main.py": "import nope"}, r"No module named 'nope' \(main.py:1\); name the package in requirements"),
             ("main.py", {"main.py": "handler = {}"}, r"'handler' in main.py is not a function but of type dict"),
+            (
+                "main.py",
+                {"main.py": "def main(i, c): pass"},
+                r"^main.py does not define 'handler'; it defines main. Define handler\(input, context\), or an ASGI application "
+                r'app, or name another one in the configuration: "handler: main.py#main".$',
+            ),
+            (
+                "a/b.py#nope",
+                {"a/b.py": "class Jobs: pass\ndef run(i, c): pass"},
+                r"it defines Jobs, run. Define nope\(input, context\), or name .*: \"handler: a/b.py#Jobs\".$",
+            ),
+            ("main.py", {"main.py": "x = 1"}, r"it defines none. Define handler\(input, context\), or an ASGI application app.$"),
             ("main.py", {"main.py": "import sys\nsys.exit(4)"}, r"called sys.exit\(4\) while it was loaded"),
             ("main.py", {"main.py": "init = 1\ndef handler(i, c): pass"}, r"'init' in main.py is not a function"),
             ("main.py", {"main.py": "def app(scope): pass"}, r"'app' in main.py is an ASGI 2 application"),
