@@ -34,6 +34,7 @@ import { checkPackages } from "./node/packages.ts";
 import { checkJavaScript } from "./node/syntax.ts";
 import { createOutput } from "./output.ts";
 import { checkPython } from "./python/check.ts";
+import { checkPythonImports } from "./python/imports.ts";
 import { installPythonPackages } from "./python/pip.ts";
 import { runTool } from "./run-tool.ts";
 import { createSteps, type Steps } from "./steps.ts";
@@ -197,7 +198,8 @@ class FolderBuilder implements Builder {
     if (family.name === "python") {
       await checkPython(job, environment, python.command, file);
       const pip = { python: python.command, pythonVersion: python.version };
-      return installPythonPackages(job, environment, this.#cache, pip);
+      await installPythonPackages(job, environment, this.#cache, pip);
+      return checkPythonImports(job, environment, python.command, file);
     }
     // Syntax first where it can be had: it takes a moment, and packages may take minutes.
     if (!isTypeScript(file)) await checkJavaScript(job, file);

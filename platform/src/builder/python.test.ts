@@ -64,7 +64,9 @@ describe("Python", () => {
         "def __getattr__(name): return print\n",
         "# -*- coding: latin-1 -*-\ndef handler(): return '\u00e9'\n",
       ])
-        await shop.build({ "handler.py": text }, PYTHON).catch((error) => assert.fail(`${text}: ${error.message}`));
+        await shop
+          .build({ "handler.py": text, "lib.py": "" }, PYTHON)
+          .catch((error) => assert.fail(`${text}: ${error.message}`));
     }));
 
   test("wheels are installed into _packages, the same every time", () =>
