@@ -112,6 +112,11 @@ functions:
     assert.deepEqual([f!.config.handler, f!.source, g!.config.handler], ["index.ts", ".", "main.py"]);
   });
 
+  test("a function may be called as its keys are", () => {
+    const text = "app: a\nfunctions:\n  queue: { runtime: nodejs }\n  env: { handler: index.mjs, runtime: nodejs }";
+    assert.deepEqual(Object.keys(configOf(text).functions), ["queue", "env"]);
+  });
+
   test("variables with names that objects have themselves are kept", () => {
     const { environment } = configOf(withLine("env: { __proto__: x, constructor: y }")).functions.f!.config;
     assert.deepEqual(Object.entries(environment), [
@@ -436,6 +441,37 @@ const WRONG: readonly (readonly [string, string, string])[] = [
     "app: { a: x {y} }",
     '1:13  a text with brackets or quotes in it must be in quotes as a whole, such as "GET /thumb/{id}" (Unexpected flow-map-start at node end)',
   ],
+  ...[
+    ["app: a\nfunctions:\n  f: { runtime: nodejs handler: index.mjs }", "3:23"],
+    ['app: a\nfunctions: { f: { env: { A: "b" C: d } } }', "2:32"],
+    ["app: a\nfunctions:\n  f: { env: { A: b\n    C: d } }", "3:19"],
+    ["app: a\nfunctions: { f: { triggers: [{ http: /x } { http: /y }] } }", "2:42"],
+    ['app: a\nfunctions: { f: { build: { installScripts: ["a" "b"] } } }', "2:48"],
+  ].map(([text = "", place = ""], index): [string, string, string] => [
+    `a missing comma, ${index + 1}`,
+    text,
+    `${place}  a comma is missing here: the entries of { } and [ ] stand between commas`,
+  ]),
+  [
+    "a mapping in brackets without its own",
+    "app: a\nfunctions: { f:\n    runtime: nodejs }",
+    "3:5  within { } or [ ] a mapping needs { } of its own, with a comma between its entries",
+  ],
+  [
+    "a function's keys beside its name",
+    "app: a\nfunctions:\n  f:\n  runtime: nodejs\n  handler: index.mjs\n  memory: 1GiB",
+    "4:3 functions.runtime is no function: runtime is a key of a function, and so are handler, memory; indent them further, under f",
+  ],
+  [
+    "a function's keys without its name",
+    "app: a\nfunctions:\n  queue: { length: 1 }",
+    "3:3 functions.queue is no function: queue is a key of a function; write the function's name and a colon above, and indent it further",
+  ],
+  [
+    "a key of a level below, misspelt",
+    withLine("keep-alive: 5m"),
+    "5:5 functions.f.keep-alive is no key of this file; did you mean scaling.keepAlive?",
+  ],
   ["no anchor", "app: *nope", "1:6  there is no &nope before this *nope: a text that begins with * must be in quotes"],
   ["two documents", "app: a\n---\napp: b", "2:1  a second document begins: the file must hold one, without ---"],
 ];
@@ -456,6 +492,12 @@ describe("mistakes", () => {
       mistakesOf(text, () => false),
       [
         '3:3 functions.f.source there is no folder "f" beside this file: make it, or name the function\'s folder with source:',
+      ],
+    );
+    assert.deepEqual(
+      mistakesOf(text, (path) => path === "a.mjs"),
+      [
+        '3:3 functions.f.source there is no folder "f" beside this file: the handler lies right beside this file, so write "source: ."',
       ],
     );
     assert.deepEqual(

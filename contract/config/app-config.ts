@@ -4,6 +4,7 @@ import { isName, NAME_RULE } from "../names.ts";
 import { INTERNET, type NetworkPolicy } from "../network/policy.ts";
 import { type Entry, type Value, YamlDocument } from "./document.ts";
 import { readFunction } from "./function-config.ts";
+import { keysBelow } from "./keys.ts";
 import type { Mistake } from "./mistakes.ts";
 import { readNetwork } from "./network.ts";
 import { FieldReader } from "./reader.ts";
@@ -37,6 +38,7 @@ export type ParsedConfig =
   | { readonly kind: "mistakes"; readonly mistakes: readonly Mistake[] };
 
 export const MAXIMUM_FUNCTIONS = 500;
+const FUNCTION_KEYS = keysBelow("functions.*");
 
 /** All mistakes at once, in the order of the text. */
 export function parseAppConfig(text: string, options: ParseOptions): ParsedConfig {
@@ -84,8 +86,30 @@ function readFunctionEntries(reader: FieldReader, field: Entry | undefined, root
   const entries = reader.entries(field.value);
   if (entries.length === 0) reader.mistake(field.value, `is empty: write ${right}`);
   if (entries.length > MAXIMUM_FUNCTIONS) reader.mistake(field.value, `has more than ${MAXIMUM_FUNCTIONS} functions`);
+  const fields = entries.filter((entry) => isField(reader, entry));
+  if (fields.length > 0) {
+    reader.mistakeAtKey(fields[0]!, underIndented(entries, fields));
+    return [];
+  }
   for (const entry of entries) if (!isName(entry.key)) reader.mistakeAtKey(entry, nameProblem(entry.key));
   return entries.slice(0, MAXIMUM_FUNCTIONS);
+}
+
+/** A key of a function where a function's name should stand. A function may be called so: then it has keys of its own. */
+function isField(reader: FieldReader, { key, value }: Entry): boolean {
+  return FUNCTION_KEYS.includes(key) && !reader.entries(value).some((below) => FUNCTION_KEYS.includes(below.key));
+}
+
+function underIndented(entries: readonly Entry[], fields: readonly Entry[]): string {
+  const [first, ...others] = fields.map(({ key }) => key);
+  const so = others.length === 0 ? "" : `, and so ${others.length === 1 ? "is" : "are"} ${others.join(", ")}`;
+  const them = others.length === 0 ? "it" : "them";
+  const above = entries[entries.indexOf(fields[0]!) - 1];
+  const right =
+    above === undefined
+      ? `write the function's name and a colon above, and indent ${them} further`
+      : `indent ${them} further, under ${above.key.slice(0, 63)}`;
+  return `is no function: ${first} is a key of a function${so}; ${right}`;
 }
 
 function nameProblem(name: string): string {

@@ -63,7 +63,7 @@ export class YamlDocument {
     });
     if (tooLarge)
       this.mistake(0, "", `the file is larger than ${MAXIMUM_BYTES} bytes: a configuration is not that long`);
-    for (const error of telling(document.errors)) this.mistake(error.pos[0], "", syntaxMessage(error));
+    for (const error of telling(document.errors)) this.#syntaxMistake(error, document.errors, text);
     for (const warning of document.warnings) this.mistake(warning.pos[0], "", warning.message);
     this.#aliases = document.errors.length > 0 ? new Map() : this.#targets(document.contents);
     this.root = { node: document.contents ?? undefined, path: "", offset: 0 };
@@ -85,6 +85,12 @@ export class YamlDocument {
       path: cut(path, 200),
       message: cut(message, 500),
     });
+  }
+
+  #syntaxMistake(error: YAMLError, all: readonly YAMLError[], text: string): void {
+    const comma = missingComma(error, all, text);
+    if (comma === undefined) this.mistake(error.pos[0], "", syntaxMessage(error));
+    else this.mistake(comma, "", "a comma is missing here: the entries of { } and [ ] stand between commas");
   }
 
   /** From 1. */
@@ -214,6 +220,29 @@ function telling(errors: readonly YAMLError[]): YAMLError[] {
   return errors.filter((error) => error === first || (STANDING_ALONE.includes(error.code) && error.pos[0] < limit));
 }
 
+/** Where one belongs, if that is what is wrong with the first of the errors: behind what comes before what YAML did not expect. */
+function missingComma(first: YAMLError, all: readonly YAMLError[], text: string): number | undefined {
+  const { code, message, pos } = first;
+  const isInFlow = all.some((error) => error.code === "BLOCK_IN_FLOW");
+  const before = text.slice(0, pos[0]).trimEnd();
+  const [line = ""] = /^.*/.exec(text.slice(pos[0])) ?? [];
+  switch (code) {
+    case "BLOCK_IN_FLOW": {
+      // The value of an entry and the key of the next are taken for one, such as `nodejs handler` in `nodejs handler: index.mjs`.
+      const value = /^([^,[\]{}:]*\S)\s+[^\s,[\]{}:]+:(?:\s|$)/.exec(line)?.[1];
+      return value === undefined ? undefined : pos[0] + value.length;
+    }
+    case "MULTILINE_IMPLICIT_KEY":
+      return isInFlow ? pos[0] + line.trimEnd().length : undefined;
+    case "MISSING_CHAR":
+      return message.startsWith("Missing ,") ? before.length : undefined;
+    case "UNEXPECTED_TOKEN":
+      return isInFlow || (/flow-map-start/.test(message) && before.endsWith("}")) ? before.length : undefined;
+    default:
+      return undefined;
+  }
+}
+
 function syntaxMessage(error: YAMLError): string {
   switch (error.code) {
     case "TAB_AS_INDENT":
@@ -224,6 +253,8 @@ function syntaxMessage(error: YAMLError): string {
       if (error.message.startsWith("Flow "))
         return "a [ or { before this place is not closed, or what is in it not indented";
       return `the indentation is wrong: keys of one mapping start in the same column (${error.message})`;
+    case "BLOCK_IN_FLOW":
+      return "within { } or [ ] a mapping needs { } of its own, with a comma between its entries";
     case "MULTIPLE_DOCS":
       return "a second document begins: the file must hold one, without ---";
     case "BLOCK_AS_IMPLICIT_KEY":

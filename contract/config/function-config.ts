@@ -60,7 +60,7 @@ export function readFunction(reader: FieldReader, entry: Entry, context: Functio
     : undefined;
   const known = fields ?? new Map<string, Entry>();
   const family = fields === undefined ? undefined : readRuntime(reader, entry, fields.get("runtime"));
-  const source = readSource(reader, entry, known.get("source"), context);
+  const source = readSource(reader, entry, known, context);
   const handler =
     family === undefined ? "" : readHandler(reader, entry, known.get("handler"), { family, source, context });
   const execution = readExecution(reader, known.get("execution"), family);
@@ -106,7 +106,8 @@ function runtimeProblem(text: string, names: readonly string[]): string {
   return `there is no runtime ${shown}; ${hint}`;
 }
 
-function readSource(reader: FieldReader, entry: Entry, field: Entry | undefined, { exists }: FunctionContext): string {
+function readSource(reader: FieldReader, entry: Entry, fields: Fields, { exists }: FunctionContext): string {
+  const field = fields.get("source");
   const text = field === undefined ? entry.key : (reader.text(field.value, "a folder such as ./thumbnail") ?? "");
   if (text === "") return "";
   const source =
@@ -122,10 +123,25 @@ function readSource(reader: FieldReader, entry: Entry, field: Entry | undefined,
       `must be a folder relative to this file, such as ./${entry.key}, not ${JSON.stringify(text)}`,
     );
   else if (!exists(source)) {
-    const hint = field === undefined ? "make it, or name the function's folder with source:" : "correct the path";
+    const hint =
+      field !== undefined
+        ? "correct the path"
+        : isBeside(reader, fields, exists)
+          ? 'the handler lies right beside this file, so write "source: ."'
+          : "make it, or name the function's folder with source:";
     reader.mistake(place, `there is no folder ${JSON.stringify(source)} beside this file: ${hint}`);
   } else return source;
   return "";
+}
+
+/** Whether the handler is there already, in the folder of the configuration itself. */
+function isBeside(reader: FieldReader, fields: Fields, exists: (path: string) => boolean): boolean {
+  const [runtime, handler] = [fields.get("runtime"), fields.get("handler")];
+  const family = runtime && runtimeFamily(reader.peek(runtime.value));
+  if (family === undefined) return false;
+  if (handler === undefined) return family.handlers.some(exists);
+  const text = reader.peek(handler.value);
+  return handlerProblem(text, family) === undefined && exists(splitHandler(text).file);
 }
 
 interface HandlerPlace {

@@ -1,6 +1,6 @@
 import type { Entry, Value, Written, YamlDocument } from "./document.ts";
 import { environmentBytes, MAXIMUM_ENVIRONMENT_BYTES, MAXIMUM_VARIABLES, variableProblem } from "./environment.ts";
-import { keysBelow, placesOf, type QuantityPath, quantityKey } from "./keys.ts";
+import { KEYS, keysBelow, placesOf, type QuantityPath, quantityKey } from "./keys.ts";
 import { closest } from "./suggest.ts";
 import { formatDuration, formatSize, parseDuration, parseSize, type Quantity } from "./units.ts";
 
@@ -62,7 +62,7 @@ export class FieldReader {
     const known = keysBelow(place);
     const entries = this.entries(value);
     const unknown = entries.filter(({ key }) => !known.includes(key) && !(place === "" && FREE_KEY.test(key)));
-    for (const entry of unknown) this.#refuseUnknown(entry, known);
+    for (const entry of unknown) this.#refuseUnknown(entry, place, known);
     return new Map(entries.map((entry) => [entry.key, entry]));
   }
 
@@ -142,18 +142,30 @@ export class FieldReader {
     return written.text;
   }
 
-  #refuseUnknown(entry: Entry, known: readonly string[]): void {
-    const meant = closest(entry.key, known);
-    const place = placesOf(entry.key)[0]?.replaceAll("*", "<name>");
-    const elsewhere = place === entry.key ? "the top level of this file, for the whole app" : place;
+  #refuseUnknown(entry: Entry, place: string, known: readonly string[]): void {
+    const meant = closest(entry.key, known) ?? nearestBelow(entry.key, place);
+    const right = placesOf(entry.key)[0]?.replaceAll("*", "<name>");
+    const elsewhere = right === entry.key ? "the top level of this file, for the whole app" : right;
     const hint =
-      meant !== undefined
-        ? `did you mean ${meant}?`
-        : elsewhere !== undefined
-          ? `it belongs to ${elsewhere}`
+      elsewhere !== undefined && !known.includes(meant ?? "")
+        ? `it belongs to ${elsewhere}`
+        : meant !== undefined
+          ? `did you mean ${meant}?`
           : `known here: ${known.join(", ")}`;
     this.mistakeAtKey(entry, `is no key of this file; ${hint}`);
   }
+}
+
+/** The key deeper down that was probably meant, such as `scaling.keepAlive`. */
+function nearestBelow(key: string, place: string): string | undefined {
+  const prefix = place === "" ? "" : `${place}.`;
+  const names = new Map(
+    KEYS.map(({ path }): string => path)
+      .filter((path) => path.startsWith(prefix) && /^\w+\.\w+$/.test(path.slice(prefix.length)))
+      .map((path) => [path.slice(path.lastIndexOf(".") + 1), path.slice(prefix.length)]),
+  );
+  const meant = closest(key.replace(/[-_]/g, ""), [...names.keys()]);
+  return meant && names.get(meant);
 }
 
 function parseAs(type: string, text: string, kind: Kind): Quantity {
