@@ -140,6 +140,15 @@ test("owners hear what bundles the host holds: with the first hello, and when th
   assert.deepEqual(owner.of("bundles").slice(1), [{ digests: [DIGEST, DIGEST] }]);
 });
 
+test("what is larger than the whole host is refused for good, with what to do", async () => {
+  const world = await createWorld();
+  const huge = { ...THUMB, function: "huge" };
+  world.plans.put(specOf(huge, { memoryMiB: 640 }));
+  const owner = await world.owner();
+  const never = /no sandbox of 640 MiB can ever start here: this host has 512 MiB for all of them\. Lower memory:/;
+  await assert.rejects(owner.acquire(huge), fails("no-capacity", never));
+});
+
 test("capacity is never exceeded, also by starts at once, and what ends gives it back", async () => {
   const world = await createWorld();
   const owner = await world.owner();

@@ -77,6 +77,11 @@ export class Room {
   }
 
   #none(memoryMiB: number): PlatformError {
+    if (memoryMiB > this.capacityMiB)
+      return new PlatformError(
+        "no-capacity",
+        `no sandbox of ${memoryMiB} MiB can ever start here: this host has ${this.capacityMiB} MiB for all of them. Lower memory: in colibri.yaml and deploy again.`,
+      );
     const free = `${this.freeMiB} of ${this.capacityMiB} MiB are free`;
     return new PlatformError("no-capacity", `no room for a sandbox of ${memoryMiB} MiB: ${free}`);
   }
