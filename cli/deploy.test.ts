@@ -136,7 +136,7 @@ describe("deploy", () => {
     assert.match(err, /greet \| npm said something about greet/);
     assert.match(
       err,
-      /error: App shop was not deployed; what was live still is.\n {2}greet: index.mjs:1: unexpected token/,
+      /error: App shop was not deployed; nothing that is live was changed.\n {2}greet: index.mjs:1: unexpected token/,
     );
     assert.match(err, /Fix the error named in the message/);
   });

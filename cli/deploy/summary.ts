@@ -80,19 +80,26 @@ function nothingToDo({ app, functions }: Deployment): string {
   return printable(`Nothing to do: app ${app} is as deployed (${revisions}).\n`);
 }
 
+/** Said of a function that is sound, by control. */
+const NEIGHBOUR = /^Not released, because .* failed\.$/;
+
 export function failedFunctions({ functions }: Deployment): string[] {
-  return functions.filter(({ error, state }) => error !== undefined || state === "failed").map((fn) => fn.function);
+  return functions
+    .filter(({ error, state }) => (error !== undefined || state === "failed") && !NEIGHBOUR.test(error?.message ?? ""))
+    .map((fn) => fn.function);
 }
 
-/** `why` is what the last event said. */
 export function deploymentFailure(deployment: Deployment): CliError {
   const errors = deployment.functions.flatMap((fn) =>
     fn.error === undefined ? [] : [{ name: fn.function, ...fn.error }],
   );
-  const list = errors.map(({ name, code, message }) => `\n${name}: ${message} [${code}]`).join("");
-  const remedies = new Set(errors.flatMap(({ code }) => remedyOf(code)));
-  return new CliError(`App ${deployment.app} was not deployed; what was live still is.${list}`, {
-    hints: [...remedies, `Deployment ${deployment.id}; ${count(errors.length, "function")} failed.`],
-    code: errors[0]?.code,
+  const own = errors.filter(({ message }) => !NEIGHBOUR.test(message));
+  const list = errors
+    .map(({ name, code, message }) => `\n${name}: ${message}${NEIGHBOUR.test(message) ? "" : ` [${code}]`}`)
+    .join("");
+  const remedies = new Set(own.flatMap(({ code }) => remedyOf(code)));
+  return new CliError(`App ${deployment.app} was not deployed; nothing that is live was changed.${list}`, {
+    hints: [...remedies, `Deployment ${deployment.id}; ${count(own.length, "function")} failed.`],
+    code: own[0]?.code ?? errors[0]?.code,
   });
 }

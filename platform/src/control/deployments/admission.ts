@@ -11,6 +11,7 @@ import { runtimeProblem } from "#domain/function/runtime.ts";
 import { type Claim, claimsOf, httpTriggers } from "#domain/function/triggers.ts";
 import type { HeldClaim, Store } from "#ports/store/index.ts";
 import type { Uploads } from "../uploads.ts";
+import { functionsOf } from "./wanted.ts";
 
 export interface AdmissionDeps {
   readonly store: Store;
@@ -21,6 +22,7 @@ export interface AdmissionDeps {
 }
 
 const MAXIMUM_FUNCTIONS = 500;
+const SHOWN_NAMES = 10;
 
 export interface AdmissionOptions {
   readonly sources: "must be there" | "may be absent";
@@ -39,7 +41,11 @@ export async function admit(
   refuse("runtime-unknown", checkRuntimes(request, known));
   if (sources === "must be there") refuse("request-invalid", await checkSources(deps.uploads, tenant, request));
   await checkClaims(deps.store, tenant, request);
-  return [...networkWarnings(deps, request), ...warningsOf(request)];
+  return [
+    ...networkWarnings(deps, request),
+    ...warningsOf(request),
+    ...(await unnamedWarning(deps.store, tenant, request)),
+  ];
 }
 
 export function refuse(code: "request-invalid" | "runtime-unknown", problems: readonly ConfigProblem[]): void {
@@ -131,6 +137,24 @@ function networkWarnings({ sandbox }: AdmissionDeps, { network }: DeploymentRequ
   const why = `network: ${sandbox.technology} sandboxes can't be kept to it, so invocations will be refused`;
   return [
     `${why}; run the platform with container sandboxes (\`npx colibri doctor\` says what they need), or leave network out.`,
+  ];
+}
+
+/** What the app has and the request does not name. */
+async function unnamedWarning(
+  store: Store,
+  tenant: string,
+  { app, functions, prune }: DeploymentRequest,
+): Promise<string[]> {
+  if (prune === true) return [];
+  const names = (await functionsOf(store, tenant, app)).map((state) => `${app}/${state.function}`);
+  const kept = names.filter((name) => !Object.hasOwn(functions, name.slice(app.length + 1)));
+  if (kept.length === 0) return [];
+  const shown =
+    kept.slice(0, SHOWN_NAMES).join(", ") + (kept.length > SHOWN_NAMES ? ` and ${kept.length - SHOWN_NAMES} more` : "");
+  const one = kept.length === 1;
+  return [
+    `${shown} ${one ? "is" : "are"} not in colibri.yaml and ${one ? "stays" : "stay"}: --prune removes ${one ? "it" : "them"}.`,
   ];
 }
 

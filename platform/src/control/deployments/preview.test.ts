@@ -61,6 +61,10 @@ for (const kind of STORES) {
       assert.deepEqual(changes(body), expected);
       const kept = await client.ask("previewDeployment", { body: wanted });
       assert.deepEqual(changes(kept.body), expected.slice(0, -1));
+      assert.deepEqual(
+        [body.warnings, kept.body.warnings],
+        [[], ["app/gone is not in colibri.yaml and stays: --prune removes it."]],
+      );
       const { body: listed } = await client.ask("listDeployments", {});
       assert.equal(listed.items.length, 1);
       for (const source of ["other", "fresh"]) await client.upload(source);
