@@ -51,6 +51,12 @@ describe("apply", () => {
     assert.deepEqual([piped.code, piped.out], [0, "media/fn\n"]);
   });
 
+  test("control's warnings are told with the app's name", async () => {
+    platform.buildSays = "media/old is not in colibri.yaml and stays";
+    const { err } = await run("-f", "media");
+    assert.match(err, /^media warning: media\/old is not in colibri\.yaml and stays$/m);
+  });
+
   test("lines say whose they are, on one display", async () => {
     const plain = await colibri(["apply", "-f", "."], { cwd, env });
     assert.match(plain.err, /^shop greet: 1 file, \d+ B, uploaded$/m);
@@ -71,9 +77,18 @@ describe("apply", () => {
     assert.deepEqual([...platform.functions.keys()].sort(), ["media/fn", "shop/greet", "shop/pay"]);
     assert.match(out, /^bad +fn +failed$/m);
     assert.match(out, /\n2 of 3 apps deployed; failed: bad\.\n$/);
-    assert.match(err, /error: App bad was not deployed; what was live still is\.\n {2}fn: index\.mjs:1/);
+    assert.match(err, /error: App bad was not deployed; nothing that is live was changed\.\n {2}fn: index\.mjs:1/);
     const { ok, apps } = JSON.parse((await run("-f", "bad", "-f", "media", "--json")).out);
     assert.deepEqual([ok, apps[0].state, apps[0].error.code, apps[1].state], [false, "failed", "build-failed", "done"]);
+  });
+
+  test("a listed folder that is not there leaves the others alone too, and is told by its line", async () => {
+    writeFileSync(join(cwd, "colibri.apps.yaml"), "apps:\n  - ./shop\n  - ./gone\n  - media\n");
+    const { code, out, err } = await run("-f", ".");
+    assert.deepEqual([code, [...platform.functions.keys()].sort()], [1, ["media/fn", "shop/greet", "shop/pay"]]);
+    assert.match(out, /^gone +failed$/m);
+    assert.match(out, /\n2 of 3 apps deployed; failed: gone\.\n$/);
+    assert.match(err, /error: colibri\.apps\.yaml:3: There is no folder gone\./);
   });
 
   test("one that is refused leaves the others alone too, and is told by its name", async () => {

@@ -17,18 +17,51 @@ export interface NamedApp extends AppSource {
   readonly folder: string;
 }
 
-/** The apps that `-f` names, each once. */
-export async function findApps(surroundings: Surroundings, given: readonly string[]): Promise<NamedApp[]> {
-  const folders = new Set<string>();
-  for (const path of given) for (const folder of await foldersOf(surroundings, path)) folders.add(folder);
+/** A folder that does not hold an app that can be deployed. */
+export interface UnreadApp {
+  readonly folder: string;
+  readonly error: CliError;
+}
+
+export interface FoundApps {
+  readonly apps: readonly NamedApp[];
+  readonly unread: readonly UnreadApp[];
+}
+
+interface NamedFolder {
+  readonly folder: string;
+  /** File and line, where a list names it. */
+  readonly at?: string;
+}
+
+/** The apps that `-f` names, each once. A folder that can't be read leaves the others alone. */
+export async function findApps(surroundings: Surroundings, given: readonly string[]): Promise<FoundApps> {
+  const folders = new Map<string, NamedFolder>();
+  for (const path of given)
+    for (const named of await foldersOf(surroundings, path))
+      if (!folders.has(named.folder)) folders.set(named.folder, named);
   const apps: NamedApp[] = [];
-  for (const folder of folders) apps.push({ folder, ...(await readApp(surroundings, folder)) });
+  const unread: UnreadApp[] = [];
+  for (const { folder, at } of folders.values()) {
+    try {
+      apps.push({ folder, ...(await readApp(surroundings, folder)) });
+    } catch (error) {
+      if (!(error instanceof CliError)) throw error;
+      unread.push({ folder, error: placed(error, at) });
+    }
+  }
   checkDistinct(apps);
-  return apps;
+  return { apps, unread };
+}
+
+function placed(error: CliError, at: string | undefined): CliError {
+  if (at === undefined) return error;
+  const { message, exit, hints, code, cause } = error;
+  return new CliError(`${at}: ${message}`, { exit, hints, code, cause });
 }
 
 /** Folders that hold a colibri.yaml, relative to the working directory. */
-async function foldersOf(surroundings: Surroundings, path: string): Promise<string[]> {
+async function foldersOf(surroundings: Surroundings, path: string): Promise<NamedFolder[]> {
   const { cwd } = surroundings;
   if (path === "-") return listed(cwd, cwd, await inputText(surroundings), "standard input");
   const found = statSync(resolve(cwd, path), { throwIfNoEntry: false });
@@ -36,24 +69,24 @@ async function foldersOf(surroundings: Surroundings, path: string): Promise<stri
   if (!found.isDirectory()) return fromFile(cwd, path);
   const [app, apps] = [APP_FILE, APPS_FILE].map((name) => existsSync(resolve(cwd, path, name)));
   if (app && apps) throw usageError(`${path} has both ${APP_FILE} and ${APPS_FILE}: name the one that is meant.`);
-  return apps ? fromFile(cwd, join(path, APPS_FILE)) : [tidied(cwd, path)];
+  return apps ? fromFile(cwd, join(path, APPS_FILE)) : [{ folder: tidied(cwd, path) }];
 }
 
-function fromFile(cwd: string, path: string): string[] {
-  if (basename(path) === APP_FILE) return [tidied(cwd, dirname(path))];
+function fromFile(cwd: string, path: string): NamedFolder[] {
+  if (basename(path) === APP_FILE) return [{ folder: tidied(cwd, dirname(path)) }];
   const absolute = resolve(cwd, path);
   return listed(cwd, dirname(absolute), readTextFile(absolute, path), path);
 }
 
-function listed(cwd: string, base: string, text: string, name: string): string[] {
+function listed(cwd: string, base: string, text: string, name: string): NamedFolder[] {
   const parsed = parseAppsFile(text);
   if (parsed.kind === "mistakes") {
     const title = `${count(parsed.mistakes.length, "mistake")} in ${name}:`;
     throw new CliError(`${title}\n\n${formatMistakes(parsed.mistakes, text, name)}`, { code: "config-invalid" });
   }
-  return parsed.apps.map((entry) => {
-    const folder = basename(entry) === APP_FILE ? dirname(entry) : entry;
-    return tidied(cwd, resolve(base, folder));
+  return parsed.apps.map(({ path, line }) => {
+    const folder = basename(path) === APP_FILE ? dirname(path) : path;
+    return { folder: tidied(cwd, resolve(base, folder)), at: `${name}:${line}` };
   });
 }
 

@@ -24,15 +24,15 @@ export interface ApplyOptions extends FormatOptions {
 /** Each app is released as a whole or not at all; one that fails leaves the others alone. */
 export async function apply(surroundings: Surroundings, options: ApplyOptions): Promise<ExitCode> {
   const tenant = checkTenant(options.tenant);
-  const apps = await findApps(surroundings, options.file);
+  const { apps, unread } = await findApps(surroundings, options.file);
   const board = new Board(surroundings);
-  for (const app of apps) warn(new Progress(surroundings, board, nameOf(app)), app.file.warnings);
   const signal = surroundings.interruption();
   const client = new Client(findConnection(surroundings), tenant, signal);
-  await checkAccess(client, nameOf(apps[0]!));
+  if (apps[0] !== undefined) await checkAccess(client, nameOf(apps[0]));
   const run = { surroundings, client, board, signal, verbose: options.verbose === true, prune: options.prune === true };
   const outcomes = await (options.dryRun ? previewAll(run, apps) : deployAll(run, apps));
-  return conclude(surroundings, outcomes, options);
+  const lost = unread.map(({ folder, error }) => ({ app: folder, functions: [], warnings: [], error }));
+  return conclude(surroundings, [...outcomes, ...lost], options);
 }
 
 function nameOf({ file }: NamedApp): string {
@@ -47,6 +47,8 @@ async function conclude(
   const style = createStyle(surroundings.stdout, surroundings.env);
   const names = (): string[] =>
     outcomes.flatMap(({ app, functions }) => functions.map((fn) => `${app}/${fn.function}`));
+  // The platform's, which knows what it does: those of this command line would say the same a second time.
+  for (const { app, warnings } of outcomes) warn(new Progress(surroundings, new Board(surroundings), app), warnings);
   const text = (): string => renderOutcomes(outcomes, style, options.dryRun === true);
   surroundings.stdout.write(await print({ data: describeOutcomes(outcomes), text, names }, options));
   const failed = outcomes.flatMap(({ error }) => error ?? []);

@@ -4,7 +4,13 @@ import { parseAppsFile } from "./apps-file.ts";
 
 test("paths as they are written", () => {
   const parsed = parseAppsFile("# all of them\napps:\n  - ./shop\n  - media/colibri.yaml\n");
-  assert.deepEqual(parsed, { kind: "apps", apps: ["./shop", "media/colibri.yaml"] });
+  assert.deepEqual(parsed, {
+    kind: "apps",
+    apps: [
+      { path: "./shop", line: 3 },
+      { path: "media/colibri.yaml", line: 4 },
+    ],
+  });
 });
 
 test("mistakes are named with their place", () => {

@@ -5,21 +5,27 @@ import { FieldReader } from "./reader.ts";
 import { closest } from "./suggest.ts";
 
 export type ParsedApps =
-  | { readonly kind: "apps"; readonly apps: readonly string[] }
+  | { readonly kind: "apps"; readonly apps: readonly ListedApp[] }
   | { readonly kind: "mistakes"; readonly mistakes: readonly Mistake[] };
+
+export interface ListedApp {
+  /** As it is written, relative to the file. */
+  readonly path: string;
+  /** From 1. */
+  readonly line: number;
+}
 
 const RIGHT = "a list of folders, such as [./shop, ./media]";
 const MAXIMUM_APPS = 200;
 const KEY = "apps";
 
-/** Paths as they are written, relative to the file. */
 export function parseAppsFile(text: string): ParsedApps {
   const document = new YamlDocument(text);
   const apps = document.isBroken ? [] : readApps(document);
   return document.isBroken ? { kind: "mistakes", mistakes: document.mistakes() } : { kind: "apps", apps };
 }
 
-function readApps(document: YamlDocument): string[] {
+function readApps(document: YamlDocument): ListedApp[] {
   const reader = new FieldReader(document);
   if (!reader.expect(document.root, "map", `a mapping with the key ${KEY}: ${RIGHT}`)) return [];
   const entries = reader.entries(document.root);
@@ -33,7 +39,10 @@ function readApps(document: YamlDocument): string[] {
   const items = reader.items(list);
   if (items.length === 0) reader.mistake(list, `is empty: write ${RIGHT}`);
   if (items.length > MAXIMUM_APPS) reader.mistake(list, `has more than ${MAXIMUM_APPS} apps`);
-  return items.slice(0, MAXIMUM_APPS).map((item) => reader.text(item, "the path of an app's folder") ?? "");
+  return items.slice(0, MAXIMUM_APPS).map((item) => ({
+    path: reader.text(item, "the path of an app's folder") ?? "",
+    line: document.lineOf(item),
+  }));
 }
 
 function unknownKey(key: string): string {
