@@ -20,6 +20,9 @@ export const DEFAULT_IGNORES: readonly string[] = Object.freeze([
   ".DS_Store",
 ]);
 
+/** Left out of uploads too: they are of the app, not of its code, where a function's folder is the app's own. */
+export const APP_FILES: readonly string[] = ["/colibri.yaml", "/colibri.test.yaml", "/colibri.schema.json"];
+
 export const IGNORE_FILE = ".colibriignore";
 
 export interface IgnoreRules {

@@ -68,6 +68,21 @@ test("what tools make is left out, at any depth, unless all is wanted", async ()
   });
 });
 
+test("the app's own files are no code, unless an ignore file says so; copies of the app have them", async () => {
+  await inTemporaryFolder(async (folder) => {
+    const own = ["colibri.schema.json", "colibri.test.yaml", "colibri.yaml"];
+    await make(folder, {
+      "index.mjs": "",
+      "lib/colibri.yaml": "",
+      ...Object.fromEntries(own.map((name) => [name, ""])),
+    });
+    assert.deepEqual(await pathsOf(folder), ["index.mjs", "lib/colibri.yaml"]);
+    assert.deepEqual(await pathsOf(folder, { ignoring: "made" }), [...own, "index.mjs", "lib/colibri.yaml"]);
+    await make(folder, { ".colibriignore": "!colibri.yaml\n" });
+    assert.deepEqual(await pathsOf(folder), [".colibriignore", "colibri.yaml", "index.mjs", "lib/colibri.yaml"]);
+  });
+});
+
 test("without ignore files' own rules, only what tools make is left out", async () => {
   await inTemporaryFolder(async (folder) => {
     await make(folder, { ".colibriignore": "*.test.mjs\n", "a.test.mjs": "", ".git/HEAD": "" });

@@ -1,13 +1,13 @@
 import { constants, type Dirent, type Stats } from "node:fs";
 import { open, readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
-import { createIgnoreRules, DEFAULT_IGNORES, IGNORE_FILE, type IgnoreRules } from "./ignore.ts";
+import { APP_FILES, createIgnoreRules, DEFAULT_IGNORES, IGNORE_FILE, type IgnoreRules } from "./ignore.ts";
 import { ARCHIVE_LIMITS, type ArchiveLimits } from "./limits.ts";
 import { pathOf, targetOf } from "./paths.ts";
 import { orRefused, type Refused, refuse } from "./refusal.ts";
 
 export interface WalkOptions {
-  /** `sources` leaves out what the defaults and ignore files say, `made` what the defaults say; `nothing` takes all, as for a finished bundle. */
+  /** `sources` leaves out the app's own files and what the defaults and ignore files say, `made` what the defaults say; `nothing` takes all, as for a finished bundle. */
   readonly ignoring?: "sources" | "made" | "nothing";
   readonly limits?: ArchiveLimits;
 }
@@ -45,8 +45,9 @@ class Walk {
   constructor(root: string, options: WalkOptions) {
     this.#root = root;
     this.#limits = options.limits ?? ARCHIVE_LIMITS;
-    this.#rules = options.ignoring === "nothing" ? undefined : createIgnoreRules(DEFAULT_IGNORES);
     this.#readsIgnoreFiles = (options.ignoring ?? "sources") === "sources";
+    const rules = this.#readsIgnoreFiles ? [...DEFAULT_IGNORES, ...APP_FILES] : DEFAULT_IGNORES;
+    this.#rules = options.ignoring === "nothing" ? undefined : createIgnoreRules(rules);
   }
 
   async run(): Promise<Walked> {
