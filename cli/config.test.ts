@@ -33,6 +33,12 @@ describe("config", () => {
     assert.deepEqual(platform.configChanges[1], { function: "greet", set: { A: "1" } });
   });
 
+  test("what is not deployed has no settings yet: deploy it first", async () => {
+    const { code, err } = await run("set", "my/add", "A=1");
+    assert.equal(code, 5);
+    assert.match(err, /There is no function my\/add\.[\s\S]*deploy it first/);
+  });
+
   test("set from a file and from standard input; the command line counts more", async (t) => {
     const cwd = temporaryFolder(t);
     writeFileSync(join(cwd, ".env"), "# of the shop\nexport A=1\nB='two words'\n");

@@ -97,8 +97,13 @@ async function buildOne(tools: Tools, { name, source, packed }: Target): Promise
     if (!(error instanceof PlatformError)) throw error;
     output.showKept([name]);
     const { code } = error;
-    throw new CliError(`${name} can't be built: ${error.message} [${code}]`, { code, hints: remedyOf(code) });
+    throw new CliError(`${name} can't be built: ${error.message} [${code}]`, { code, hints: hintsFor(code) });
   }
+}
+
+/** The catalogue speaks of deployments. */
+function hintsFor(code: string): string[] {
+  return remedyOf(code).map((hint) => hint.replace("colibri deploy --verbose", "colibri build --verbose"));
 }
 
 async function save(bundle: { save(path: string): Promise<void> }, path: string): Promise<void> {

@@ -144,7 +144,7 @@ async function change(
   const body = { ...wanted, ...(target.function !== undefined && { function: target.function }) };
   const started = await orSuggest(client, target, () =>
     retrying(() => client.changeConfig(target.app, body, key), RETRY_MS, signal),
-  );
+  ).catch(deployFirst);
   const output = new BuildOutput(progress, false);
   const ended = withUrls(
     await followDeployment(client, started, { progress, output }, signal),
@@ -155,6 +155,14 @@ async function change(
   const names = (): string[] => ended.functions.map((fn) => `${ended.app}/${fn.function}`);
   surroundings.stdout.write(await print({ data: ended, text, names }, options));
   return EXIT.ok;
+}
+
+function deployFirst(error: unknown): never {
+  if (!(error instanceof CliError) || error.exit !== EXIT.notFound) throw error;
+  const { message, exit, code, cause } = error;
+  const hint =
+    "Settings are of what is deployed: deploy it first, with these variables under env: in colibri.yaml if it needs them.";
+  throw new CliError(message, { exit, code, cause, hints: [...error.hints, hint] });
 }
 
 function renderChange(
