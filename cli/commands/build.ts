@@ -103,7 +103,7 @@ async function buildOne(tools: Tools, { name, source, packed }: Target): Promise
 
 /** The catalogue speaks of deployments. */
 function hintsFor(code: string): string[] {
-  return remedyOf(code).map((hint) => hint.replace("colibri deploy --verbose", "colibri build --verbose"));
+  return remedyOf(code).map((hint) => hint.replace("deploy --verbose", "build --verbose"));
 }
 
 async function save(bundle: { save(path: string): Promise<void> }, path: string): Promise<void> {

@@ -404,7 +404,7 @@ describe("code that can't be run", () => {
       message: /handler\.py .*handler/,
     },
     "python-no-module": {
-      fn: python("import leftpad\nhandler = leftpad.pad\n"),
+      fn: python('handler = __import__("leftpad").pad\n'),
       code: "load-failed",
       message: /No module named 'leftpad'/,
     },
