@@ -3,6 +3,8 @@ import { loadSystemCalls, MOUNT } from "#base/system-calls.ts";
 
 /** An empty tree of version 2 beside those of version 1. */
 const HYBRID_CGROUPS = "/sys/fs/cgroup/unified";
+/** Where `ip netns` keeps the files by which namespaces are held: what a killed platform had there would stay. */
+const NAMESPACE_PINS = "/run/netns";
 /** Users of sandboxes, who are nobody on the host, must get to what is shown to them: no home, which is its owner's, will do. */
 export const SANDBOX_PLACE = "/run/colibri";
 
@@ -16,6 +18,8 @@ export async function enterOwnMounts(): Promise<void> {
   calls.mount({ target: "/", flags: MOUNT.recursive | MOUNT.slave });
   // crun refuses to work beside it, although nothing is controlled there.
   calls.unmount(HYBRID_CGROUPS);
-  mkdirSync(SANDBOX_PLACE, { recursive: true, mode: 0o711 });
-  calls.mount({ source: "tmpfs", target: SANDBOX_PLACE, type: "tmpfs", flags: MOUNT.noDevices, data: "mode=711" });
+  for (const target of [SANDBOX_PLACE, NAMESPACE_PINS]) {
+    mkdirSync(target, { recursive: true, mode: 0o711 });
+    calls.mount({ source: "tmpfs", target, type: "tmpfs", flags: MOUNT.noDevices, data: "mode=711" });
+  }
 }
