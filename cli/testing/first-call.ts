@@ -25,8 +25,10 @@ export function firstCalls({ folder, shown, app, config }: CallsOptions): Readon
   const calls = new Map<string, string>();
   for (const one of casesIn(folder, Object.keys(config.functions))) {
     if (calls.has(one.function) || !succeeds(one)) continue;
-    const call = `npx colibri invoke ${wordsOf(one, app, shown).map(quoted).join(" ")}`;
-    if (call.length <= LONGEST && !/\p{Cc}/u.test(call)) calls.set(one.function, call);
+    const words = wordsOf(one, app, shown);
+    const call = `npx colibri invoke ${words.map(quoted).join(" ")}`;
+    // What has to be quoted as $'…' is not for every shell.
+    if (call.length <= LONGEST && !words.some((word) => /\p{Cc}/u.test(word))) calls.set(one.function, call);
   }
   return calls;
 }

@@ -118,7 +118,7 @@ test("no room on the host: 503 at once", async () => {
   await onStage({ capacityMiB: 100 }, async (stage) => {
     const [status, code, message] = said(await ask(stage));
     assert.deepEqual([status, code], [503, "no-capacity"]);
-    assert.match(String(message), /no room for a sandbox of 128 MiB/);
+    assert.match(String(message), /no sandbox of 128 MiB can ever start here/);
   });
 });
 
