@@ -16,7 +16,7 @@ for (let seed = 1; seed <= 12; seed++) {
 }
 
 test("sandboxes are frozen in it", { timeout: 60_000 }, async () => {
-  const { frozen } = await runRandom({ seed: 4, steps: STEPS });
+  const { frozen } = await runRandom({ seed: 8, steps: STEPS });
   assert.ok(frozen > 500, `hardly anything was frozen: ${frozen} moments`);
 });
 
