@@ -29,7 +29,7 @@ const CERTIFICATES = [
 const LINKER_CACHE = "/etc/ld.so.cache";
 /** In the root, links into /usr or folders of their own. */
 const TOP = ["bin", "sbin", "lib", "lib32", "lib64"];
-const FOLDERS = ["/proc", "/sys", "/dev", "/etc", INSIDE.tmp, "/run", INSIDE.run, INSIDE.code, "/var", "/usr/sbin"];
+const FOLDERS = ["/proc", "/sys", "/dev", "/etc", INSIDE.tmp, "/run", INSIDE.run, INSIDE.code, "/var"];
 /** Packages that the host installed for itself are no part of a runtime. */
 const HOST_PACKAGES = ["/usr/lib/python3/dist-packages", "/usr/lib/node_modules", "/usr/share/nodejs"];
 const READ_ONLY = MOUNT.readOnly | MOUNT.noSetUserId | MOUNT.noDevices;
@@ -100,12 +100,8 @@ function make(calls: SystemCalls, folder: string, runtime: RuntimeLaunch): void 
   mkdirSync(folder, { mode: 0o755 });
   const data = "size=1m,nr_inodes=1024,mode=755";
   calls.mount({ source: "tmpfs", target: folder, type: "tmpfs", flags: MOUNT.noSetUserId | MOUNT.noDevices, data });
-  for (const path of FOLDERS) mkdirSync(join(folder, path), { recursive: true });
-  // Of which runc takes the mode for what it mounts there.
-  chmodSync(join(folder, INSIDE.tmp), 0o1777);
-  writeEtc(join(folder, "etc"));
-  // Something is mounted there where processes can be killed alone.
-  writeFileSync(join(folder, INSIDE.oomKills), "");
+  makePlaces(folder);
+  mkdirSync(join(folder, "/usr/sbin"), { recursive: true });
   for (const path of [...SHOWN, ...CERTIFICATES, LINKER_CACHE].filter((path) => existsSync(path)))
     showReadOnly(calls, path, join(folder, path));
   for (const [path, inside] of Object.entries(runtime.files?.shows ?? {}))
@@ -128,9 +124,7 @@ function makeFromImage(
   const shown = Object.entries(shows).filter(([path, target]) => path !== target || !isImages);
   mkdirSync(folder, { mode: 0o755 });
   mkdirSync(top, { mode: 0o755 });
-  for (const path of FOLDERS.filter((path) => path !== "/usr/sbin")) mkdirSync(join(top, path), { recursive: true });
-  chmodSync(join(top, INSIDE.tmp), 0o1777);
-  writeEtc(join(top, "etc"));
+  makePlaces(top);
   for (const [path, target] of shown) makeMountPoint(path, join(top, target));
   mountImage(calls, image, top, folder);
   for (const [path, target] of shown) bindReadOnly(calls, path, join(folder, target));
@@ -171,6 +165,16 @@ function showTop(calls: SystemCalls, folder: string, name: string): void {
 
 function isShown(path: string): boolean {
   return SHOWN.some((folder) => path.startsWith(`${folder}/`));
+}
+
+/** What an OCI runtime needs to be there, and can't make in a read-only root. */
+function makePlaces(folder: string): void {
+  for (const path of FOLDERS) mkdirSync(join(folder, path), { recursive: true });
+  // Of which runc takes the mode for what it mounts there.
+  chmodSync(join(folder, INSIDE.tmp), 0o1777);
+  // Something is mounted there where processes can be killed alone.
+  writeFileSync(join(folder, INSIDE.oomKills), "");
+  writeEtc(join(folder, "etc"));
 }
 
 function writeEtc(etc: string): void {
