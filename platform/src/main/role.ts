@@ -55,9 +55,11 @@ async function run({ role, config }: RoleStart): Promise<void> {
   void ending.promise.then(() => stopped.abort());
   // Writing the log after the supervisor has gone must not kill what is being closed.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  let isOpen = false;
   try {
     const { open } = await OPENERS[role]();
     const opened = await open(context);
+    isOpen = true;
     tell({ kind: "ready", facts: opened.facts });
     log.info("ready", { ...opened.facts, pid: process.pid });
     const why = await ending.promise;
@@ -67,7 +69,8 @@ async function run({ role, config }: RoleStart): Promise<void> {
     await opened.close(why);
     process.exit(0);
   } catch (error) {
-    if (stopped.signal.aborted && error === stopped.signal.reason) process.exit(0);
+    // What it waited for did not come before it was told to stop.
+    if (stopped.signal.aborted && !isOpen) process.exit(0);
     const told = storageError(error);
     if (told !== undefined) tell({ kind: "refused", message: told.message });
     log.error("the role failed", { error });
