@@ -35,12 +35,12 @@ const ACTIONS: Record<Order["kind"], (order: Order) => Promise<string>> = {
       createServer((socket) => socket.end("neighbour\n")).listen(port, "0.0.0.0", () => resolve("listening"));
     }),
   names: async ({ host }) => {
-    const resolver = new Resolver({ timeout: 3_000, tries: 1 });
+    const resolver = new Resolver({ timeout: 1_500, tries: 3 });
     resolver.setServers([NAMESERVER]);
     return resolver.resolve4(host).then(String, (error) => error.code);
   },
   flood: async ({ host, count }) => {
-    const resolver = new Resolver({ timeout: 3_000, tries: 1 });
+    const resolver = new Resolver({ timeout: 1_500, tries: 3 });
     resolver.setServers([NAMESERVER]);
     const ask = (index: number) =>
       resolver.resolve4(`slow.${index}.${host}`).then(String, (error) => error.code as string);
