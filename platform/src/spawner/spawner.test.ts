@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
@@ -214,7 +215,11 @@ test("one whom a command leaves behind is the child: its output, its end, and th
     const command = ["/bin/sh", "-c", `(${script}) & echo $! > ${pidFile}`];
     return agent.ask("spawn", { id, command, cwd: folder, environment: {}, pidFile }, 5_000);
   };
-  await leave("exits", "echo hello; exit 3");
+  const go = join(folder, "go");
+  execFileSync("mkfifo", [go]);
+  // Not before the command has ended: it would be told how, and not we.
+  await leave("exits", `read go < ${go}; echo hello; exit 3`);
+  await writeFile(go, "\n");
   const told = await agent.until("exits", ({ exit }) => exit !== undefined);
   assert.deepEqual([told.text, told.exit], ["hello\n", { code: 3, signal: null }]);
   // In the group of the command, and so in none that it leads.
