@@ -6,7 +6,7 @@
 
 import { ERRORS, type ErrorCode, isErrorCode } from "../errors.ts";
 import { isName, isRevision } from "../names.ts";
-import { integer, list, map, matching, number, object, oneOf, optional, type TypeOf, text } from "../shape.ts";
+import { boolean, integer, list, map, matching, number, object, oneOf, optional, type TypeOf, text } from "../shape.ts";
 
 const name = matching("a name", isName);
 const revisionRef = object({ tenant: name, app: name, function: name, revision: matching("a revision", isRevision) });
@@ -78,9 +78,12 @@ export const agentRequests = Object.freeze({
       sandboxes: list(sandbox),
     }),
   },
-  /** A sandbox for a revision: from the pool if one waits (`hit`), else started. Held by the caller from now on. */
+  /**
+   * A sandbox for a revision: from the pool if one waits (`hit`), else started. Held by the caller from now on; with `load` it is
+   * told to load as well, which saves asking for it.
+   */
   acquire: {
-    request: object({ epoch, revision: revisionRef }),
+    request: object({ epoch, revision: revisionRef, load: optional(boolean) }),
     answer: object({ sandbox: sandboxId, address: text(1_024), pooled: oneOf("hit", "miss") }),
   },
   /** Delivers code and environment, then initialises. Answered when begun; `ready` or `gone` tells the end. */

@@ -8,7 +8,7 @@
  *     pending ─LOAD→ loading ─LOADED→ loaded ─INIT→ initialising ─READY→ ready ─DRAIN→ draining → gone
  *                       └─FAILED→ failed                └─FAILED→ loaded (INIT may be sent again)
  *
- * A guest whose load failed takes no other function: it is removed.
+ * LOAD may carry INIT with it. A guest whose load failed takes no other function: it is removed.
  *
  * Everything a guest sends is hostile input: user code shares its process.
  */
@@ -91,6 +91,8 @@ export const guestHello = object({
 });
 export type GuestHello = TypeOf<typeof guestHello>;
 
+export const guestInit = object({ timeoutMs: integer(1) });
+
 /** Control stream, agent → guest. With `bytes`, CODE frames follow whose bodies are the bundle (a plain tar), the last with FIN. */
 export const guestLoad = object({
   ...revisionRef,
@@ -103,12 +105,13 @@ export const guestLoad = object({
   execution: oneOf(...EXECUTIONS),
   memoryMiB: integer(1),
   timeoutMs: integer(1),
+  /** Where given, it initialises as soon as it has loaded, as if INIT had come then. */
+  init: optional(guestInit),
 });
 export type GuestLoad = TypeOf<typeof guestLoad>;
 
 /** LOADED and READY. */
 export const guestDone = object({ durationMs: number() });
-export const guestInit = object({ timeoutMs: integer(1) });
 
 /** Loading or initialising failed: the user's fault, with what was thrown. */
 export const guestFailed = object({ phase: oneOf("load", "init"), code: errorCode, error: thrown });

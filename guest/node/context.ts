@@ -3,6 +3,9 @@ import type { RevisionRef } from "#contract/names.ts";
 import type { Logger } from "./console.ts";
 import { RequestFacts } from "./request.ts";
 
+/** Of performance.now(), as Date tells it. */
+const CLOCK_ZERO_MS = Date.now() - performance.now();
+
 /** What the context needs of its invocation. */
 export interface Invoked {
   readonly head: GuestInvoke;
@@ -44,7 +47,7 @@ export class Context {
   }
 
   get deadline(): Date {
-    return new Date(performance.timeOrigin + this.#invoked.arrivedMs + this.#invoked.head.budgetMs);
+    return new Date(CLOCK_ZERO_MS + this.#invoked.arrivedMs + this.#invoked.head.budgetMs);
   }
 
   /** Milliseconds until the deadline, not below 0. */
@@ -95,7 +98,7 @@ export function createInitContext(ref: RevisionRef, timeoutMs: number, signal: A
     app: ref.app,
     function: ref.function,
     revision: ref.revision,
-    deadline: new Date(performance.timeOrigin + end),
+    deadline: new Date(CLOCK_ZERO_MS + end),
     remaining: () => Math.max(0, end - performance.now()),
     log,
     signal,

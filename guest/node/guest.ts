@@ -168,6 +168,7 @@ export class Guest {
       () => {
         this.#enter("loaded");
         this.#tell(GUEST_FRAMES.LOADED, { durationMs: performance.now() - started });
+        if (load.init !== undefined) this.init(load.init.timeoutMs);
       },
       (error) => this.#loadFailed(error),
     );

@@ -38,7 +38,8 @@ export class Processes {
   /** Code lies at `path`. */
   constructor(deps: { logs: LogQueue }, load: GuestLoad, path: string) {
     this.#logs = deps.logs;
-    this.#load = { ...load, execution: "loop", concurrency: 1, code: { kind: "mount", path: resolve(path) } };
+    const code = { kind: "mount", path: resolve(path) } as const;
+    this.#load = { ...load, execution: "loop", concurrency: 1, code, init: undefined };
     this.#slots = load.concurrency;
     process.on("exit", () => {
       for (const child of this.#children.keys()) child.kill();

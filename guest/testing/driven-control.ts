@@ -115,8 +115,13 @@ export class DrivenControl {
     }
   }
 
-  async init(timeoutMs = 5_000): Promise<Ready> {
+  init(timeoutMs = 5_000): Promise<Ready> {
     this.send(GUEST_FRAMES.INIT, { timeoutMs });
+    return this.initialised();
+  }
+
+  /** The answer to INIT, or to a LOAD that carried it. */
+  async initialised(): Promise<Ready> {
     const reply = await within(
       this.#reply((reply) => reply.type === "ready" || (reply.type === "failed" && reply.value.phase === "init")),
       "READY or FAILED",

@@ -70,6 +70,33 @@ export function lifecycleTests(suite: GuestSuite): void {
     assert.equal(pid === guest.pid, execution !== "process", "user code runs in the guest, or in a process of its own");
   });
 
+  test("initialises right after it has loaded where LOAD says so, and again when it is told to", async (t) => {
+    const guest = await suite.start(t);
+    const control = await guest.control();
+    const { handler, files } = functions.initFails;
+    assert.equal(
+      (await control.load(handler, guest.writeFiles(files), { execution, init: { timeoutMs: 5_000 } })).kind,
+      "loaded",
+    );
+    assert.equal((await control.initialised()).kind, "failed");
+    assert.equal((await control.init()).kind, "ready");
+    const { inits, loads } = JSON.parse((await (await guest.data()).json({})).body.toString());
+    assert.deepEqual({ inits, loads }, { inits: 2, loads: 1 });
+  });
+
+  test("what LOAD says of init is checked, and how long it may take", async (t) => {
+    const guest = await suite.start(t);
+    const control = await guest.control();
+    const { handler, files } = functions.initHangs;
+    await control.load(handler, guest.writeFiles(files), { execution, init: { timeoutMs: 50 } });
+    const outcome = await control.initialised();
+    assert.ok(outcome.kind === "failed");
+    assert.match(outcome.failed.error.message, /50 ms/);
+    const other = await (await suite.start(t)).control();
+    other.sendLoad(handler, guest.folder, { execution, init: { timeoutMs: 0 } });
+    await other.closed;
+  });
+
   test("ends an init that does not end itself, at its timeout", async (t) => {
     const guest = await suite.start(t);
     const control = await guest.control();

@@ -201,6 +201,9 @@ class Guest:
             self.state = "loaded"
         duration_ms = (perf_counter() - started) * 1000
         self._say(lambda control: control.loaded(duration_ms))
+        init = None if self._bound is None else self._bound.get("init")
+        if init is not None and self.state == "loaded":
+            self.init(init["timeoutMs"])
 
     def _load_function(self, folder: str) -> None:
         assert self._bound is not None, "LOAD came first"

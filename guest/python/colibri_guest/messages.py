@@ -110,6 +110,10 @@ def _is_map(value: object) -> bool:
     return type(value) is dict and all(type(item) is str for item in value.values())
 
 
+def _is_init(value: object) -> bool:
+    return type(value) is dict and type(value.get("timeoutMs")) is int and value["timeoutMs"] >= 1
+
+
 def _is_code(value: object) -> bool:
     if type(value) is not dict:
         return False
@@ -160,6 +164,7 @@ LOAD: Fields = {
     "execution": _one_of("loop", "threads", "process"),
     "memoryMiB": _integer(1),
     "timeoutMs": _integer(1),
+    "init": _optional(("an object with timeoutMs", _is_init)),
 }
 INIT: Fields = {"timeoutMs": _integer(1)}
 PING: Fields = {"sequence": _integer(0)}

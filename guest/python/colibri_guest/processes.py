@@ -36,7 +36,7 @@ class Processes:
         self.loop = loop
         self.logs = logs
         code = {"kind": "mount", "path": folder}
-        self._request = {**request, "code": code, "execution": "threads", "concurrency": 1}
+        self._request = {**request, "code": code, "execution": "threads", "concurrency": 1, "init": None}
         self._slots: int = request["concurrency"]
         self._children: dict[Child, Optional[RelayedInvocation]] = {}
         self._starting: dict[Child, asyncio.Task[None]] = {}

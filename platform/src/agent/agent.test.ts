@@ -41,6 +41,24 @@ test("acquire, load, ready; the bundle arrives as it is; release leaves nothing"
   assert.deepEqual(owner.of("capacity").at(-1), { memoryMiB: 512, freeMiB: 512, sandboxes: 0 });
 });
 
+test("acquire that says so loads as well; a failed init is tried again by load", async () => {
+  const world = await createWorld({ initFails: 1 });
+  const owner = await world.owner();
+  const { sandbox } = await owner.ask("acquire", { revision: THUMB, load: true });
+  await world.clock.advance(100);
+  assert.deepEqual(
+    owner.of("failed").map((failed) => failed.sandbox),
+    [sandbox],
+  );
+  world.settings.behaviour.initFails = 0;
+  await owner.ask("load", { sandbox, revision: THUMB });
+  await world.clock.advance(100);
+  assert.deepEqual(
+    owner.of("ready").map((ready) => ready.sandbox),
+    [sandbox],
+  );
+});
+
 test("a grant that is not renewed ends; heartbeats keep it", async () => {
   const world = await createWorld();
   const keeps = await world.owner("gw1");

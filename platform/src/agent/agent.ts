@@ -6,7 +6,7 @@ import { createMetrics, type Metrics } from "#base/metrics.ts";
 import type { Random } from "#base/random.ts";
 import type { agentRequests, SandboxView } from "#contract/agent/link.ts";
 import type { Digest } from "#contract/digest.ts";
-import { PlatformError } from "#contract/errors.ts";
+import { PlatformError, toFailure } from "#contract/errors.ts";
 import type { AnswerOf } from "#contract/link/message.ts";
 import type { RevisionRef } from "#contract/names.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
@@ -24,7 +24,7 @@ import type { Bundles } from "./bundles.ts";
 import type { Handles, SandboxRecord } from "./handles.ts";
 import { createLaunches } from "./launches.ts";
 import { requirePlace } from "./neighbours.ts";
-import { Owners } from "./owners.ts";
+import { type Asked, Owners } from "./owners.ts";
 import { Pools } from "./pools.ts";
 import { Room } from "./room.ts";
 import { fingerprintOf, type Runtimes } from "./runtimes.ts";
@@ -153,23 +153,40 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     }
   }
 
-  async function acquire(owner: string, epoch: number, revision: RevisionRef): Promise<Acquired> {
+  async function acquire(owner: string, asked: Asked): Promise<Acquired> {
+    const { epoch, revision } = asked;
     const spec = await launches.get(revision);
     const runtime = requireRuntime(spec.runtime);
     requirePlace(options.placement, revision, sandboxes.values());
     const key = keyOf(spec);
     const taken = pools.take(key, grant(owner, epoch));
     if (taken !== undefined) owners.tellAll("capacity", capacity());
-    if (taken?.kind === "hit") return acquired(taken.sandbox, "hit");
+    if (taken?.kind === "hit") return acquired(taken.sandbox, "hit", asked, spec);
     fetchAhead(revision, spec);
-    if (taken !== undefined && (await comesUp(taken.sandbox))) return acquired(taken.sandbox, "miss");
+    if (taken !== undefined && (await comesUp(taken.sandbox))) return acquired(taken.sandbox, "miss", asked, spec);
     const sandbox = await room.enter(key.memoryMiB, () => {
       const started = start(key, runtime, grant(owner, epoch));
       pools.requested(started);
       return started;
     });
     await sandbox.started;
-    return acquired(sandbox, "miss");
+    return acquired(sandbox, "miss", asked, spec);
+  }
+
+  function acquired(sandbox: TendedSandbox, pooled: Acquired["pooled"], asked: Asked, spec: LaunchSpec): Acquired {
+    if (asked.load === true) loadAcquired(sandbox, asked.revision, spec);
+    return { sandbox: sandbox.id, address: sandbox.address, pooled };
+  }
+
+  /** Others may have come to this host while it started. */
+  function loadAcquired(sandbox: TendedSandbox, revision: RevisionRef, spec: LaunchSpec): void {
+    try {
+      requirePlace(options.placement, revision, sandboxes.values());
+    } catch (error) {
+      sandbox.send({ kind: "remove", cause: "host", failure: toFailure(error) });
+      throw error;
+    }
+    sandbox.load(revision, spec);
   }
 
   function requireRuntime(name: string): RuntimeLaunch {
@@ -300,10 +317,6 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
 
 type Acquired = AnswerOf<typeof agentRequests, "acquire">;
 type Tended = Pick<TendedSandboxOptions, "id" | "runtime" | "memoryMiB" | "slots" | "fingerprint">;
-
-function acquired({ id, address }: TendedSandbox, pooled: Acquired["pooled"]): Acquired {
-  return { sandbox: id, address, pooled };
-}
 
 /** Without those for runtimes that this host does not have. */
 function hereOnly({ named, others }: PoolRules, runtimes: Runtimes): PoolRules {

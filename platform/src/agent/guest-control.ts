@@ -29,6 +29,11 @@ export interface GuestControlEvents {
   violation(message: string): void;
 }
 
+/** How long `init` may take, as the guest is told it. */
+export function initOf(timeoutMs: number): { timeoutMs: number } {
+  return { timeoutMs: Math.max(1, Math.round(timeoutMs)) };
+}
+
 export interface GuestControlOptions {
   readonly address: string;
   readonly pingMs: number;
@@ -115,7 +120,7 @@ export class GuestControl {
   }
 
   init(timeoutMs: number): void {
-    this.#link?.send(GUEST_FRAMES.INIT, 0, 0, JSON.stringify({ timeoutMs: Math.max(1, Math.round(timeoutMs)) }), null);
+    this.#link?.send(GUEST_FRAMES.INIT, 0, 0, JSON.stringify(initOf(timeoutMs)), null);
   }
 
   drain(graceMs: number): void {

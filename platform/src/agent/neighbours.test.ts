@@ -41,6 +41,23 @@ test("of two that can't share the host and start at once, the one that loads fir
   await assert.rejects(again.acquire(), fails("no-capacity", why));
 });
 
+test("of two that start at once and load when they have, the second is refused, and nothing stays of it", async () => {
+  const world = await createWorld({}, { placement: { "beta/web": "app" } });
+  const other: RevisionRef = { ...THUMB, tenant: "beta", app: "web" };
+  world.plans.put(specOf(other));
+  const owner = await world.owner();
+  const both = Promise.allSettled([other, THUMB].map((revision) => owner.ask("acquire", { revision, load: true })));
+  await world.clock.advance(200);
+  const refused = (await both).filter((outcome) => outcome.status === "rejected");
+  assert.equal(refused.length, 1);
+  assert.match(String(refused[0]!.reason), /app beta\/web shares no host with others/);
+  await world.clock.advance(100);
+  assert.deepEqual(
+    world.agent().sandboxes.map(({ state }) => state),
+    ["ready"],
+  );
+});
+
 test("what is ending is there until nothing of it is left", async () => {
   const world = await createWorld({}, { placement: { default: "tenant" } });
   const other: RevisionRef = { ...THUMB, tenant: "beta", app: "web" };

@@ -4,8 +4,7 @@ import { MessageLink, type Served } from "#base/link/message-link.ts";
 import type { Log } from "#base/log.ts";
 import { type AgentEvents, agentEvents, agentRequests, type SandboxView } from "#contract/agent/link.ts";
 import { PlatformError } from "#contract/errors.ts";
-import type { AnswerOf } from "#contract/link/message.ts";
-import type { RevisionRef } from "#contract/names.ts";
+import type { AnswerOf, RequestOf } from "#contract/link/message.ts";
 import type { OwnerRequest } from "#domain/sandbox/admit.ts";
 
 /** What owners ask for, with who asks. */
@@ -14,10 +13,12 @@ export interface OwnerCalls {
   /** After the answer to HELLO was decided: what it is told unasked. */
   said(owner: string): void;
   heartbeat(owner: string, epoch: number): void;
-  acquire(owner: string, epoch: number, revision: RevisionRef): Promise<AnswerOf<typeof agentRequests, "acquire">>;
+  acquire(owner: string, asked: Asked): Promise<AnswerOf<typeof agentRequests, "acquire">>;
   request(owner: string, epoch: number, sandbox: string, asked: OwnerRequest): Promise<void>;
   list(): readonly SandboxView[];
 }
+
+export type Asked = RequestOf<typeof agentRequests, "acquire">;
 
 type OwnerLink = MessageLink<Record<never, never>, Record<never, never>, typeof agentRequests, typeof agentEvents>;
 
@@ -80,7 +81,7 @@ export class Owners {
     const check = (epoch: number) => this.#check(session.owner, epoch);
     return {
       hello: ({ owner, epoch }) => this.#hello(session, link(), owner, epoch),
-      acquire: ({ epoch, revision }) => this.#acquire(check(epoch), epoch, revision, link()),
+      acquire: (asked) => this.#acquire(check(asked.epoch), asked, link()),
       load: ({ epoch, sandbox, revision }) =>
         done(calls.request(check(epoch), epoch, sandbox, { kind: "load", revision })),
       freeze: ({ epoch, sandbox }) => done(calls.request(check(epoch), epoch, sandbox, { kind: "freeze" })),
@@ -103,8 +104,9 @@ export class Owners {
     };
   }
 
-  async #acquire(owner: string, epoch: number, revision: RevisionRef, link: OwnerLink) {
-    const acquired = await this.#calls.acquire(owner, epoch, revision);
+  async #acquire(owner: string, asked: Asked, link: OwnerLink) {
+    const { epoch } = asked;
+    const acquired = await this.#calls.acquire(owner, asked);
     // An owner that has said hello anew meanwhile never hears of it, and would hold it for ever.
     if (!this.#links.has(link))
       await this.#calls.request(owner, epoch, acquired.sandbox, { kind: "release", cause: "stopped" });

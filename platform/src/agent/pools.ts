@@ -59,6 +59,8 @@ interface Member {
 const LOOK_MS = 1_000;
 /** A request keeps starts of the pools waiting until its sandbox is ready, but for no longer than this. */
 const REQUEST_MS = 1_000;
+/** And then for this long: what it was started for comes first. */
+const REST_MS = 15;
 /** A guest without code has nothing to be busy with; a host that is overloaded may have. */
 const SILENT_MS = 10_000;
 const RETRY = { firstMs: 500, maximumMs: 60_000 };
@@ -72,7 +74,8 @@ const SETTLING: readonly PhaseName[] = ["starting", "pending", "loading", "initi
  * Owns: which sandboxes wait, when more are started and when some go. Does not own: what sizes are right (domain/scaling), what
  * a sandbox goes through (tended-sandbox.ts), memory (room.ts).
  * Invariants: 1. a member is held by nobody and bound to nothing, and what was taken never comes back; 2. no start of a pool
- * begins while a request's start is under way; 3. starts of pools never take the last room, and what waits gives way to requests.
+ * begins while a request's start is under way, or has just ended; 3. starts of pools never take the last room, and what waits
+ * gives way to requests.
  */
 export class Pools {
   readonly #deps: PoolsDeps;
@@ -148,7 +151,7 @@ export class Pools {
 
   moved(sandbox: TendedSandbox): void {
     const { phase } = sandbox.life;
-    if (!SETTLING.includes(phase.name)) this.#settling.delete(sandbox);
+    if (!SETTLING.includes(phase.name) && this.#settling.has(sandbox)) this.#rest(sandbox);
     const pool = this.#poolOf.get(sandbox);
     const member = pool?.members.get(sandbox);
     if (pool !== undefined && member !== undefined) {
@@ -162,6 +165,12 @@ export class Pools {
       }
     }
     this.#soon();
+  }
+
+  #rest(sandbox: TendedSandbox): void {
+    const { clock } = this.#deps;
+    this.#settling.set(sandbox, clock.monotonic() + REST_MS);
+    clock.after(REST_MS, () => this.#soon());
   }
 
   left(sandbox: TendedSandbox): void {

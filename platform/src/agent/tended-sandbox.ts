@@ -26,7 +26,7 @@ import type { RuntimeLaunch, Sandbox, SandboxDriver, SandboxExit } from "#ports/
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 import type { Bundles, HeldBundle } from "./bundles.ts";
 import { failureOf, type Stage } from "./failure.ts";
-import { GuestControl } from "./guest-control.ts";
+import { GuestControl, initOf } from "./guest-control.ts";
 import { GuestLogs } from "./guest-logs.ts";
 import type { Handles } from "./handles.ts";
 import type { Launches } from "./launches.ts";
@@ -463,8 +463,9 @@ function unenforced({ technology }: SandboxDriver, network: NetworkPolicy): Fail
 }
 
 function loadOf(revision: RevisionRef, spec: LaunchSpec, code: GuestLoad["code"]): GuestLoad {
-  const { handler, environment, concurrency, execution, memoryMiB, timeoutMs } = spec;
-  return { ...revision, code, handler, environment, concurrency, execution, memoryMiB, timeoutMs };
+  const { handler, environment, concurrency, execution, memoryMiB, timeoutMs, initTimeoutMs } = spec;
+  const init = initOf(initTimeoutMs);
+  return { ...revision, code, handler, environment, concurrency, execution, memoryMiB, timeoutMs, init };
 }
 
 function stageOf(phase: Phase): Stage {

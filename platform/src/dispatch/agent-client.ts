@@ -74,8 +74,9 @@ export class AgentClient {
     return this.#link !== undefined;
   }
 
+  /** One that is loading the revision, or will. */
   acquire(revision: RevisionRef): Promise<{ sandbox: string; address: string }> {
-    return this.#require().ask("acquire", { epoch: this.#options.epoch, revision }, ACQUIRE_MS);
+    return this.#require().ask("acquire", { epoch: this.#options.epoch, revision, load: true }, ACQUIRE_MS);
   }
 
   async load(sandbox: string, revision: RevisionRef): Promise<void> {

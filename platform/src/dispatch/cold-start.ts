@@ -60,6 +60,9 @@ export class ColdStarts {
   readonly #events: ColdStartEvents;
   /** By sandbox: who waits for what the agent says of it. */
   readonly #expected = new Map<string, (outcome: StartOutcome) => void>();
+  /** What the agent said of a sandbox with, or right after, the answer that names it. */
+  readonly #early = new Map<string, StartOutcome>();
+  #acquiring = 0;
   readonly #places: Semaphore;
   readonly #closed = new AbortController();
 
@@ -113,16 +116,22 @@ export class ColdStarts {
   }
 
   onReady(event: AgentEvents["ready"]): void {
-    this.#expected.get(event.sandbox)?.({ kind: "ready" });
+    this.#hear(event.sandbox, { kind: "ready" });
   }
 
   onFailed(event: AgentEvents["failed"]): void {
-    this.#expected.get(event.sandbox)?.({ kind: "failed", failure: event.failure });
+    this.#hear(event.sandbox, { kind: "failed", failure: event.failure });
   }
 
   onGone(event: AgentEvents["gone"]): void {
     const failure = event.failure ?? { code: "start-failed" as const, message: `the sandbox is gone: ${event.cause}` };
-    this.#expected.get(event.sandbox)?.({ kind: "gone", failure });
+    this.#hear(event.sandbox, { kind: "gone", failure });
+  }
+
+  #hear(sandbox: string, outcome: StartOutcome): void {
+    const settle = this.#expected.get(sandbox);
+    if (settle !== undefined) settle(outcome);
+    else if (this.#acquiring > 0) this.#early.set(sandbox, outcome);
   }
 
   /** The agent's link is gone: what it was to tell may never come. Sandboxes it lists again are adopted. */
@@ -155,19 +164,17 @@ export class ColdStarts {
 
   async #startNow(revision: RevisionDispatch): Promise<void> {
     const begun = this.#deps.clock.monotonic();
-    let sandbox: HeldSandbox;
+    const loaded = this.#takeLoaded(revision);
+    if (loaded !== undefined) return this.#finish(revision, loaded, this.#loadAgain(revision, loaded), begun);
+    let acquired: { sandbox: HeldSandbox; ready: Promise<void> };
     try {
-      sandbox = this.#takeLoaded(revision) ?? (await this.#acquire(revision));
+      acquired = await this.#acquire(revision);
     } catch (error) {
       revision.starting--;
       this.#failed(revision, toFailure(error));
       return;
     }
-    const ready = this.#readiness(sandbox);
-    this.#agent.load(sandbox.id, revision.ref).catch((error) => {
-      this.#expected.get(sandbox.id)?.({ kind: "gone", failure: toFailure(error) });
-    });
-    await this.#finish(revision, sandbox, ready, begun);
+    await this.#finish(revision, acquired.sandbox, acquired.ready, begun);
   }
 
   /** One whose `init` failed before: it has the code, and its process need not be started again. */
@@ -180,11 +187,25 @@ export class ColdStarts {
     return undefined;
   }
 
-  async #acquire(revision: RevisionDispatch): Promise<HeldSandbox> {
-    const acquired = await this.#agent.acquire(revision.ref);
-    const sandbox = new HeldSandbox(acquired.sandbox, acquired.address, revision.plan.concurrency);
-    this.#hold(revision, sandbox);
-    return sandbox;
+  #loadAgain(revision: RevisionDispatch, sandbox: HeldSandbox): Promise<void> {
+    const ready = this.#readiness(sandbox);
+    this.#agent
+      .load(sandbox.id, revision.ref)
+      .catch((error) => this.#hear(sandbox.id, { kind: "gone", failure: toFailure(error) }));
+    return ready;
+  }
+
+  async #acquire(revision: RevisionDispatch): Promise<{ sandbox: HeldSandbox; ready: Promise<void> }> {
+    this.#acquiring++;
+    try {
+      const acquired = await this.#agent.acquire(revision.ref);
+      const sandbox = new HeldSandbox(acquired.sandbox, acquired.address, revision.plan.concurrency);
+      this.#hold(revision, sandbox);
+      return { sandbox, ready: this.#readiness(sandbox) };
+    } finally {
+      this.#acquiring--;
+      if (this.#acquiring === 0) this.#early.clear();
+    }
   }
 
   #hold(revision: RevisionDispatch, sandbox: HeldSandbox): void {
@@ -288,6 +309,8 @@ export class ColdStarts {
         else reject(new StartError(outcome.kind, outcome.failure));
       };
       this.#expected.set(sandbox.id, settle);
+      const early = this.#early.get(sandbox.id);
+      if (early !== undefined) settle(early);
     });
   }
 

@@ -27,12 +27,14 @@ import {
  *
  * 1. `gone` is final, and told exactly once.
  * 2. A sandbox is bound to one revision, by its first load, for ever; and nothing is bound that nobody holds.
- * 3. LOAD is sent again only to a guest that says it is pending, INIT only to one that says it is loaded or whose `init` failed.
+ * 3. LOAD, which carries INIT, is sent again only to a guest that says it is pending, INIT only to one that says it is loaded or
+ *    whose `init` failed.
  * 4. A phase that waits for somebody has a deadline of its own, and `tick` leaves it then (`ending`: orders the kill again).
  * 5. A grant's epoch never goes down for the same owner; what a grant no longer covers ends (`admit` fences older epochs).
  * 6. What a guest says must fit the phase; what does not fit is a violation and ends the sandbox.
- * 7. What the next agent could not learn from the guest's HELLO (holder, binding, frozen, draining) is persisted before the guest
- *    or the owner is told of it. The rest is not, so that a start does not wait for the disk.
+ * 7. What the next agent could not learn from the guest's HELLO (binding and its holder, frozen, draining) is persisted before the
+ *    guest or the owner is told of it. The rest is not, so that a start does not wait for the disk: the holder of what is bound to
+ *    nothing is forgotten with its agent.
  * 8. Generic → granted → bound is one way: no event takes a grant away again, so that what was held once serves or ends, and no
  *    pool ever has it back.
  */
@@ -48,7 +50,7 @@ export function step(state: SandboxLife, event: LifeEvent, nowMs: number): Stepp
       return sent(state, event, nowMs);
     case "loaded":
       if (phase.name !== "loading" || !phase.sent) return misplaced(state, "LOADED", nowMs);
-      return initialise(state, { ...phase, loadMs: event.durationMs }, nowMs);
+      return initialising(state, { ...phase, loadMs: event.durationMs }, nowMs);
     case "initialised":
       if (phase.name !== "initialising") return misplaced(state, "READY", nowMs);
       return initialised(state, phase, event.durationMs);
@@ -152,7 +154,7 @@ function helloBound(state: SandboxLife, event: Extract<LifeEvent, { kind: "hello
     const sinceMs = "sinceMs" in phase ? phase.sinceMs : nowMs;
     const from = { ...phase, loadMs: "loadMs" in phase ? phase.loadMs : nowMs - sinceMs };
     if (event.state === "loaded") return initialise(state, from, nowMs);
-    if (event.state === "initialising") return { ...initialise(state, from, nowMs), effects: [] };
+    if (event.state === "initialising") return initialising(state, from, nowMs);
     if (event.state === "ready") return initialised(state, from, nowMs - sinceMs);
   }
   return violated(state, `the guest says it is ${event.state} while ${phase.name}`, nowMs);
@@ -184,10 +186,16 @@ function sent(state: SandboxLife, event: Extract<LifeEvent, { kind: "sent" }>, n
 }
 
 function initialise(state: SandboxLife, from: Omit<PhaseOf<"loaded">, "name">, nowMs: number): Stepped {
+  const init: LifeEffect = { kind: "init", budgetMs: from.initBudgetMs };
+  return { ...initialising(state, from, nowMs), effects: [init] };
+}
+
+/** By itself: LOAD told it to. */
+function initialising(state: SandboxLife, from: Omit<PhaseOf<"loaded">, "name">, nowMs: number): Stepped {
   const { startMs, revision, loadMs, initBudgetMs } = from;
   const untilMs = nowMs + initBudgetMs + LIFE_LIMITS.graceMs;
   const phase: Phase = { name: "initialising", startMs, revision, loadMs, initBudgetMs, sinceMs: nowMs, untilMs };
-  return { state: { ...state, phase }, effects: [{ kind: "init", budgetMs: initBudgetMs }] };
+  return { state: { ...state, phase }, effects: [] };
 }
 
 function initialised(state: SandboxLife, phase: Omit<PhaseOf<"loaded">, "name">, durationMs: number): Stepped {
@@ -219,8 +227,9 @@ function drain(state: SandboxLife, graceMs: number, nowMs: number): Stepped {
 function granted(state: SandboxLife, grant: Grant): Stepped {
   const held = state.grant;
   if (held !== undefined && held.owner === grant.owner && grant.epoch < held.epoch) return same(state);
-  const taken = held?.owner !== grant.owner || held.epoch !== grant.epoch;
-  return { state: { ...state, grant }, effects: taken ? [{ kind: "persist" }] : [] };
+  if (held?.owner === grant.owner && held.epoch === grant.epoch) return { state: { ...state, grant }, effects: [] };
+  const isBound = boundOf(state.phase) !== undefined;
+  return { state: { ...state, grant }, effects: [{ kind: isBound ? "persist" : "persist-later" }] };
 }
 type Grant = NonNullable<SandboxLife["grant"]>;
 

@@ -238,6 +238,7 @@ export class SimulatedGuest {
       }
       this.#state = "loaded";
       this.#send(GUEST_FRAMES.LOADED, { durationMs });
+      if (this.#load?.init !== undefined) this.#init();
     });
   }
 
