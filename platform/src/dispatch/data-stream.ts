@@ -30,6 +30,8 @@ export interface StreamEvents {
 
 /** Where a data stream is used up: the sandbox is then replaced, since stream numbers must not repeat. */
 const STREAMS_PER_LINK = MAXIMUM_STREAM - 1_000_000;
+/** Frames that say nothing new, beside one for each stream: a guest has no reason to send any, and each costs all others time. */
+const EMPTY_FRAMES = 1_000;
 /** Credit is given back in portions, so that small chunks do not each cost a frame. */
 const CREDIT_PORTION = INITIAL_WINDOW / 4;
 
@@ -50,6 +52,7 @@ export class DataStream {
   #streams = 0;
   /** Every INVOKE up to this stream has been taken or refused. */
   #accepted = 0;
+  #emptyFrames = 0;
   #closed = false;
 
   constructor(events: StreamEvents) {
@@ -115,14 +118,17 @@ export class DataStream {
   /** @throws ShapeError on a frame that breaks the protocol. */
   receive(frame: Frame): void {
     const stream = frame.stream;
-    if (frame.type === GUEST_FRAMES.ACCEPTED) return this.#onAccepted(stream);
+    if (frame.type === GUEST_FRAMES.ACCEPTED) {
+      if (stream <= this.#accepted) this.#onEmpty();
+      return this.#onAccepted(stream);
+    }
     const invocation = this.#running.get(stream);
     if (invocation === undefined) {
       if (stream === 0 && frame.type === GUEST_FRAMES.MISROUTED)
         throw new ShapeError(`the guest refused the stream: ${frame.head}`);
       if (stream > this.#streams || stream === 0)
         throw new ShapeError(`a frame on stream ${stream}, which was never opened`);
-      return; // The guest had not yet heard that it is over.
+      return this.#onEmpty(); // The guest had not yet heard that it is over.
     }
     switch (frame.type) {
       case GUEST_FRAMES.HEAD:
@@ -150,6 +156,11 @@ export class DataStream {
     if (stream > this.#accepted) this.#accepted = stream;
   }
 
+  #onEmpty(): void {
+    if (++this.#emptyFrames > EMPTY_FRAMES + this.#streams)
+      throw new ShapeError(`${this.#emptyFrames} frames that say nothing new`);
+  }
+
   #onHead(invocation: Invocation, frame: Frame): void {
     if (invocation.phase === "over") return this.#late(invocation, frame);
     if (invocation.phase === "answering") throw new ShapeError("a second HEAD");
@@ -173,6 +184,7 @@ export class DataStream {
     if (invocation.phase === "over") return this.#late(invocation, frame);
     if (invocation.phase !== "answering") throw new ShapeError("DATA before HEAD");
     if (frame.bodyBytes > 0) invocation.answer.data(this.#receiveBody(invocation, frame));
+    else if (!frame.fin && !frame.last) this.#onEmpty();
     // The answer may have found itself longer than it said, or shorter.
     if ((frame.fin || frame.last) && (invocation.phase as string) !== "over") {
       invocation.answer.end();
@@ -207,14 +219,20 @@ export class DataStream {
   }
 
   #receiveBody(invocation: Invocation, frame: Frame): Buffer {
-    invocation.receiveWindow -= frame.bodyBytes;
-    if (invocation.receiveWindow < 0) throw new ShapeError("more bytes than the window allows");
+    this.#takeFromWindow(invocation, frame);
     invocation.answerBytes += frame.bodyBytes;
     return frame.body;
   }
 
+  #takeFromWindow(invocation: Invocation, frame: Frame): void {
+    invocation.receiveWindow -= frame.bodyBytes;
+    if (invocation.receiveWindow < 0) throw new ShapeError("more bytes than the window allows");
+  }
+
   /** The caller has its answer, the guest is still talking. */
   #late(invocation: Invocation, frame: Frame): void {
+    this.#takeFromWindow(invocation, frame);
+    if (frame.bodyBytes === 0) this.#onEmpty();
     if (frame.last) this.#release(invocation);
   }
 

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { createSystemClock } from "#base/clock.ts";
+import { createLog } from "#base/log.ts";
 import { INITIAL_WINDOW, MAXIMUM_CHUNK } from "#contract/guest/link.ts";
 import { FLAG_FIN } from "#contract/link/frame.ts";
 import { type Answered, call, RawCaller } from "../gateway/caller.fixture.ts";
@@ -254,6 +256,21 @@ test("past the deadline: 504 at once and a CANCEL; a guest that lets go keeps it
   });
 });
 
+test("past the deadline a guest may send what the window still holds, and no more", async () => {
+  const lines: string[] = [];
+  const log = createLog({ clock: createSystemClock(), write: (line) => void lines.push(line) }, { level: "debug" });
+  await onStage({ plan: { ...EXCLUSIVE, timeoutMs: 50 }, log }, async (stage) => {
+    const late = ask(stage);
+    const invoked = (await stage.invoked()).accept();
+    assert.equal((await late).status, 504);
+    invoked.begin(200);
+    for (let sent = 0; sent < INITIAL_WINDOW; sent += MAXIMUM_CHUNK) invoked.data(Buffer.alloc(MAXIMUM_CHUNK));
+    invoked.data("x");
+    await until("the breach is told", () => lines.some((line) => line.includes("more bytes than the window allows")));
+    await until("the sandbox is gone", () => !stage.sandboxes.includes(invoked.sandbox));
+  });
+});
+
 test("past the deadline in the middle of an answer: broken off", async () => {
   await onStage({ plan: { timeoutMs: 50 } }, async (stage) => {
     const answer = ask(stage);
@@ -322,6 +339,13 @@ const VIOLATIONS: Readonly<Record<string, (invoked: Invoked) => void>> = {
   "MISROUTED after ACCEPTED": (invoked) => invoked.accept().misroute("full"),
   "more window than was used": (invoked) => invoked.accept().window(1),
   "window that is none": (invoked) => invoked.accept().window(-1),
+  "ACCEPTED again and again": (invoked) => {
+    for (let sent = 0; sent < 1_100; sent++) invoked.accept();
+  },
+  "DATA with nothing in it, again and again": (invoked) => {
+    invoked.begin(200);
+    for (let sent = 0; sent < 1_100; sent++) invoked.data("");
+  },
   "more bytes than the window allows": (invoked) => {
     invoked.begin(200);
     for (let sent = 0; sent <= INITIAL_WINDOW; sent += MAXIMUM_CHUNK) invoked.data(Buffer.alloc(MAXIMUM_CHUNK));
