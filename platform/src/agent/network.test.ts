@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import type { NetworkPolicy } from "#contract/network/policy.ts";
 import type { LaunchSpec } from "#contract/plan/plan.ts";
+import type { Behaviour } from "#drivers/sandbox/simulated/behaviour.ts";
 import { closeWorlds, createWorld, specOf, THUMB } from "./agent.fixture.ts";
 
 afterEach(closeWorlds);
@@ -20,11 +21,15 @@ function createWalls() {
   return walls;
 }
 
-async function createWalledWorld() {
+async function createWalledWorld(behaviour: Partial<Behaviour> = {}) {
   const walls = createWalls();
-  const world = await createWorld({}, {}, walls.apply);
+  const world = await createWorld(behaviour, {}, walls.apply);
   walls.stateOf = (sandbox) => world.agent().sandboxes.find((view) => view.sandbox === sandbox)?.state;
   return { ...world, walls };
+}
+
+function statesOf({ agent }: Pick<Awaited<ReturnType<typeof createWorld>>, "agent">): [string, string][] {
+  return agent().sandboxes.map(({ sandbox, state }) => [sandbox, state]);
 }
 
 const NONE: Partial<LaunchSpec> = { network: { kind: "none" } };
@@ -78,6 +83,73 @@ test("the next agent puts what runs under the network that its app has by then",
     world.agent().sandboxes.map((view) => view.sandbox),
     [sandbox],
   );
+});
+
+for (const [what, afterMs, state] of [
+  ["in init", 150, "initialising"],
+  ["just ready", 320, "ready"],
+] as const)
+  test(`what an agent closed on while it was ${what} has its bundle held, and its app's network, by the next one`, async () => {
+    const { walls, ...world } = await createWalledWorld({ loadMs: [1, 1], initMs: [300, 300] });
+    const owner = await world.owner();
+    const { sandbox } = await owner.acquire();
+    await owner.ask("load", { sandbox, revision: THUMB });
+    await world.clock.advance(afterMs);
+    assert.deepEqual(statesOf(world), [[sandbox, state]]);
+    await world.agent().close();
+    assert.equal(world.handles.load()[0]?.life.phase, "loading", "that is the last that was written down");
+    assert.equal(world.bundles.held, 0);
+    world.plans.put(specOf(THUMB, NONE));
+    walls.applied.splice(0);
+    await world.boot();
+    await world.clock.advance(400);
+    assert.deepEqual(statesOf(world), [[sandbox, "ready"]]);
+    assert.deepEqual(walls.applied, ["none while loading"]);
+    assert.equal(world.bundles.held, 1);
+    world.plans.put(specOf(THUMB, LIST));
+    await world.clock.advance(10);
+    assert.deepEqual(walls.applied, ["none while loading", "allow while ready"]);
+    const next = await world.owner("gw1", 2);
+    await next.ask("release", { sandbox, cause: "idle", reason: "" });
+    await world.clock.advance(50);
+    assert.equal(world.bundles.held, 0);
+  });
+
+test("what an agent closed on while it fetched the code is loaded by the next one, once, under the network of by then", async () => {
+  const { walls, ...world } = await createWalledWorld();
+  world.bundles.fetched = new Promise(() => {});
+  const owner = await world.owner();
+  const { sandbox } = await owner.acquire();
+  await owner.ask("load", { sandbox, revision: THUMB });
+  await world.agent().close();
+  assert.deepEqual(walls.applied, []);
+  world.plans.put(specOf(THUMB, NONE));
+  const fetched = Promise.withResolvers<void>();
+  world.bundles.fetched = fetched.promise;
+  await world.boot();
+  await world.clock.advance(50);
+  fetched.resolve();
+  await world.clock.advance(200);
+  // A guest closes its stream on a second LOAD.
+  assert.deepEqual(statesOf(world), [[sandbox, "ready"]]);
+  assert.deepEqual(new Set(walls.applied), new Set(["none while loading"]));
+  assert.equal(world.bundles.held, 1);
+});
+
+test("what could not be held to its app's network by the next agent is ended while it initialises", async () => {
+  const { walls, ...world } = await createWalledWorld({ loadMs: [1, 1], initMs: [300, 300] });
+  const owner = await world.owner();
+  const { sandbox } = await owner.acquire();
+  await owner.ask("load", { sandbox, revision: THUMB });
+  await world.clock.advance(150);
+  await world.agent().close();
+  world.plans.put(specOf(THUMB, NONE));
+  walls.refuses = "none";
+  await world.boot();
+  await world.clock.advance(100);
+  assert.deepEqual(statesOf(world), []);
+  assert.equal(world.host.guests.size, 0);
+  assert.equal(world.bundles.held, 0);
 });
 
 test("a sandbox that can't be put under a new policy is removed: it would go on under the old one", async () => {

@@ -342,10 +342,10 @@ export class TendedSandbox {
     }
   }
 
-  /** Of an earlier agent: what it reads must stay, and is here still. */
+  /** Of an earlier agent: what it reads must stay, and is here but where that one was still fetching it (then it is loaded again). */
   #holdAgain(phase: SandboxLife["phase"]): void {
     const revision = boundOf(phase);
-    if (revision === undefined || phase.name === "loading") return;
+    if (revision === undefined) return;
     this.#follow(revision);
     // It may have changed while there was no agent.
     this.#deps.launches.get(revision).then(
