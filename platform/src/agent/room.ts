@@ -21,12 +21,14 @@ const PATIENCE_MS = 10_000;
 
 /**
  * The memory that may be promised to sandboxes. Owns: who waits for some of it. Invariants: 1. what is begun has its memory
- * promised in the same turn, so that nobody else takes it; 2. who waits is let in in the order they came.
+ * promised in the same turn, so that nobody else takes it; 2. who waits is let in in the order they came; 3. after
+ * `close` nothing begins.
  */
 export class Room {
   readonly capacityMiB: number;
   readonly #deps: RoomDeps;
   readonly #waiting: Waiting[] = [];
+  #closed = false;
 
   constructor(deps: RoomDeps, capacityMiB: number) {
     this.#deps = deps;
@@ -42,8 +44,12 @@ export class Room {
     return this.#waiting.length > 0;
   }
 
-  /** What `begin` answers, called when there is room. @throws PlatformError `no-capacity` where there will not be. */
+  /**
+   * What `begin` answers, called when there is room.
+   * @throws PlatformError `no-capacity` where there will not be, `unavailable` after `close`.
+   */
   async enter<T>(memoryMiB: number, begin: () => T): Promise<T> {
+    if (this.#closed) throw closing();
     const { freeMiB } = this;
     const wanted = this.#waiting.reduce((sum, waiting) => sum + waiting.memoryMiB, memoryMiB);
     if (wanted <= freeMiB) return begin();
@@ -73,7 +79,9 @@ export class Room {
   }
 
   close(): void {
-    for (const waiting of [...this.#waiting]) waiting.settle(new PlatformError("unavailable", "the agent is closing"));
+    this.#closed = true;
+    // All of them at once: who is settled lets the next one in.
+    for (const waiting of this.#waiting.splice(0)) waiting.settle(closing());
   }
 
   #none(memoryMiB: number): PlatformError {
@@ -85,4 +93,8 @@ export class Room {
     const free = `${this.freeMiB} of ${this.capacityMiB} MiB are free`;
     return new PlatformError("no-capacity", `no room for a sandbox of ${memoryMiB} MiB: ${free}`);
   }
+}
+
+function closing(): PlatformError {
+  return new PlatformError("unavailable", "the agent is closing");
 }
