@@ -4,8 +4,7 @@ import type { Network } from "#base/link/link.ts";
 import type { Log, LogFields } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { AgentEvents, SandboxView } from "#contract/agent/link.ts";
-import type { Digest } from "#contract/digest.ts";
-import { type Failure, PlatformError, toFailure } from "#contract/errors.ts";
+import { PlatformError, toFailure } from "#contract/errors.ts";
 import type { GuestFailed, GuestLoad } from "#contract/guest/link.ts";
 import { type RevisionRef, revisionKey } from "#contract/names.ts";
 import type { NetworkPolicy } from "#contract/network/policy.ts";
@@ -24,12 +23,13 @@ import { recordOf } from "#domain/sandbox/record.ts";
 import { step } from "#domain/sandbox/step.ts";
 import type { RuntimeLaunch, Sandbox, SandboxDriver, SandboxExit } from "#ports/sandbox/index.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
-import type { Bundles, HeldBundle } from "./bundles.ts";
+import type { Bundles } from "./bundles.ts";
 import { failureOf, type Stage } from "./failure.ts";
 import { GuestControl, initOf } from "./guest-control.ts";
 import { GuestLogs } from "./guest-logs.ts";
 import type { Handles } from "./handles.ts";
 import type { Launches } from "./launches.ts";
+import { ResidentRevision } from "./resident-revision.ts";
 
 export interface TendedSandboxDeps {
   readonly clock: Clock;
@@ -75,7 +75,8 @@ const LOAD_EXTRA_MS = 5_000;
  * One sandbox and everything the agent does for it: the one place where its life (domain/sandbox) is stepped and the effects
  * are performed.
  *
- * Owns: the life, the driver's sandbox, the control stream, the bundle it holds, the network policy it is under, its logs. Does not own: who may ask (agent.ts).
+ * Owns: the life, the driver's sandbox, the control stream, its logs. Does not own: who may ask (agent.ts), its bundle and its
+ * network policy (resident-revision.ts).
  * Invariants: 1. `send` is the only writer of `life`, and effects are performed in order; 2. `left` is called once, after the
  * driver says that nothing is left; 3. after `leave` (the agent closes) nothing more is done to the sandbox.
  */
@@ -84,10 +85,10 @@ export class TendedSandbox {
   readonly #deps: TendedSandboxDeps;
   readonly #log: Log;
   readonly #started = Promise.withResolvers<void>();
+  readonly #resident: ResidentRevision;
   #life: SandboxLife;
   #sandbox: Sandbox | undefined;
   #control: GuestControl | undefined;
-  #bundle: HeldBundle | undefined;
   #logs: GuestLogs | undefined;
   #slots: number;
   #events: LifeEvent[] = [];
@@ -97,10 +98,6 @@ export class TendedSandbox {
   #timer: { readonly at: number; readonly timer: Timer } | undefined;
   /** Counts loads begun: an older one that is still fetching must not send. */
   #loads = 0;
-  /** Newer than the one in the plan that it was loaded by. */
-  #network: NetworkPolicy | undefined;
-  #unfollow: (() => void) | undefined;
-  #resident: RevisionRef | undefined;
   #stderr = "";
   #left = false;
   /** Something is not written down yet. */
@@ -115,6 +112,7 @@ export class TendedSandbox {
     this.#slots = options.slots;
     this.#sinceMs = deps.clock.monotonic();
     this.#log = deps.log.with({ sandbox: options.id });
+    this.#resident = this.#makeResident();
     this.#started.promise.catch(() => {});
   }
 
@@ -126,7 +124,7 @@ export class TendedSandbox {
   }
   /** Whose code it holds, until nothing of it is left. */
   get resident(): RevisionRef | undefined {
-    return boundOf(this.#life.phase) ?? this.#resident;
+    return boundOf(this.#life.phase) ?? this.#resident.revision;
   }
   get address(): string {
     return this.#sandbox?.address ?? "";
@@ -172,7 +170,8 @@ export class TendedSandbox {
     this.#control.pause(phase.name === "frozen");
     this.#control.open();
     this.#arm();
-    this.#holdAgain(phase);
+    const revision = boundOf(phase);
+    if (revision !== undefined) void this.#resident.adopt(revision);
   }
 
   send(event: LifeEvent): void {
@@ -204,10 +203,9 @@ export class TendedSandbox {
   async leave(): Promise<void> {
     this.#left = true;
     this.#disarm();
-    this.#unfollow?.();
+    this.#resident.close();
     this.#persistNoLater();
     this.#started.reject(new PlatformError("unavailable", "the agent is closing"));
-    this.#bundle?.release();
     await this.#control?.close();
   }
 
@@ -307,9 +305,8 @@ export class TendedSandbox {
     this.#persistNoLater();
     const { code, message } = failure ?? { code: "start-failed", message: `the sandbox was removed: ${cause}` };
     this.#started.reject(new PlatformError(code, message));
-    this.#unfollow?.();
+    this.#resident.close();
     this.#logs?.close();
-    this.#bundle?.release();
     this.#deps.handles.remove(this.id);
     void this.#control?.close();
     this.#tell("gone", { sandbox: this.id, cause, ...(failure !== undefined && { failure }) });
@@ -324,13 +321,8 @@ export class TendedSandbox {
 
   async #load(revision: RevisionRef): Promise<void> {
     const load = ++this.#loads;
-    this.#follow(revision);
     try {
-      const spec = await this.#deps.launches.get(revision);
-      const bundle = await this.#holdBundle(revision, spec);
-      const network = this.#network ?? spec.network;
-      this.#requireNetwork(network);
-      const code = await this.#sandbox!.deliver(bundle, network);
+      const { spec, bundle, code } = await this.#resident.deliver(revision, this.#sandbox!);
       if (load !== this.#loads || this.#left) return;
       this.#openLogs(revision);
       this.send({ kind: "sent", loadBudgetMs: spec.initTimeoutMs + LOAD_EXTRA_MS });
@@ -342,58 +334,19 @@ export class TendedSandbox {
     }
   }
 
-  /** Of an earlier agent: what it reads must stay, and is here but where that one was still fetching it (then it is loaded again). */
-  #holdAgain(phase: SandboxLife["phase"]): void {
-    const revision = boundOf(phase);
-    if (revision === undefined) return;
-    this.#follow(revision);
-    // It may have changed while there was no agent.
-    this.#deps.launches.get(revision).then(
-      ({ network }) => this.#restrict(this.#network ?? network),
-      () => {},
+  #makeResident(): ResidentRevision {
+    return new ResidentRevision(
+      { ...this.#deps, log: this.#log },
+      {
+        restrict: (network) => this.#restrict(network),
+        unenforced: (failure) => this.send({ kind: "remove", cause: "host", failure }),
+      },
     );
-    this.#holdBundle(revision).catch((error) => this.#log.warn("its bundle could not be held again", { error }));
   }
 
-  /** So that it stays on this host for as long as the sandbox may read it. */
-  async #holdBundle(revision: RevisionRef, known?: LaunchSpec): Promise<HeldBundle> {
-    const spec = known ?? (await this.#deps.launches.get(revision));
-    if (spec.sealedSecrets.length > 0)
-      throw new PlatformError(
-        "load-failed",
-        "sealed secrets can't be opened by this version: remove them and deploy again",
-      );
-    if (this.#bundle !== undefined) return this.#bundle;
-    const bundle = await this.#deps.bundles.hold(revision.tenant, spec.bundle.digest as Digest);
-    // Meanwhile it may have gone, or another load may have been faster.
-    if (this.#left || this.#bundle !== undefined) bundle.release();
-    this.#bundle ??= bundle;
-    return this.#bundle;
-  }
-
-  /** The network alone changes of a revision: its app's. */
-  #follow(revision: RevisionRef): void {
-    this.#resident = revision;
-    this.#unfollow ??= this.#deps.launches.follow(revision, ({ network }) => {
-      this.#network = network;
-      this.#restrict(network);
-    });
-  }
-
-  /** What can't be held to the policy ends: it would go on under another one. */
+  /** What ends is left as it is. */
   #restrict(network: NetworkPolicy): void {
-    if (this.#left || boundOf(this.#life.phase) === undefined) return;
-    if (this.#deps.driver.capabilities.network) return void this.#drive((sandbox) => sandbox.restrict(network));
-    if (network.kind !== "internet")
-      this.send({ kind: "remove", cause: "host", failure: unenforced(this.#deps.driver, network) });
-  }
-
-  /** @throws PlatformError network-unenforced */
-  #requireNetwork(network: NetworkPolicy): void {
-    const { driver } = this.#deps;
-    if (driver.capabilities.network || network.kind === "internet") return;
-    const { code, message } = unenforced(driver, network);
-    throw new PlatformError(code, message);
+    if (boundOf(this.#life.phase) !== undefined) void this.#drive((sandbox) => sandbox.restrict(network));
   }
 
   #makeControl(address: string): GuestControl {
@@ -452,14 +405,6 @@ export class TendedSandbox {
     if (this.#timer !== undefined) this.#deps.clock.cancel(this.#timer.timer);
     this.#timer = undefined;
   }
-}
-
-function unenforced({ technology }: SandboxDriver, network: NetworkPolicy): Failure {
-  const wanted = `the app's network in colibri.yaml is "${network.kind}", and ${technology} sandboxes can't be held to it`;
-  return {
-    code: "network-unenforced",
-    message: `${wanted}: run the platform with container sandboxes (COLIBRI_SANDBOX=container), or set network: internet and deploy again`,
-  };
 }
 
 function loadOf(revision: RevisionRef, spec: LaunchSpec, code: GuestLoad["code"]): GuestLoad {
