@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createNames, linkNumber, PIN_FOLDER, slotNumber } from "#drivers/sandbox/container/network/names.ts";
 import { SANDBOX_PLACE } from "#drivers/sandbox/container/own-mounts.ts";
 import { homeKey } from "#platform/main/home.ts";
+import { NETWORKS } from "#platform/main/sandbox-driver.ts";
 import { ROLES } from "#platform/main/supervisor.ts";
 import { processesOf, roleOf } from "./processes.ts";
 
@@ -112,8 +113,8 @@ function networkLeaks(home: string, mounted: readonly string[], used: readonly s
     // Their files are in the platform's own mount table.
     ...numbersOf(list(PIN_FOLDER)).map((number) => `a file of namespace ${number} on the machine`),
     ...used.filter((network) => !links.includes(slotNumber(names, network)!)).map((network) => `${network} is gone`),
-    // Those made ahead: see main/sandbox-driver.ts.
-    ...(links.length === used.length + 16 ? [] : [`${links.length} networks for ${used.length} sandboxes`]),
+    // Besides those that sandboxes have there are those made ahead.
+    ...(links.length === used.length + NETWORKS ? [] : [`${links.length} networks for ${used.length} sandboxes`]),
   ];
 }
 

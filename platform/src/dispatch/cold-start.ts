@@ -51,7 +51,8 @@ type StartOutcome = { readonly kind: "ready" } | { readonly kind: "failed" | "go
  *
  * Owns: starts under way, and what the agent still has to say about them.
  * Invariants: 1. `revision.starting` counts exactly the starts under way; 2. a start ends as a ready sandbox or not at all:
- * whatever fails on the way, the sandbox is released, except where `init` failed, which may be tried again (`loaded`); 3. starts are counted anew after each end, never chained.
+ * whatever fails on the way, the sandbox is released, except where `init` failed, which may be tried again (`loaded`);
+ * 3. starts are counted anew after each end, never chained.
  */
 export class ColdStarts {
   readonly #deps: { clock: Clock; random: Random; network: Network; log: Log };

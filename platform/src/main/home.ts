@@ -18,12 +18,12 @@ import type { Random } from "#base/random.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { storageError } from "./storage-error.ts";
 
-/** Every path under COLIBRI_HOME, in one place. */
 /** Tells what a home has on the machine, such as control groups of sandboxes, from another's. */
 export function homeKey(home: string): string {
   return createHash("sha256").update(home).digest("hex").slice(0, 8);
 }
 
+/** Every path under COLIBRI_HOME, in one place. */
 export function homePaths(home: string) {
   const run = join(home, "run");
   return {

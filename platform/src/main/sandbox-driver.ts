@@ -9,8 +9,8 @@ import { homeKey } from "./home.ts";
 import type { RoleContext } from "./roles/context.ts";
 import { cannot } from "./sandbox-choice.ts";
 
-/** Made ahead, for as many starts at once. */
-const NETWORKS = 16;
+/** Networks made ahead, for as many starts at once. */
+export const NETWORKS = 16;
 
 export async function createSandboxDriver(context: RoleContext): Promise<SandboxDriver> {
   const { config, paths } = context;
