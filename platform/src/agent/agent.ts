@@ -105,7 +105,10 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
   const launches = createLaunches({ plans: deps.launches, clock: deps.clock }, { patienceMs: options.planMs });
   const sandboxes = new Map<string, TendedSandbox>();
   const views = () => [...sandboxes.values()].map((sandbox) => sandbox.view);
-  const room = new Room({ clock: deps.clock, promisedMiB, giveWay }, options.capacityMiB);
+  const room = new Room(
+    { clock: deps.clock, promisedMiB, giveWay: (memoryMiB) => pools.giveWay(memoryMiB) },
+    options.capacityMiB,
+  );
   const pools = new Pools(
     { ...deps, metrics: deps.metrics ?? createMetrics(), start: startGeneric, room },
     { rules: hereOnly(options.pools, deps.runtimes), starts: options.poolStarts, share: POOL_SHARE },
@@ -133,10 +136,6 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     return [...sandboxes.values()].reduce((sum, sandbox) => sum + sandbox.options.memoryMiB, 0);
   }
 
-  function giveWay(memoryMiB: number): boolean {
-    return pools.giveWay(memoryMiB);
-  }
-
   /** What waits in a pool gives way. */
   function capacity() {
     const freeMiB = room.freeMiB + pools.memoryMiB;
@@ -156,13 +155,13 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
   async function acquire(owner: string, asked: Asked): Promise<Acquired> {
     const { epoch, revision } = asked;
     const spec = await launches.get(revision);
-    const runtime = requireRuntime(spec.runtime);
+    const runtime = requireRuntime(deps.runtimes, spec.runtime);
     requirePlace(options.placement, revision, sandboxes.values());
     const key = keyOf(spec);
     const taken = pools.take(key, grant(owner, epoch));
     if (taken !== undefined) owners.tellAll("capacity", capacity());
     if (taken?.kind === "hit") return acquired(taken.sandbox, "hit", asked, spec);
-    fetchAhead(revision, spec);
+    fetchAhead(deps.bundles, revision, spec);
     if (taken !== undefined && (await comesUp(taken.sandbox))) return acquired(taken.sandbox, "miss", asked, spec);
     const sandbox = await room.enter(key.memoryMiB, () => {
       const started = start(key, runtime, grant(owner, epoch));
@@ -189,21 +188,6 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
     sandbox.load(revision, spec);
   }
 
-  function requireRuntime(name: string): RuntimeLaunch {
-    const runtime = deps.runtimes.get(name);
-    if (runtime !== undefined) return runtime;
-    const there = deps.runtimes.list().map((found) => found.name);
-    throw new PlatformError("runtime-unknown", `no runtime ${name} on this host: there are ${there.join(", ")}`);
-  }
-
-  /** While the guest starts; a failure is told when the code is loaded. */
-  function fetchAhead({ tenant }: RevisionRef, { bundle }: LaunchSpec): void {
-    deps.bundles.hold(tenant, bundle.digest as Digest).then(
-      (held) => held.release(),
-      () => {},
-    );
-  }
-
   function start(key: PoolKey, runtime: RuntimeLaunch, held: Grant | undefined): TendedSandbox {
     const nowMs = deps.clock.monotonic();
     const phase = { name: "starting", sinceMs: nowMs, untilMs: nowMs + LIFE_LIMITS.startMs } as const;
@@ -214,7 +198,7 @@ export function createAgent(deps: AgentDeps, given: AgentOptions): Agent {
   }
 
   function startGeneric({ runtime, memoryMiB }: PoolKey): TendedSandbox {
-    return start({ runtime, memoryMiB }, requireRuntime(runtime), undefined);
+    return start({ runtime, memoryMiB }, requireRuntime(deps.runtimes, runtime), undefined);
   }
 
   function tend(known: Tended, life: SandboxLife): TendedSandbox {
@@ -321,6 +305,21 @@ type Tended = Pick<TendedSandboxOptions, "id" | "runtime" | "memoryMiB" | "slots
 /** Without those for runtimes that this host does not have. */
 function hereOnly({ named, others }: PoolRules, runtimes: Runtimes): PoolRules {
   return { named: named.filter(({ runtime }) => runtimes.get(runtime) !== undefined), others };
+}
+
+function requireRuntime(runtimes: Runtimes, name: string): RuntimeLaunch {
+  const runtime = runtimes.get(name);
+  if (runtime !== undefined) return runtime;
+  const there = runtimes.list().map((found) => found.name);
+  throw new PlatformError("runtime-unknown", `no runtime ${name} on this host: there are ${there.join(", ")}`);
+}
+
+/** While the guest starts; a failure is told when the code is loaded. */
+function fetchAhead(bundles: Bundles, { tenant }: RevisionRef, { bundle }: LaunchSpec): void {
+  bundles.hold(tenant, bundle.digest as Digest).then(
+    (held) => held.release(),
+    () => {},
+  );
 }
 
 /** One on its way to a pool may fail where one's own does not. */
