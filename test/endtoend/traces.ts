@@ -73,9 +73,9 @@ interface Handle {
 function readHandles(home: string): Handle[] {
   const folder = join(home, "agent", "sandboxes");
   return list(folder).flatMap((id) => {
-    const text = read(join(folder, id, "handle.json"));
-    if (text === "") return [];
-    const { handle, life } = JSON.parse(text);
+    const [record] = read(join(folder, id, "handle.json")).split("\n");
+    if (!record) return [];
+    const { handle, life } = JSON.parse(record);
     return [{ id, generic: life.phase === "pending" && life.grant === undefined, network: handle.state.network }];
   });
 }

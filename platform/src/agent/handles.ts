@@ -42,7 +42,10 @@ export interface Handles {
 /** A page: what is written of one at once is there whole or not at all when we are killed. Records are shorter by far. */
 const PAGE_BYTES = 4_096;
 
-/** `<folder>/<id>/handle.json`, its first line, beside what the driver keeps there. A crash of the machine ends the sandboxes too: no fsync. */
+/**
+ * `<folder>/<id>/handle.json`, its first line, beside what the driver keeps there. A crash of the machine ends the sandboxes too: no
+ * fsync.
+ */
 export function createDiskHandles(deps: { log: Log }, options: { folder: string }): Handles {
   const pathOf = (id: string) => join(options.folder, id, "handle.json");
 

@@ -167,7 +167,8 @@ test("an exit is told with its code; what was logged before arrives under the in
   const agent = await startAgent();
   const owner = await connect(3);
   const { sandbox, address } = await owner.ask("acquire", { epoch: 3, revision: REVISION }, 20_000);
-  const { handle } = JSON.parse(readFileSync(join(orders.sandboxes, sandbox, "handle.json"), "utf8"));
+  const [record] = readFileSync(join(orders.sandboxes, sandbox, "handle.json"), "utf8").split("\n");
+  const { handle } = JSON.parse(record!);
   await owner.ask("load", { epoch: 3, sandbox, revision: REVISION }, 5_000);
   await owner.event("ready");
   assert.deepEqual(await invoke(address, "exit"), { kind: "cut" });
