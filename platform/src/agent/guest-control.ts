@@ -8,11 +8,9 @@ import {
   type GuestFailed,
   type GuestHello,
   type GuestLoad,
-  type GuestLog,
   guestDone,
   guestFailed,
   guestHello,
-  guestLog,
   guestPong,
   MAXIMUM_CHUNK,
 } from "#contract/guest/link.ts";
@@ -24,7 +22,8 @@ export interface GuestControlEvents {
   loaded(durationMs: number): void;
   initialised(durationMs: number): void;
   failed(failed: GuestFailed): void;
-  log(log: GuestLog): void;
+  /** Entries, as they came. @throws ShapeError */
+  log(head: string): void;
   health(state: "answering" | "busy"): void;
   violation(message: string): void;
 }
@@ -165,7 +164,7 @@ export class GuestControl {
       case GUEST_FRAMES.PONG:
         return this.#pong(parseJson(guestPong, frame.head, "PONG").sequence);
       case GUEST_FRAMES.LOG:
-        return this.#events.log(parseJson(guestLog, frame.head, "LOG"));
+        return this.#events.log(frame.head);
       default:
         throw new ShapeError(`a guest does not send frames of type ${frame.type} on its control stream`);
     }

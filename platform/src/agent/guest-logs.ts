@@ -1,6 +1,7 @@
 import type { Clock } from "#base/clock.ts";
-import { type GuestLog, MAXIMUM_LOG_TEXT } from "#contract/guest/link.ts";
+import { type GuestLog, guestLog, MAXIMUM_LOG_TEXT } from "#contract/guest/link.ts";
 import type { RevisionRef } from "#contract/names.ts";
+import { parseJson } from "#contract/shape.ts";
 import type { Telemetry } from "#ports/telemetry/telemetry.ts";
 
 export interface GuestLogsOptions {
@@ -16,11 +17,14 @@ type OutputStream = Entry["stream"];
 /** Of one item, so that it fits a frame whatever its text needs in JSON. */
 const ITEM_BYTES = 128 * 1024;
 const ENTRY_OVERHEAD = 100;
+/** Of the allowance is as much read, as JSON: what is dropped costs this process time as well. */
+const READ_SHARE = 4;
+const ENTRY_MARK = '"atMs":';
 
 /**
  * The way of one sandbox's log entries to telemetry. Owns: its allowance, and lines that are not complete. Invariants: 1. what
- * goes through in any second is at most twice the allowance; 2. every entry that came is passed on or counted as dropped, and the
- * count goes with the next item.
+ * goes through in any second is at most twice the allowance, and what is read for it READ_SHARE times that and one frame; 2. every
+ * entry that came is passed on or counted as dropped, and the count goes with the next item.
  */
 export class GuestLogs {
   readonly #deps: { clock: Clock; telemetry: Telemetry };
@@ -29,6 +33,8 @@ export class GuestLogs {
   readonly #partial: Record<OutputStream, string> = { stdout: "", stderr: "" };
   #bytes: number;
   #entries: number;
+  /** Below 0 nothing is read. */
+  #readable: number;
   #filledMs: number;
   #dropped = 0;
 
@@ -38,10 +44,22 @@ export class GuestLogs {
     this.#options = options;
     this.#bytes = options.bytesPerSecond;
     this.#entries = options.entriesPerSecond;
+    this.#readable = READ_SHARE * options.bytesPerSecond;
     this.#filledMs = deps.clock.monotonic();
   }
 
-  take(log: GuestLog): void {
+  /** The head of a LOG frame. @throws ShapeError */
+  receive(head: string): void {
+    this.#refill();
+    if (this.#readable < 0) {
+      this.#dropped += countOf(ENTRY_MARK, head);
+      return;
+    }
+    this.#readable -= head.length;
+    this.#take(parseJson(guestLog, head, "LOG"));
+  }
+
+  #take(log: GuestLog): void {
     this.#dropped += log.dropped ?? 0;
     this.#refill();
     const latestMs = this.#deps.clock.now() + 1_000;
@@ -92,7 +110,7 @@ export class GuestLogs {
       const text = line.slice(0, MAXIMUM_LOG_TEXT);
       return { atMs, stream, level, text, ...(text.length < line.length && { truncated: true }) };
     });
-    this.take({ entries });
+    this.#take({ entries });
   }
 
   #pass(entries: readonly Entry[]): void {
@@ -110,5 +128,12 @@ export class GuestLogs {
     this.#filledMs = nowMs;
     this.#bytes = Math.min(bytesPerSecond, this.#bytes + seconds * bytesPerSecond);
     this.#entries = Math.min(entriesPerSecond, this.#entries + seconds * entriesPerSecond);
+    this.#readable = Math.min(READ_SHARE * bytesPerSecond, this.#readable + seconds * READ_SHARE * bytesPerSecond);
   }
+}
+
+function countOf(mark: string, text: string): number {
+  let count = 0;
+  for (let at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at + mark.length)) count++;
+  return count;
 }

@@ -359,7 +359,7 @@ export class TendedSandbox {
         loaded: (durationMs) => this.send({ kind: "loaded", durationMs }),
         initialised: (durationMs) => this.send({ kind: "initialised", durationMs }),
         failed: (failed) => this.#failed(failed),
-        log: (log) => this.#logs?.take(log),
+        log: (head) => this.#logs?.receive(head),
         health: (state) => this.#tell("health", { sandbox: this.id, state }),
         violation: (message) => this.send({ kind: "violation", message: `the guest broke its protocol: ${message}` }),
       },
