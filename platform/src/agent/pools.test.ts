@@ -259,7 +259,7 @@ test("every move of a sandbox is one line with its duration; what waits in a poo
   await owner.ask("thaw", { sandbox });
   await owner.ask("release", { sandbox, cause: "idle", reason: "" });
   await world.clock.advance(50);
-  const moves = world.logged.filter((line) => line.sandbox === sandbox && line.tookMs !== undefined);
+  const moves = world.logged.filter((line) => line.sandbox === sandbox && line.fromMs !== undefined);
   assert.deepEqual(
     moves.map(({ level, from, message }) => `${level} ${from}: ${message}`),
     [
@@ -273,6 +273,6 @@ test("every move of a sandbox is one line with its duration; what waits in a poo
       "info ending: sandbox is gone",
     ],
   );
-  const { tookMs, memoryMiB, function: name, initMs } = moves[3]!;
-  assert.deepEqual([Math.abs(Number(tookMs) - 7) < 2, memoryMiB, name, initMs], [true, 128, "thumb", 7]);
+  const { fromMs, memoryMiB, function: name, initMs } = moves[3]!;
+  assert.deepEqual([Math.abs(Number(fromMs) - 7) < 2, memoryMiB, name, initMs], [true, 128, "thumb", 7]);
 });

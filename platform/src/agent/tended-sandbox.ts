@@ -209,13 +209,14 @@ export class TendedSandbox {
     await this.#control?.close();
   }
 
+  /** Logged with how long it was in the phase that it comes from. */
   #moved({ name: from }: Phase): void {
     const { phase, grant } = this.#life;
     const nowMs = this.#deps.clock.monotonic();
-    const tookMs = roundToMicroseconds(nowMs - this.#sinceMs);
+    const fromMs = roundToMicroseconds(nowMs - this.#sinceMs);
     this.#sinceMs = nowMs;
     const { runtime, memoryMiB } = this.options;
-    const fields = { from, tookMs, runtime, memoryMiB, ...boundOf(phase), ...factsOf(phase) };
+    const fields = { from, fromMs, runtime, memoryMiB, ...boundOf(phase), ...factsOf(phase, from) };
     if (grant === undefined || PASSING.includes(phase.name)) this.#log.debug(`sandbox is ${phase.name}`, fields);
     else this.#log.info(`sandbox is ${phase.name}`, fields);
     this.#deps.moved(this);
@@ -419,10 +420,10 @@ function stageOf(phase: Phase): Stage {
 }
 
 /** What the log tells of a phase beyond its name. */
-function factsOf(phase: Phase): LogFields {
+function factsOf(phase: Phase, from: PhaseName): LogFields {
   switch (phase.name) {
     case "ready":
-      return { startMs: phase.startMs, loadMs: phase.loadMs, initMs: phase.initMs };
+      return from === "frozen" ? {} : { startMs: phase.startMs, loadMs: phase.loadMs, initMs: phase.initMs };
     case "ending":
     case "gone":
       return { cause: phase.cause, code: phase.failure?.code, reason: phase.failure?.message };
