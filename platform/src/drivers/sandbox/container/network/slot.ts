@@ -7,7 +7,7 @@
  * 1. The packet filter changes before the slot's own view, and a policy is whole or not there.
  * 2. Every policy has a mark of its own: connections that names allowed end with it.
  * 3. The names of an allow-list are on disk before they are in force: the kernel keeps addresses only, and a new agent must
- *    know what may be asked.
+ *    know what may be asked. By the mark, which is in both, it knows whether what is on disk had come into force.
  */
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -49,6 +49,10 @@ interface Allowed {
   readonly grants: Map<string, number>;
 }
 
+type AllowPolicy = NetworkPolicy & { readonly kind: "allow" };
+
+type PolicyOnDisk = AllowPolicy & { readonly mark: number };
+
 /** Of a set; of a map when there is a value. */
 interface Row {
   readonly set: string;
@@ -72,6 +76,8 @@ export class Slot {
   readonly path: string;
   readonly #deps: SlotDeps;
   #applied: Applied = { policy: FREE, allowed: undefined };
+  /** The policy was read from disk, and is not the one in the table: the next one asked for is written whatever it is. */
+  #isAhead = false;
   /** The end of the last change asked for. */
   #changed: Promise<void> = Promise.resolve();
   /** Under way. */
@@ -126,13 +132,14 @@ export class Slot {
       this.#applied = { policy: { kind: verdict }, allowed: undefined };
       return;
     }
-    const policy = JSON.parse(await readFile(this.#file, "utf8")) as NetworkPolicy & { kind: "allow" };
+    const { mark: markOnDisk, ...policy } = JSON.parse(await readFile(this.#file, "utf8")) as PolicyOnDisk;
     const own = rows.filter(({ address }) => address === this.address);
-    const mark = own.find(({ set }) => set === "live")?.key.split(" . ")[1];
-    // As they are in the table: the file may be a step ahead.
+    const mark = Number(own.find(({ set }) => set === "live")?.key.split(" . ")[1]);
+    this.#isAhead = markOnDisk !== mark;
+    // As they are in the table, whatever is on disk.
     const fixed = own
       .filter(({ leftSeconds }) => leftSeconds === undefined)
-      .map(({ set, key }) => (set === "marks" ? { set, key, value: Number(mark) } : { set, key }));
+      .map(({ set, key }) => (set === "marks" ? { set, key, value: mark } : { set, key }));
     const now = this.#deps.clock.monotonic();
     const grants = own.flatMap(({ set, key, leftSeconds }) =>
       leftSeconds === undefined ? [] : [[`${set} ${key}`, now + leftSeconds * 1_000] as const],
@@ -197,9 +204,8 @@ export class Slot {
   }
 
   async #change(policy: NetworkPolicy): Promise<void> {
-    if (samePolicy(policy, this.#applied.policy)) return;
-    const allowed = policy.kind === "allow" ? this.#newlyAllowed(policy.hosts) : undefined;
-    if (policy.kind === "allow") await this.#writePolicy(policy);
+    if (samePolicy(policy, this.#applied.policy) && !this.#isAhead) return;
+    const allowed = policy.kind === "allow" ? await this.#newlyAllowed(policy) : undefined;
     this.#changing = true;
     try {
       await Promise.allSettled(this.#granting);
@@ -207,15 +213,18 @@ export class Slot {
       const lines = [...this.#forgetting(), this.#withdrawing(), this.#opening(policy), ...allowing];
       await this.#deps.writer.write(lines);
       this.#applied = { policy, allowed };
+      this.#isAhead = false;
     } finally {
       this.#changing = false;
     }
     if (policy.kind !== "allow") await this.forgetFile();
   }
 
-  #newlyAllowed(hosts: readonly string[]): Allowed {
+  /** On disk when it resolves. */
+  async #newlyAllowed(policy: AllowPolicy): Promise<Allowed> {
     const mark = this.#deps.random.bytes(4).readUInt32BE(0) || 1;
-    const list = parseAllowList(hosts);
+    const list = parseAllowList(policy.hosts);
+    await this.#writeFile({ ...policy, mark });
     return { list, rows: this.#fixedRows(list, mark), grants: new Map() };
   }
 
@@ -285,7 +294,7 @@ export class Slot {
     };
   }
 
-  async #writePolicy(policy: NetworkPolicy): Promise<void> {
+  async #writeFile(policy: PolicyOnDisk): Promise<void> {
     await mkdir(this.#deps.folder, { recursive: true });
     await writeFile(`${this.#file}.new`, JSON.stringify(policy));
     await rename(`${this.#file}.new`, this.#file);
