@@ -7,7 +7,7 @@ import type { ProcessName } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
 import { loadSystemCalls, type SystemCalls } from "#base/system-calls.ts";
 import { PlatformError } from "#contract/errors.ts";
-import { integer, object, optional, parse, text } from "#contract/shape.ts";
+import { integer, object, optional, parse, type TypeOf, text } from "#contract/shape.ts";
 import type { Sandbox, SandboxCapabilities, SandboxDriver, SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
 import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
@@ -119,14 +119,15 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
   async function start(spec: SandboxSpec): Promise<Sandbox> {
     const { id, memoryMiB } = spec;
     const slot = ids.take();
-    const network = await networks?.take();
+    let network: NetworkSlot | undefined;
     let name: ProcessName;
     try {
+      network = await networks?.take();
       name = await spawn(spec, slot, network?.path);
     } catch (error) {
-      await remove(id);
+      await tryOn(id, "remove what was made of it", () => remove(id));
       ids.giveBack(slot);
-      await network?.release();
+      await tryOn(id, "give back its network", async () => network?.release());
       throw startFailed(spec, error instanceof Error ? error.message : String(error), error);
     }
     const { pid, startTime } = name;
@@ -179,35 +180,64 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
   }
 
   async function recover(handle: SandboxHandle): Promise<Sandbox | undefined> {
-    const found = parse(containerState, handle.state, `state of sandbox ${handle.id}`);
-    const { pid, startTime, slot } = found;
-    // Of a platform that is dead: its mount table is gone, and with it every way to what still runs.
-    if (!placeOf(handle.id).exists) {
-      await remove(handle.id);
+    const { id } = handle;
+    const found = await revive(handle);
+    if (found === undefined) {
+      await tryOn(id, "remove it: the next agent tries again", () => remove(id));
       return undefined;
     }
-    const child = spawner.children.get(handle.id);
+    const { pid, startTime, slot } = found.state;
+    ids.takeAgain(slot);
+    return follow(handle, { pid, startTime }, slot, found.network);
+  }
+
+  /** Undefined where it is not whole any more. */
+  async function revive({ id, state: written }: SandboxHandle): Promise<Revived | undefined> {
+    // Of a platform that is dead: its mount table is gone, and with it every way to what still runs.
+    if (!placeOf(id).exists) return undefined;
+    const state = readState(id, written);
+    if (state === undefined) return undefined;
+    const { pid, startTime } = state;
+    const child = spawner.children.get(id);
     const alive =
       child !== undefined
         ? child.startTime === startTime
-        : await spawner.adopt(handle.id, { pid, startTime, cwd: join(folder, handle.id) });
-    if (!alive) {
-      await remove(handle.id);
+        : await spawner.adopt(id, { pid, startTime, cwd: join(folder, id) });
+    if (!alive || state.network === undefined) return alive ? { state, network: undefined } : undefined;
+    const network = await networks?.recover(state.network);
+    if (network !== undefined) return { state, network };
+    // It would reach nothing, and be held to no policy. What is left of the network is for its own reaping.
+    log.warn("a sandbox is removed: its network is lost", { sandbox: id, network: state.network });
+    return undefined;
+  }
+
+  /** Undefined for what another version wrote. */
+  function readState(id: string, written: unknown): ContainerState | undefined {
+    try {
+      return parse(containerState, written, `state of sandbox ${id}`);
+    } catch (error) {
+      log.warn("a sandbox is removed: what an earlier agent noted of it can't be read", { sandbox: id, error });
       return undefined;
     }
-    ids.takeAgain(slot);
-    const network = found.network === undefined ? undefined : await networks?.recover(found.network);
-    return follow(handle, { pid, startTime }, slot, network);
   }
 
   async function reap(keep: readonly SandboxHandle[]): Promise<number> {
     const kept = new Set(keep.map(({ id }) => id));
     const known = [...(await open().cgroups.list()), ...spawner.children.keys(), ...readdirSync(folder)];
     const rest = [...new Set(known)].filter((id) => !kept.has(id));
-    await Promise.all(rest.map((id) => remove(id)));
+    await Promise.all(rest.map((id) => tryOn(id, "remove it: the next agent tries again", () => remove(id))));
     spawner.becomeStrict();
     await networks?.reap(keep.flatMap(({ state: { network } }) => (typeof network === "string" ? [network] : [])));
     return rest.length;
+  }
+
+  /** One sandbox's trouble, such as a process that the kernel holds, is not the others'. */
+  async function tryOn(sandbox: string, what: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      log.error(`of a sandbox that is not there any more, could not ${what}`, { sandbox, error });
+    }
   }
 
   /** Whatever there is of it. */
@@ -255,6 +285,13 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       await Promise.all([...active.values()].map((sandbox) => sandbox.end()));
     },
   };
+}
+
+type ContainerState = TypeOf<typeof containerState>;
+
+interface Revived {
+  readonly state: ContainerState;
+  readonly network: NetworkSlot | undefined;
 }
 
 interface Opened {

@@ -93,7 +93,7 @@ export class ContainerSandbox implements Sandbox {
     return { kind: "mount", path: INSIDE.code };
   }
 
-  /** @throws Error when an earlier agent's network is not whole any more: nothing could be held to the policy. */
+  /** @throws Error where there is no network: nothing could be held to the policy. */
   async restrict(policy: NetworkPolicy): Promise<void> {
     const { network } = this.#parts;
     if (network === undefined) throw new Error("the sandbox has no network that could be held to a policy");

@@ -49,7 +49,7 @@ export interface SandboxNetworks {
   take(): Promise<NetworkSlot>;
   /** A slot that an earlier agent took. Undefined when it is not whole any more. */
   recover(name: string): Promise<NetworkSlot | undefined>;
-  /** Removes what earlier agents left and is neither recovered nor named here. How many slots went. */
+  /** Removes what earlier agents left and is neither recovered nor named here, as far as it can. How many slots went. */
   reap(keep: readonly string[]): Promise<number>;
   /** Removes the pool, and everything else unless slots are still taken. */
   close(): Promise<void>;
@@ -144,16 +144,10 @@ class Networks implements SandboxNetworks {
     const doomed = [...numbers.found].filter((number) => !kept.has(number));
     const elements = await readElements(parts.tools, this.#names);
     if (elements !== undefined) await parts.writer.write(this.#strayLines(elements, new Set(doomed)));
-    for (let start = 0; start < doomed.length; start += BATCH) {
-      const batch = doomed.slice(start, start + BATCH);
-      await parts.plumbing.remove(batch);
-      for (const number of batch) {
-        parts.forgetConnections(formatAddress(parts.block + number));
-        numbers.free(number);
-      }
-    }
+    for (let start = 0; start < doomed.length; start += BATCH)
+      await this.#removeFound(doomed.slice(start, start + BATCH));
     await this.#removeStrayFiles(numbers);
-    return doomed.length;
+    return doomed.filter((number) => !numbers.isUsed(number)).length;
   }
 
   async close(): Promise<void> {
@@ -226,6 +220,23 @@ class Networks implements SandboxNetworks {
       parts.forgetConnections(slot.address);
       if (slot.hasFile) await slot.forgetFile();
       numbers.free(slot.number);
+    }
+  }
+
+  /** What stays keeps its number, and is found by the next reaping. */
+  async #removeFound(found: readonly number[]): Promise<void> {
+    const { parts, numbers } = this.#mustBeOpen();
+    try {
+      await parts.plumbing.remove(found);
+    } catch (error) {
+      this.#deps.log.error("networks of sandboxes that are gone can't be removed: the next agent tries again", {
+        error,
+      });
+      return;
+    }
+    for (const number of found) {
+      parts.forgetConnections(formatAddress(parts.block + number));
+      numbers.free(number);
     }
   }
 
