@@ -17,7 +17,7 @@ import type { ImageFolders } from "./image-root.ts";
 import type { NetworkSlot, SandboxNetworks } from "./network/networks.ts";
 import { INSIDE, OOM_SCORE, ociConfig } from "./oci-config.ts";
 import { type OciRuntime, runCommand } from "./oci-runtime.ts";
-import { BundleViews, Place } from "./place.ts";
+import { BundleViews, Place, SHELL_WORDS } from "./place.ts";
 import { probeContainers } from "./probe.ts";
 import { RootFileSystems } from "./root-file-system.ts";
 import { ContainerSandbox } from "./sandbox.ts";
@@ -72,9 +72,10 @@ END
 `;
 /**
  * The first process of a sandbox. The guest is its child: signals without a handler do nothing to a first process, and nobody else
- * would bury what functions leave behind. Its own words about signals are not the function's.
+ * would bury what functions leave behind. Its own words are not the function's: they tell a signal (137, "Killed") from an exit with
+ * the same code. In parentheses, or the shell would take the child's stderr for the time.
  */
-const INIT = ["/bin/sh", "-c", 'exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; exit $?', "sh"];
+const INIT = ["/bin/sh", "-c", `exec 3>&2 2>${SHELL_WORDS}; (exec "$@" 2>&3 3>&-); exit $?`, "sh"];
 const containerState = object({ pid: integer(2), startTime: text(32), slot: integer(), network: optional(text(64)) });
 
 /**

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
 
@@ -6,6 +6,9 @@ import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
 const SIZE = "size=256k,nr_inodes=64,mode=711";
 /** A socket: the guest can write here, and must not be able to fill anything with it. */
 const RUN_SIZE = "size=16k,nr_inodes=16,mode=700";
+
+/** Of the sandbox's first process, in its working directory. */
+export const SHELL_WORDS = "init.err";
 
 /**
  * A sandbox's folder on the host, in memory and of a bounded size:
@@ -40,6 +43,11 @@ export class Place {
   }
   get pidFile(): string {
     return join(this.bundle, "pid");
+  }
+
+  /** Whether the shell said anything. Nothing is opened: the sandbox may have put there what it likes. */
+  get hasShellWords(): boolean {
+    return (lstatSync(join(this.run, SHELL_WORDS), { throwIfNoEntry: false })?.size ?? 0) > 0;
   }
 
   get exists(): boolean {

@@ -128,11 +128,14 @@ export class ContainerSandbox implements Sandbox {
     return this.#parts.cgroup.memoryMiB();
   }
 
-  async #exited(exit: ProcessExit): Promise<void> {
+  async #exited(told: ProcessExit): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
     const { cgroup, place, network } = this.#parts;
-    const killedFor = this.#killedFor ?? ((await cgroup.oomKills()) > 0 ? "out-of-memory" : undefined);
+    const exit = asSignal(told, place.hasShellWords);
+    // What was killed for want of memory may be one of its processes, and the guest have lived on.
+    const starved = mayBeKilled(exit) && (await cgroup.oomKills()) > 0;
+    const killedFor = this.#killedFor ?? (starved ? "out-of-memory" : undefined);
     await this.#try("kill what is left", () => cgroup.kill());
     await this.#try("remove the cgroup", () => cgroup.remove());
     await this.#try("remove the folder", async () => place.remove());
@@ -141,7 +144,7 @@ export class ContainerSandbox implements Sandbox {
     this.#deps.spawner.forget(this.id);
     this.#deps.left(this);
     const { memoryMiB: limitMiB } = this.handle;
-    this.#settle(explainEnd({ exit: asSignal(exit), killedFor, heapFull: this.#output.heapFull, limitMiB }));
+    this.#settle(explainEnd({ exit, killedFor, heapFull: this.#output.heapFull, limitMiB }));
   }
 
   /** What can't be removed now is found by the next `reap`. */
@@ -154,8 +157,14 @@ export class ContainerSandbox implements Sandbox {
   }
 }
 
-/** The first process of a sandbox, a shell, tells a signal that ended its child in this way. */
-function asSignal(exit: ProcessExit): ProcessExit {
+/** The first process of a sandbox, a shell, tells a signal that ended its child in this way, and says so, but of these two. */
+function asSignal(exit: ProcessExit, isSaid: boolean): ProcessExit {
   const signal = Object.entries(constants.signals).find(([, number]) => number + 128 === exit.code)?.[0];
-  return signal === undefined ? exit : { code: null, signal };
+  const isMeant = isSaid || signal === "SIGINT" || signal === "SIGPIPE";
+  return signal === undefined || !isMeant ? exit : { code: null, signal };
+}
+
+/** Or nobody knows how it ended. */
+function mayBeKilled({ code, signal }: ProcessExit): boolean {
+  return signal === "SIGKILL" || (code === null && signal === null);
 }

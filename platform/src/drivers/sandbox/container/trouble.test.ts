@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, type TestContext, test } from "node:test";
@@ -11,6 +12,7 @@ import { createSystemRandom } from "#base/random.ts";
 import type { PlatformError } from "#contract/errors.ts";
 import { bundleGuests } from "#guest/bundle.ts";
 import type { SandboxDriver, SandboxSpec } from "#ports/sandbox/index.ts";
+import { inspectCgroups } from "./cgroups/inspect.ts";
 import { nodeRuntime, openMachine } from "./machine.fixture.ts";
 import { hostState, NOTHING, newHome, whyNotHere } from "./network/fake-internet.fixture.ts";
 import { createSandboxNetworks, type SandboxNetworks } from "./network/networks.ts";
@@ -108,6 +110,38 @@ describe("container, in trouble", { skip, timeout: 60_000 }, () => {
     const next = await opened();
     assert.equal(await next.recover({ ...old.handle, state: { pid: old.handle.state.pid } }), undefined);
     assert.ok(isGone(old.handle.state.pid));
+  });
+
+  test("an end is told for what it was: an exit with a signal's code, a signal, and want of memory that was survived", async (t) => {
+    const { opened } = await stage(t);
+    const driver = await opened();
+    const starve = "const eat = 'const all = []; for (;;) all.push(Buffer.alloc(8 << 20, 1))';";
+    const child = `${starve} require("child_process").spawnSync(process.execPath, ["-e", eat]);`;
+    const found = inspectCgroups();
+    const survives = found.kind !== "unusable" && found.version === "v1";
+    const exited = (code: number) => ({ cause: "exited", detail: `exited with code ${code}` });
+    const killed = { cause: "killed", detail: "was killed by SIGKILL", fromOutside: true };
+    for (const [program, expected] of [
+      ["process.exit(137)", exited(137)],
+      ["process.exit(143)", exited(143)],
+      ...(survives ? ([5, 137] as const).map((code) => [`${child} process.exit(${code})`, exited(code)] as const) : []),
+      ["process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000)", killed],
+      [
+        "process.kill(process.pid, 'SIGTERM'); setInterval(() => {}, 1000)",
+        { cause: "killed", detail: "was killed by SIGTERM" },
+      ],
+    ] as const) {
+      const listen = `require("net").createServer((socket) => socket.on("data", () => { ${program} })).listen("guest.sock")`;
+      const { runtime, ...rest } = spec();
+      const sandbox = await driver.start({
+        ...rest,
+        runtime: { ...runtime, command: [process.execPath, "-e", listen] },
+      });
+      createConnection(sandbox.address)
+        .on("error", () => {})
+        .end("now");
+      assert.deepEqual(await sandbox.gone, expected, program);
+    }
   });
 
   test("a start without a network fails as a start, and keeps nothing", async (t) => {
