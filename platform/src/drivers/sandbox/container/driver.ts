@@ -14,7 +14,7 @@ import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
 import { IdRanges } from "./id-ranges.ts";
 import type { ImageFolders } from "./image-root.ts";
-import type { NetworkSlot, SandboxNetworks } from "./network/networks.ts";
+import type { SandboxNetworks, TakenNetwork } from "./network/networks.ts";
 import { INSIDE, OOM_SCORE, ociConfig } from "./oci-config.ts";
 import { type OciRuntime, runCommand } from "./oci-runtime.ts";
 import { BundleViews, Place, SHELL_WORDS } from "./place.ts";
@@ -76,7 +76,7 @@ END
  * the same code. In parentheses, or the shell would take the child's stderr for the time.
  */
 const INIT = ["/bin/sh", "-c", `exec 3>&2 2>${SHELL_WORDS}; (exec "$@" 2>&3 3>&-); exit $?`, "sh"];
-const containerState = object({ pid: integer(2), startTime: text(32), slot: integer(), network: optional(text(64)) });
+const containerState = object({ pid: integer(2), startTime: text(32), range: integer(), network: optional(text(64)) });
 
 /**
  * Sandboxes as containers: namespaces, a cgroup, a seccomp filter and a root of their own each, made by an OCI runtime that the
@@ -103,12 +103,12 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
   };
   const placeOf = (id: string) => new Place(open().calls, join(folder, id));
 
-  function follow(handle: SandboxHandle, name: ProcessName, slot: number, network: NetworkSlot | undefined) {
+  function follow(handle: SandboxHandle, name: ProcessName, range: number, network: TakenNetwork | undefined) {
     const { id } = handle;
     const { views, cgroups } = open();
     const left = () => {
       active.delete(id);
-      ids.giveBack(slot);
+      ids.giveBack(range);
       removeState(id);
     };
     const parts = { place: placeOf(id), cgroup: cgroups.find(id), network, deliver: runtime.deliver, name };
@@ -119,20 +119,20 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
 
   async function start(spec: SandboxSpec): Promise<Sandbox> {
     const { id, memoryMiB } = spec;
-    const slot = ids.take();
-    let network: NetworkSlot | undefined;
+    const range = ids.take();
+    let network: TakenNetwork | undefined;
     let name: ProcessName;
     try {
       network = await networks?.take();
-      name = await spawn(spec, slot, network?.path);
+      name = await spawn(spec, range, network?.path);
     } catch (error) {
       await tryOn(id, "remove what was made of it", () => remove(id));
-      ids.giveBack(slot);
+      ids.giveBack(range);
       await tryOn(id, "give back its network", async () => network?.release());
       throw startFailed(spec, error instanceof Error ? error.message : String(error), error);
     }
     const { pid, startTime } = name;
-    const own = { pid, startTime, slot, ...(network !== undefined && { network: network.name }) };
+    const own = { pid, startTime, range, ...(network !== undefined && { network: network.name }) };
     const handle = {
       version: 1,
       technology: "container",
@@ -141,16 +141,16 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       memoryMiB,
       state: own,
     } as const;
-    const sandbox = follow(handle, name, slot, network);
+    const sandbox = follow(handle, name, range, network);
     await untilListening(clock, spec, sandbox, options.startMs ?? START_MS);
     return sandbox;
   }
 
-  async function spawn(spec: SandboxSpec, slot: number, networkPath: string | undefined): Promise<ProcessName> {
+  async function spawn(spec: SandboxSpec, range: number, networkPath: string | undefined): Promise<ProcessName> {
     const { calls, cgroups, roots } = open();
     const { id, memoryMiB } = spec;
     const place = new Place(calls, join(folder, id));
-    const firstId = IdRanges.firstId(slot);
+    const firstId = IdRanges.firstId(range);
     place.make((runtime.userNamespace ? firstId : 0) + INSIDE.userId);
     const rootFolder = await roots.of(spec.runtime);
     const cgroup = await cgroups.create(id, limitsFor(memoryMiB));
@@ -187,9 +187,9 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       await tryOn(id, "remove it: the next agent tries again", () => remove(id));
       return undefined;
     }
-    const { pid, startTime, slot } = found.state;
-    ids.takeAgain(slot);
-    return follow(handle, { pid, startTime }, slot, found.network);
+    const { pid, startTime, range } = found.state;
+    ids.takeAgain(range);
+    return follow(handle, { pid, startTime }, range, found.network);
   }
 
   /** Undefined where it is not whole any more. */
@@ -292,7 +292,7 @@ type ContainerState = TypeOf<typeof containerState>;
 
 interface Revived {
   readonly state: ContainerState;
-  readonly network: NetworkSlot | undefined;
+  readonly network: TakenNetwork | undefined;
 }
 
 interface Opened {

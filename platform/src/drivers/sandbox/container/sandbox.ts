@@ -10,7 +10,7 @@ import { explainEnd } from "../spawned/exit.ts";
 import { GuestOutput } from "../spawned/guest-output.ts";
 import type { OutputStream, ProcessExit, SpawnerClient } from "../spawned/spawner-client.ts";
 import type { Cgroup } from "./cgroups/cgroups.ts";
-import type { NetworkSlot } from "./network/networks.ts";
+import type { TakenNetwork } from "./network/networks.ts";
 import { INSIDE } from "./oci-config.ts";
 import type { BundleViews, Place } from "./place.ts";
 
@@ -26,7 +26,7 @@ export interface ContainerSandboxDeps {
 export interface ContainerParts {
   readonly place: Place;
   readonly cgroup: Cgroup;
-  readonly network: NetworkSlot | undefined;
+  readonly network: TakenNetwork | undefined;
   readonly deliver: "mount" | "bytes";
   /** Its first process, the guest. */
   readonly name: ProcessName;

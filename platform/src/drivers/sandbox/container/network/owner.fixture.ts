@@ -1,5 +1,5 @@
 // An agent's part in networks, to be killed. Arguments: home, folder, nameserver, `hold`, `narrow` or `churn`, and perhaps where
-// its programs are. `hold` takes three slots, prints their names and waits; `narrow` then allows less with every line of its input;
+// its programs are. `hold` takes three networks, prints their names and waits; `narrow` then allows less with every line of its input;
 // `churn` takes, changes and releases until it dies.
 import { createSystemClock } from "#base/clock.ts";
 import { createSilentLog } from "#base/log.ts";
@@ -21,17 +21,17 @@ await networks.open(new AbortController().signal);
 const allow = { kind: "allow", hosts: ["web.example.test", "203.0.113.0/24:1"] } as const;
 process.stdin.on("end", () => process.exit(0)).resume();
 if (what !== "churn") {
-  const slots = [await networks.take(), await networks.take(), await networks.take()];
-  await slots[1]!.apply(allow);
-  await slots[2]!.apply({ kind: "none" });
-  console.log(JSON.stringify(slots.map(({ name, path, address }) => ({ name, path, address }))));
+  const taken = [await networks.take(), await networks.take(), await networks.take()];
+  await taken[1]!.apply(allow);
+  await taken[2]!.apply({ kind: "none" });
+  console.log(JSON.stringify(taken.map(({ name, path, address }) => ({ name, path, address }))));
   if (what === "narrow")
-    process.stdin.on("data", () => void slots[1]!.apply({ kind: "allow", hosts: allow.hosts.slice(0, 1) }));
+    process.stdin.on("data", () => void taken[1]!.apply({ kind: "allow", hosts: allow.hosts.slice(0, 1) }));
 } else {
   console.log("churning");
   for (;;) {
-    const slots = await Promise.all([networks.take(), networks.take(), networks.take()]);
-    await slots[0]!.apply(allow);
-    await Promise.all(slots.map((slot) => slot.release()));
+    const taken = await Promise.all([networks.take(), networks.take(), networks.take()]);
+    await taken[0]!.apply(allow);
+    await Promise.all(taken.map((network) => network.release()));
   }
 }

@@ -64,7 +64,7 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
       for (const child of children) await kill(child);
       await networks.close();
       const left = hostState(home);
-      // A test that failed halfway leaves slots: they go in any case.
+      // A test that failed halfway leaves networks: they go in any case.
       const last = create(0);
       await last.open(new AbortController().signal);
       await last.reap([]);
@@ -96,7 +96,7 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
     await exit;
   }
 
-  test("slots are recovered with their policies, connections go on, the rest is reaped", async (t) => {
+  test("networks are recovered with their policies, connections go on, the rest is reaped", async (t) => {
     const stage = scene(t);
     const { home, folder, networks } = stage;
     const { child, line } = await owner(stage, "hold");
@@ -178,14 +178,14 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
     await died;
 
     await networks.open(new AbortController().signal);
-    const slot = (await networks.recover(held.name))!;
+    const network = (await networks.recover(held.name))!;
     const fixed = () => nft(`list set inet colibri_${home} fixed_port`).includes(held.address);
     await networks.reap([]);
     assert.ok(fixed(), "the narrowing was in force");
-    await slot.apply({ kind: "allow", hosts: ["web.example.test"] });
+    await network.apply({ kind: "allow", hosts: ["web.example.test"] });
     assert.ok(!fixed(), "more is let through than the policy says");
     assert.notEqual(await probe.run({ kind: "say", text: "under an earlier policy" }), "under an earlier policy");
-    await slot.release();
+    await network.release();
   });
 
   test("pins that went with the platform's mount table leave nothing behind", async (t) => {
@@ -212,8 +212,8 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
         await kill(child);
         await networks.open(new AbortController().signal);
         await networks.reap([]);
-        const slot = await networks.take();
-        await slot.release();
+        const network = await networks.take();
+        await network.release();
         assert.deepEqual(readdirSync(folder), []);
       });
     }
