@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
 
@@ -81,7 +81,7 @@ export class Place {
 
   remove(): void {
     for (const mounted of [this.code, this.run, this.folder]) this.#calls.unmount(mounted);
-    rmSync(this.folder, { recursive: true, force: true });
+    removeMountPoint(this.folder);
   }
 }
 
@@ -113,7 +113,13 @@ export class BundleViews {
       mkdirSync(view, { recursive: true });
       const { bind, remount, readOnly, noSetUserId, noDevices } = MOUNT;
       this.#calls.mount({ source: bundle, target: view, flags: bind });
-      this.#calls.mount({ target: view, flags: remount | bind | readOnly | noSetUserId | noDevices });
+      try {
+        this.#calls.mount({ target: view, flags: remount | bind | readOnly | noSetUserId | noDevices });
+      } catch (error) {
+        // Nobody is to be shown what can be written.
+        this.#remove(name);
+        throw error;
+      }
     }
     this.#holders.set(name, holders + 1);
     return view;
@@ -132,6 +138,15 @@ export class BundleViews {
   #remove(name: string): void {
     const view = join(this.#folder, name);
     this.#calls.unmount(view);
-    rmSync(view, { recursive: true, force: true });
+    removeMountPoint(view);
+  }
+}
+
+/** Never with what is in it: that is somebody's who is still mounted there. */
+export function removeMountPoint(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
