@@ -28,12 +28,12 @@ export interface ContainerParts {
   readonly cgroup: Cgroup;
   readonly network: TakenNetwork | undefined;
   readonly deliver: "mount" | "bytes";
-  /** Its first process, the guest. */
+  /** Its first process, whose child the guest is. */
   readonly name: ProcessName;
 }
 
 /**
- * A guest as the first process of a container: with it ends everything in there.
+ * A guest in a container, child of the first process there (INIT in driver.ts): with that ends everything in there.
  *
  * Owns: its parts, and its end. Invariants: 1. `gone` settles after its cgroup is empty and removed, and its place and network are
  * given back; 2. it is killed by its cgroup, which holds all that it started and nothing else, frozen or not.
@@ -139,7 +139,8 @@ export class ContainerSandbox implements Sandbox {
     await this.#try("kill what is left", () => cgroup.kill());
     await this.#try("remove the cgroup", () => cgroup.remove());
     await this.#try("remove the folder", async () => place.remove());
-    if (this.#view !== undefined) this.#deps.views.release(this.#view);
+    const view = this.#view;
+    if (view !== undefined) await this.#try("give back the bundle", async () => this.#deps.views.release(view));
     await this.#try("give back the network", async () => network?.release());
     this.#deps.spawner.forget(this.id);
     this.#deps.left(this);
