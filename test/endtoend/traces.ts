@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { createNames, linkNumber, PIN_FOLDER, slotNumber } from "#drivers/sandbox/container/network/names.ts";
+import { createNames, linkNumber, networkNumber, PIN_FOLDER } from "#drivers/sandbox/container/network/names.ts";
 import { SANDBOX_PLACE } from "#drivers/sandbox/container/own-mounts.ts";
 import { homeKey } from "#platform/main/home.ts";
 import { NETWORKS } from "#platform/main/sandbox-driver.ts";
@@ -105,14 +105,14 @@ function zombies(): { pid: number; name: string; parent: number }[] {
 function networkLeaks(home: string, mounted: readonly string[], used: readonly string[]): string[] {
   const names = namesOf(home);
   const { links, rows } = networksOf(home);
-  const numbersOf = (pins: readonly string[]) => pins.flatMap((pin) => slotNumber(names, pin) ?? []);
+  const numbersOf = (pins: readonly string[]) => pins.flatMap((pin) => networkNumber(names, pin) ?? []);
   const pins = numbersOf(mounted.flatMap((path) => nameUnder(path, `${PIN_FOLDER}/`)));
   return [
     ...differ("rows of the nft table", rows, links),
     ...differ("namespaces", pins, links),
     // Their files are in the platform's own mount table.
     ...numbersOf(list(PIN_FOLDER)).map((number) => `a file of namespace ${number} on the machine`),
-    ...used.filter((network) => !links.includes(slotNumber(names, network)!)).map((network) => `${network} is gone`),
+    ...used.filter((network) => !links.includes(networkNumber(names, network)!)).map((network) => `${network} is gone`),
     // Besides those that sandboxes have there are those made ahead.
     ...(links.length === used.length + NETWORKS ? [] : [`${links.length} networks for ${used.length} sandboxes`]),
   ];

@@ -7,8 +7,9 @@ import type { NetworkPolicy } from "#contract/network/policy.ts";
  * The sandbox port: an isolated place in which one guest runs.
  *
  * A driver *starts* generic sandboxes: a guest of one runtime that listens and waits, holding no tenant's code and no secret.
- * Later the agent *delivers* one bundle into it, once, under the network policy of its app, and tells the guest (over the guest link, which is not the driver's
- * business) to load it. From then on the sandbox belongs to that revision until it is gone; it never goes back.
+ * Later the agent *delivers* one bundle into it, once, under the network policy of its app, and tells the guest (over the guest
+ * link, which is not the driver's business) to load it. From then on the sandbox belongs to that revision until it is gone; it
+ * never goes back.
  *
  * The agent may be killed at any moment. A sandbox outlives it: `start` gives a handle that is plain data and versioned, the
  * agent keeps it on disk, and after a restart `recover` turns it into the same sandbox again. What no handle names is

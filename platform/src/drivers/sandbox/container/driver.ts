@@ -7,17 +7,17 @@ import type { ProcessName } from "#base/process-group.ts";
 import type { Random } from "#base/random.ts";
 import { loadSystemCalls, type SystemCalls } from "#base/system-calls.ts";
 import { PlatformError } from "#contract/errors.ts";
-import { integer, object, optional, parse, text } from "#contract/shape.ts";
+import { integer, object, optional, parse, type TypeOf, text } from "#contract/shape.ts";
 import type { Sandbox, SandboxCapabilities, SandboxDriver, SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
 import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
 import { IdRanges } from "./id-ranges.ts";
 import type { ImageFolders } from "./image-root.ts";
-import type { NetworkSlot, SandboxNetworks } from "./network/networks.ts";
+import type { SandboxNetworks, TakenNetwork } from "./network/networks.ts";
 import { INSIDE, OOM_SCORE, ociConfig } from "./oci-config.ts";
 import { type OciRuntime, runCommand } from "./oci-runtime.ts";
-import { BundleViews, Place } from "./place.ts";
+import { BundleViews, Place, SHELL_WORDS } from "./place.ts";
 import { probeContainers } from "./probe.ts";
 import { RootFileSystems } from "./root-file-system.ts";
 import { ContainerSandbox } from "./sandbox.ts";
@@ -72,10 +72,11 @@ END
 `;
 /**
  * The first process of a sandbox. The guest is its child: signals without a handler do nothing to a first process, and nobody else
- * would bury what functions leave behind. Its own words about signals are not the function's.
+ * would bury what functions leave behind. Its own words are not the function's: they tell a signal (137, "Killed") from an exit with
+ * the same code. In parentheses, or the shell would take the child's stderr for the time.
  */
-const INIT = ["/bin/sh", "-c", 'exec 3>&2 2>/dev/null; "$@" 2>&3 3>&-; exit $?', "sh"];
-const containerState = object({ pid: integer(2), startTime: text(32), slot: integer(), network: optional(text(64)) });
+const INIT = ["/bin/sh", "-c", `exec 3>&2 2>${SHELL_WORDS}; (exec "$@" 2>&3 3>&-); exit $?`, "sh"];
+const containerState = object({ pid: integer(2), startTime: text(32), range: integer(), network: optional(text(64)) });
 
 /**
  * Sandboxes as containers: namespaces, a cgroup, a seccomp filter and a root of their own each, made by an OCI runtime that the
@@ -102,12 +103,12 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
   };
   const placeOf = (id: string) => new Place(open().calls, join(folder, id));
 
-  function follow(handle: SandboxHandle, name: ProcessName, slot: number, network: NetworkSlot | undefined) {
+  function follow(handle: SandboxHandle, name: ProcessName, range: number, network: TakenNetwork | undefined) {
     const { id } = handle;
     const { views, cgroups } = open();
     const left = () => {
       active.delete(id);
-      ids.giveBack(slot);
+      ids.giveBack(range);
       removeState(id);
     };
     const parts = { place: placeOf(id), cgroup: cgroups.find(id), network, deliver: runtime.deliver, name };
@@ -118,19 +119,20 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
 
   async function start(spec: SandboxSpec): Promise<Sandbox> {
     const { id, memoryMiB } = spec;
-    const slot = ids.take();
-    const network = await networks?.take();
+    const range = ids.take();
+    let network: TakenNetwork | undefined;
     let name: ProcessName;
     try {
-      name = await spawn(spec, slot, network?.path);
+      network = await networks?.take();
+      name = await spawn(spec, range, network?.path);
     } catch (error) {
-      await remove(id);
-      ids.giveBack(slot);
-      await network?.release();
+      await tryOn(id, "remove what was made of it", () => remove(id));
+      ids.giveBack(range);
+      await tryOn(id, "give back its network", async () => network?.release());
       throw startFailed(spec, error instanceof Error ? error.message : String(error), error);
     }
     const { pid, startTime } = name;
-    const own = { pid, startTime, slot, ...(network !== undefined && { network: network.name }) };
+    const own = { pid, startTime, range, ...(network !== undefined && { network: network.name }) };
     const handle = {
       version: 1,
       technology: "container",
@@ -139,16 +141,16 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       memoryMiB,
       state: own,
     } as const;
-    const sandbox = follow(handle, name, slot, network);
+    const sandbox = follow(handle, name, range, network);
     await untilListening(clock, spec, sandbox, options.startMs ?? START_MS);
     return sandbox;
   }
 
-  async function spawn(spec: SandboxSpec, slot: number, networkPath: string | undefined): Promise<ProcessName> {
+  async function spawn(spec: SandboxSpec, range: number, networkPath: string | undefined): Promise<ProcessName> {
     const { calls, cgroups, roots } = open();
     const { id, memoryMiB } = spec;
     const place = new Place(calls, join(folder, id));
-    const firstId = IdRanges.firstId(slot);
+    const firstId = IdRanges.firstId(range);
     place.make((runtime.userNamespace ? firstId : 0) + INSIDE.userId);
     const rootFolder = await roots.of(spec.runtime);
     const cgroup = await cgroups.create(id, limitsFor(memoryMiB));
@@ -179,35 +181,64 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
   }
 
   async function recover(handle: SandboxHandle): Promise<Sandbox | undefined> {
-    const found = parse(containerState, handle.state, `state of sandbox ${handle.id}`);
-    const { pid, startTime, slot } = found;
-    // Of a platform that is dead: its mount table is gone, and with it every way to what still runs.
-    if (!placeOf(handle.id).exists) {
-      await remove(handle.id);
+    const { id } = handle;
+    const found = await revive(handle);
+    if (found === undefined) {
+      await tryOn(id, "remove it: the next agent tries again", () => remove(id));
       return undefined;
     }
-    const child = spawner.children.get(handle.id);
+    const { pid, startTime, range } = found.state;
+    ids.takeAgain(range);
+    return follow(handle, { pid, startTime }, range, found.network);
+  }
+
+  /** Undefined where it is not whole any more. */
+  async function revive({ id, state: written }: SandboxHandle): Promise<Revived | undefined> {
+    // Of a platform that is dead: its mount table is gone, and with it every way to what still runs.
+    if (!placeOf(id).exists) return undefined;
+    const state = readState(id, written);
+    if (state === undefined) return undefined;
+    const { pid, startTime } = state;
+    const child = spawner.children.get(id);
     const alive =
       child !== undefined
         ? child.startTime === startTime
-        : await spawner.adopt(handle.id, { pid, startTime, cwd: join(folder, handle.id) });
-    if (!alive) {
-      await remove(handle.id);
+        : await spawner.adopt(id, { pid, startTime, cwd: join(folder, id) });
+    if (!alive || state.network === undefined) return alive ? { state, network: undefined } : undefined;
+    const network = await networks?.recover(state.network);
+    if (network !== undefined) return { state, network };
+    // It would reach nothing, and be held to no policy. What is left of the network is for its own reaping.
+    log.warn("a sandbox is removed: its network is lost", { sandbox: id, network: state.network });
+    return undefined;
+  }
+
+  /** Undefined for what another version wrote. */
+  function readState(id: string, written: unknown): ContainerState | undefined {
+    try {
+      return parse(containerState, written, `state of sandbox ${id}`);
+    } catch (error) {
+      log.warn("a sandbox is removed: what an earlier agent noted of it can't be read", { sandbox: id, error });
       return undefined;
     }
-    ids.takeAgain(slot);
-    const network = found.network === undefined ? undefined : await networks?.recover(found.network);
-    return follow(handle, { pid, startTime }, slot, network);
   }
 
   async function reap(keep: readonly SandboxHandle[]): Promise<number> {
     const kept = new Set(keep.map(({ id }) => id));
     const known = [...(await open().cgroups.list()), ...spawner.children.keys(), ...readdirSync(folder)];
     const rest = [...new Set(known)].filter((id) => !kept.has(id));
-    await Promise.all(rest.map((id) => remove(id)));
+    await Promise.all(rest.map((id) => tryOn(id, "remove it: the next agent tries again", () => remove(id))));
     spawner.becomeStrict();
     await networks?.reap(keep.flatMap(({ state: { network } }) => (typeof network === "string" ? [network] : [])));
     return rest.length;
+  }
+
+  /** One sandbox's trouble, such as a process that the kernel holds, is not the others'. */
+  async function tryOn(sandbox: string, what: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      log.error(`of a sandbox that is not there any more, could not ${what}`, { sandbox, error });
+    }
   }
 
   /** Whatever there is of it. */
@@ -255,6 +286,13 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       await Promise.all([...active.values()].map((sandbox) => sandbox.end()));
     },
   };
+}
+
+type ContainerState = TypeOf<typeof containerState>;
+
+interface Revived {
+  readonly state: ContainerState;
+  readonly network: TakenNetwork | undefined;
 }
 
 interface Opened {

@@ -9,7 +9,7 @@ import { createSocketNetwork } from "#base/link/socket-network.ts";
 import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
-import { createContainerDriver } from "./driver.ts";
+import { type ContainerDriverDeps, type ContainerDriverOptions, createContainerDriver } from "./driver.ts";
 import type { ImageFolders } from "./image-root.ts";
 import type { OciRuntime } from "./oci-runtime.ts";
 import { SANDBOX_PLACE } from "./own-mounts.ts";
@@ -26,7 +26,8 @@ export async function openMachine(runtime: OciRuntime, images: ImageFolders = {}
   mkdirSync(place, { mode: 0o711 });
   const options = { place, spawner: join(home, "spawner.sock"), key, runtime, images };
   const spawner = await openSpawner(options.spawner);
-  const createDriver = () => createContainerDriver(deps, options);
+  const createDriver = (other: Partial<ContainerDriverDeps> = {}, others: Partial<ContainerDriverOptions> = {}) =>
+    createContainerDriver({ ...deps, ...other }, { ...options, ...others });
   return {
     ...{ home, key, options, createDriver },
     spawnerPid: spawner.pid,

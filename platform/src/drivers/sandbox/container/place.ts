@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
 
@@ -6,6 +6,9 @@ import { MOUNT, type SystemCalls } from "#base/system-calls.ts";
 const SIZE = "size=256k,nr_inodes=64,mode=711";
 /** A socket: the guest can write here, and must not be able to fill anything with it. */
 const RUN_SIZE = "size=16k,nr_inodes=16,mode=700";
+
+/** Of the sandbox's first process, in its working directory. */
+export const SHELL_WORDS = "init.err";
 
 /**
  * A sandbox's folder on the host, in memory and of a bounded size:
@@ -42,6 +45,11 @@ export class Place {
     return join(this.bundle, "pid");
   }
 
+  /** Whether the shell said anything. Nothing is opened: the sandbox may have put there what it likes. */
+  get hasShellWords(): boolean {
+    return (lstatSync(join(this.run, SHELL_WORDS), { throwIfNoEntry: false })?.size ?? 0) > 0;
+  }
+
   get exists(): boolean {
     return existsSync(this.run);
   }
@@ -73,7 +81,7 @@ export class Place {
 
   remove(): void {
     for (const mounted of [this.code, this.run, this.folder]) this.#calls.unmount(mounted);
-    rmSync(this.folder, { recursive: true, force: true });
+    removeMountPoint(this.folder);
   }
 }
 
@@ -105,7 +113,13 @@ export class BundleViews {
       mkdirSync(view, { recursive: true });
       const { bind, remount, readOnly, noSetUserId, noDevices } = MOUNT;
       this.#calls.mount({ source: bundle, target: view, flags: bind });
-      this.#calls.mount({ target: view, flags: remount | bind | readOnly | noSetUserId | noDevices });
+      try {
+        this.#calls.mount({ target: view, flags: remount | bind | readOnly | noSetUserId | noDevices });
+      } catch (error) {
+        // Nobody is to be shown what can be written.
+        this.#remove(name);
+        throw error;
+      }
     }
     this.#holders.set(name, holders + 1);
     return view;
@@ -124,6 +138,15 @@ export class BundleViews {
   #remove(name: string): void {
     const view = join(this.#folder, name);
     this.#calls.unmount(view);
-    rmSync(view, { recursive: true, force: true });
+    removeMountPoint(view);
+  }
+}
+
+/** Never with what is in it: that is somebody's who is still mounted there. */
+export function removeMountPoint(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }

@@ -17,6 +17,7 @@ import type { RuntimeLaunch } from "#ports/sandbox/index.ts";
 import { checkImages, type ImageFolders, imageFor, isInImage, mountImage, tryProgram } from "./image-root.ts";
 import { NAMESERVER } from "./network/table.ts";
 import { INSIDE } from "./oci-config.ts";
+import { removeMountPoint } from "./place.ts";
 
 /** What programs need beside the runtime's own files, and what says nothing about this host or its users. */
 const SHOWN = ["/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share/zoneinfo"];
@@ -32,6 +33,8 @@ const TOP = ["bin", "sbin", "lib", "lib32", "lib64"];
 const FOLDERS = ["/proc", "/sys", "/dev", "/etc", INSIDE.tmp, "/run", INSIDE.run, INSIDE.code, "/var"];
 /** Packages that the host installed for itself are no part of a runtime. */
 const HOST_PACKAGES = ["/usr/lib/python3/dist-packages", "/usr/lib/node_modules", "/usr/share/nodejs"];
+/** Beside the root of an image: our own folder on top of it. */
+const TOP_OF_IMAGE = ".top";
 const READ_ONLY = MOUNT.readOnly | MOUNT.noSetUserId | MOUNT.noDevices;
 
 /**
@@ -74,7 +77,7 @@ export class RootFileSystems {
 
   async #make(runtime: RuntimeLaunch): Promise<string> {
     const folder = join(this.#folder, runtime.name);
-    const top = `${folder}.top`;
+    const top = `${folder}${TOP_OF_IMAGE}`;
     const image = imageFor(this.#images, runtime.name);
     try {
       if (image === undefined) make(this.#calls, folder, runtime);
@@ -91,8 +94,10 @@ export class RootFileSystems {
   }
 
   #remove(folder: string): void {
+    // Ours, and nothing is mounted there.
+    if (folder.endsWith(TOP_OF_IMAGE)) return rmSync(folder, { recursive: true, force: true });
     this.#calls.unmount(folder);
-    rmSync(folder, { recursive: true, force: true });
+    removeMountPoint(folder);
   }
 }
 

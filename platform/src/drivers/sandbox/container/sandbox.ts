@@ -10,7 +10,7 @@ import { explainEnd } from "../spawned/exit.ts";
 import { GuestOutput } from "../spawned/guest-output.ts";
 import type { OutputStream, ProcessExit, SpawnerClient } from "../spawned/spawner-client.ts";
 import type { Cgroup } from "./cgroups/cgroups.ts";
-import type { NetworkSlot } from "./network/networks.ts";
+import type { TakenNetwork } from "./network/networks.ts";
 import { INSIDE } from "./oci-config.ts";
 import type { BundleViews, Place } from "./place.ts";
 
@@ -26,14 +26,14 @@ export interface ContainerSandboxDeps {
 export interface ContainerParts {
   readonly place: Place;
   readonly cgroup: Cgroup;
-  readonly network: NetworkSlot | undefined;
+  readonly network: TakenNetwork | undefined;
   readonly deliver: "mount" | "bytes";
-  /** Its first process, the guest. */
+  /** Its first process, whose child the guest is. */
   readonly name: ProcessName;
 }
 
 /**
- * A guest as the first process of a container: with it ends everything in there.
+ * A guest in a container, child of the first process there (INIT in driver.ts): with that ends everything in there.
  *
  * Owns: its parts, and its end. Invariants: 1. `gone` settles after its cgroup is empty and removed, and its place and network are
  * given back; 2. it is killed by its cgroup, which holds all that it started and nothing else, frozen or not.
@@ -93,7 +93,7 @@ export class ContainerSandbox implements Sandbox {
     return { kind: "mount", path: INSIDE.code };
   }
 
-  /** @throws Error when an earlier agent's network is not whole any more: nothing could be held to the policy. */
+  /** @throws Error where there is no network: nothing could be held to the policy. */
   async restrict(policy: NetworkPolicy): Promise<void> {
     const { network } = this.#parts;
     if (network === undefined) throw new Error("the sandbox has no network that could be held to a policy");
@@ -128,20 +128,24 @@ export class ContainerSandbox implements Sandbox {
     return this.#parts.cgroup.memoryMiB();
   }
 
-  async #exited(exit: ProcessExit): Promise<void> {
+  async #exited(told: ProcessExit): Promise<void> {
     if (this.#ending) return;
     this.#ending = true;
     const { cgroup, place, network } = this.#parts;
-    const killedFor = this.#killedFor ?? ((await cgroup.oomKills()) > 0 ? "out-of-memory" : undefined);
+    const exit = asSignal(told, place.hasShellWords);
+    // What was killed for want of memory may be one of its processes, and the guest have lived on.
+    const starved = mayBeKilled(exit) && (await cgroup.oomKills()) > 0;
+    const killedFor = this.#killedFor ?? (starved ? "out-of-memory" : undefined);
     await this.#try("kill what is left", () => cgroup.kill());
     await this.#try("remove the cgroup", () => cgroup.remove());
     await this.#try("remove the folder", async () => place.remove());
-    if (this.#view !== undefined) this.#deps.views.release(this.#view);
+    const view = this.#view;
+    if (view !== undefined) await this.#try("give back the bundle", async () => this.#deps.views.release(view));
     await this.#try("give back the network", async () => network?.release());
     this.#deps.spawner.forget(this.id);
     this.#deps.left(this);
     const { memoryMiB: limitMiB } = this.handle;
-    this.#settle(explainEnd({ exit: asSignal(exit), killedFor, heapFull: this.#output.heapFull, limitMiB }));
+    this.#settle(explainEnd({ exit, killedFor, heapFull: this.#output.heapFull, limitMiB }));
   }
 
   /** What can't be removed now is found by the next `reap`. */
@@ -154,8 +158,14 @@ export class ContainerSandbox implements Sandbox {
   }
 }
 
-/** The first process of a sandbox, a shell, tells a signal that ended its child in this way. */
-function asSignal(exit: ProcessExit): ProcessExit {
+/** The first process of a sandbox, a shell, tells a signal that ended its child in this way, and says so, but of these two. */
+function asSignal(exit: ProcessExit, isSaid: boolean): ProcessExit {
   const signal = Object.entries(constants.signals).find(([, number]) => number + 128 === exit.code)?.[0];
-  return signal === undefined ? exit : { code: null, signal };
+  const isMeant = isSaid || signal === "SIGINT" || signal === "SIGPIPE";
+  return signal === undefined || !isMeant ? exit : { code: null, signal };
+}
+
+/** Or nobody knows how it ended. */
+function mayBeKilled({ code, signal }: ProcessExit): boolean {
+  return signal === "SIGKILL" || (code === null && signal === null);
 }

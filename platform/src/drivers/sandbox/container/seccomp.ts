@@ -6,8 +6,9 @@ import { arch } from "node:os";
  * asked for and not granted is refused (EPERM), so that programs say what they were denied.
  *
  * Left out on purpose: everything about mounts and namespaces, tracing and reading other processes, keys, BPF, performance
- * counters, modules, clocks, quotas, io_uring, userfaultfd, NUMA policy, file handles, and sockets but Unix, TCP, UDP and route netlink: of others the kernel counts
- * no memory, or loads modules for them. And inotify, of which there are 128 for all sandboxes and the host's root together.
+ * counters, modules, clocks, quotas, io_uring, userfaultfd, NUMA policy, file handles, and sockets but Unix, TCP, UDP and route
+ * netlink: of others the kernel counts no memory, or loads modules for them. And inotify, of which there are 128 for all
+ * sandboxes and the host's root together.
  */
 export interface Seccomp {
   readonly defaultAction: string;
@@ -59,7 +60,7 @@ const WAITING = `futex futex_waitv futex_wake futex_wait futex_requeue poll ppol
   epoll_wait epoll_pwait epoll_pwait2 eventfd eventfd2 pipe pipe2 timer_create timer_settime timer_gettime timer_getoverrun
   timer_delete timerfd_create timerfd_settime timerfd_gettime getitimer setitimer nanosleep clock_nanosleep clock_gettime
   clock_getres gettimeofday time`;
-const SOCKETS = `socketpair bind connect listen accept accept4 getsockname getpeername getsockopt setsockopt shutdown sendto sendmsg
+const SOCKETS = `bind connect listen accept accept4 getsockname getpeername getsockopt setsockopt shutdown sendto sendmsg
   sendmmsg recvfrom recvmsg recvmmsg`;
 const SHARED = `shmget shmat shmdt shmctl semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open mq_unlink
   mq_timedsend mq_timedreceive mq_notify mq_getsetattr`;
@@ -86,7 +87,8 @@ const SYSCALLS: readonly SeccompRule[] = [
   allow([FILES, MEMORY, PROCESSES, SIGNALS, WAITING, SOCKETS, SHARED, MACHINE].flatMap(words)),
   // Threads and processes, but no namespaces. Of clone3 no filter can see the flags: it does not exist here.
   allow(["clone"], [{ index: 0, value: NEW_NAMESPACES, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }]),
-  allow(["socket"], [equal(0, AF_UNIX)]),
+  // Of pairs too: the kernel makes the sockets, and loads a module for them, before it asks whether their family has pairs.
+  allow(["socket", "socketpair"], [equal(0, AF_UNIX)]),
   ...INTERNET.flatMap((family) =>
     PROTOCOLS.map((protocol) => allow(["socket"], [equal(0, family), equal(2, protocol)])),
   ),

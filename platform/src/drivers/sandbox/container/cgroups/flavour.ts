@@ -16,9 +16,9 @@ export interface Flavour {
   /** In use, without inactive file cache. Undefined when the group is gone. */
   usedBytes(memory: string): number | undefined;
   oomKills(memory: string): number;
-  /** The file that ends all processes of a group when 1 is written to it, from Linux 5.14. */
   /** Where the kernel may kill one process alone for want of memory: counts them, as `oom_kill`. Undefined where all go at once. */
   readonly oomFile: string | undefined;
+  /** The file that ends all processes of a group when 1 is written to it, from Linux 5.14. */
   readonly killFile: string | undefined;
 }
 

@@ -39,27 +39,27 @@ await enterMountTable();
 await withNetworks(0, async (networks) => {
   const [made, none, allow, released]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round < SINGLE; round++) {
-    const slot = await timed(made, () => networks.take());
-    await timed(none, () => slot.apply({ kind: "none" }));
-    await timed(allow, () => slot.apply({ kind: "allow", hosts: ["example.com", "203.0.113.0/24:443"] }));
-    await timed(released, () => slot.release());
+    const network = await timed(made, () => networks.take());
+    await timed(none, () => network.apply({ kind: "none" }));
+    await timed(allow, () => network.apply({ kind: "allow", hosts: ["example.com", "203.0.113.0/24:443"] }));
+    await timed(released, () => network.release());
   }
   report("made alone", made);
   report("apply none", none);
   report("apply allow", allow);
   report("released alone", released);
   const [together, gone]: [number[], number[]] = [[], []];
-  const slots = await timed(together, () => Promise.all(Array.from({ length: BATCH }, () => networks.take())));
-  await timed(gone, () => Promise.all(slots.map((slot) => slot.release())));
+  const taken = await timed(together, () => Promise.all(Array.from({ length: BATCH }, () => networks.take())));
+  await timed(gone, () => Promise.all(taken.map((network) => network.release())));
   report(`made, each of ${BATCH}`, together, BATCH);
   report(`released, each of ${BATCH}`, gone, BATCH);
 });
 await withNetworks(HITS, async (networks) => {
   await sleep(clock, 3_000);
   const hits: number[] = [];
-  const slots = [];
-  for (let round = 0; round < HITS; round++) slots.push(await timed(hits, () => networks.take()));
+  const taken = [];
+  for (let round = 0; round < HITS; round++) taken.push(await timed(hits, () => networks.take()));
   report("taken from the pool", hits);
-  await Promise.all(slots.map((slot) => slot.release()));
+  await Promise.all(taken.map((network) => network.release()));
 });
 rmSync(folder, { recursive: true, force: true });

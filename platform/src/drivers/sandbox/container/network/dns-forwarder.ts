@@ -5,7 +5,7 @@
  * Does not own: who may ask what, and what an answer opens: `Admission`.
  *
  * 1. A sender that is no sandbox of ours gets no answer at all.
- * 2. What an answer grants is in force before the sandbox sees the answer.
+ * 2. What an answer opens is open before the sandbox sees the answer.
  * 3. Only the question itself goes upstream, written anew, and at most so many at once per sandbox and in all.
  * 4. An answer may point anywhere, a private address too (rebinding): the packet filter denies by address, not by name.
  */
@@ -23,7 +23,7 @@ export interface Admission {
   /** Whether the sandbox at this address may know this name. `stranger`: there is no such sandbox. */
   admit(address: string, name: string): "stranger" | "refused" | "admitted";
   /** Lets the sandbox reach what the name was found to be. Rejects when it cannot. */
-  grant(address: string, name: string, found: readonly string[], ttlSeconds: number): Promise<void>;
+  open(address: string, name: string, found: readonly string[], ttlSeconds: number): Promise<void>;
 }
 
 export interface ForwarderDeps {
@@ -137,7 +137,7 @@ export class DnsForwarder {
     const answer = message && parseAnswer(message, question);
     if (message === undefined || answer === undefined) return undefined;
     if (answer.addresses.length > 0) {
-      await this.#deps.admission.grant(address, question.name, answer.addresses, answer.ttlSeconds);
+      await this.#deps.admission.open(address, question.name, answer.addresses, answer.ttlSeconds);
     }
     return withId(message, question.id);
   }

@@ -4,14 +4,14 @@ import type { Names } from "./names.ts";
 
 export type Verdict = "none" | "internet" | "allow";
 
-export interface SlotElement {
+export interface NetworkElement {
   readonly link: string;
   readonly address: string;
   readonly verdict: Verdict;
 }
 
 export interface Elements {
-  readonly slots: readonly SlotElement[];
+  readonly networks: readonly NetworkElement[];
   /** Interfaces on which forwarding was switched on by us. */
   readonly uplinks: readonly string[];
   /** Of the sets that hold rows per sandbox, each as nft wrote it. */
@@ -39,7 +39,7 @@ export async function readElements(tools: NetworkTools, names: Names): Promise<E
   const sets = output.nftables.flatMap(({ set, map }) => set ?? map ?? []);
   const elementsOf = (name: string) => sets.find((set) => set.name === name)?.elem ?? [];
   return {
-    slots: elementsOf("slots").map(readSlot),
+    networks: elementsOf("networks").map(readNetwork),
     uplinks: elementsOf("uplinks").map(keyText),
     rows: sets.filter(({ name }) => PER_SANDBOX.has(name)).flatMap((set) => (set.elem ?? []).map(readRow(set.name))),
   };
@@ -79,7 +79,7 @@ type NftKey =
   | { readonly range: readonly NftKey[] }
   | { readonly elem: { readonly val: NftKey; readonly timeout?: number; readonly expires?: number } };
 
-function readSlot(element: NftElement): SlotElement {
+function readNetwork(element: NftElement): NetworkElement {
   const [key, verdict] = element as readonly [NftKey, { goto: { target: Verdict } }];
   const [link, address] = keyText(key).split(" . ");
   return { link: link!, address: address!, verdict: verdict.goto.target };

@@ -21,7 +21,7 @@ import {
   type Probe,
   whyNotHere,
 } from "./fake-internet.fixture.ts";
-import { createSandboxNetworks, type NetworkSlot, type SandboxNetworks } from "./networks.ts";
+import { createSandboxNetworks, type SandboxNetworks, type TakenNetwork } from "./networks.ts";
 
 const PORT = PORTS[0]!;
 
@@ -51,15 +51,15 @@ describe("the table of sandboxes' networks, removed by somebody", { skip: whyNot
     assert.deepEqual(hostState(home), NOTHING);
   });
 
-  async function sandbox(t: TestContext, policy?: NetworkPolicy): Promise<{ slot: NetworkSlot; probe: Probe }> {
-    const slot = await networks.take();
-    if (policy !== undefined) await slot.apply(policy);
-    const probe = openProbe(slot.path);
+  async function sandbox(t: TestContext, policy?: NetworkPolicy): Promise<{ network: TakenNetwork; probe: Probe }> {
+    const network = await networks.take();
+    if (policy !== undefined) await network.apply(policy);
+    const probe = openProbe(network.path);
     t.after(async () => {
       await probe.close();
-      await slot.release();
+      await network.release();
     });
-    return { slot, probe };
+    return { network, probe };
   }
 
   function restored(): Promise<string> {
@@ -70,7 +70,7 @@ describe("the table of sandboxes' networks, removed by somebody", { skip: whyNot
 
   const tcp = (host: string) => ({ kind: "tcp", host, port: PORT });
 
-  test("it comes back by itself with every slot's policy, and what a name opened stays open", async (t) => {
+  test("it comes back by itself with every network's policy, and what a name opened stays open", async (t) => {
     const [free, none, allowed] = [
       await sandbox(t),
       await sandbox(t, { kind: "none" }),
@@ -90,55 +90,55 @@ describe("the table of sandboxes' networks, removed by somebody", { skip: whyNot
   });
 
   test("one of that name out of a saved rule set is replaced", async (t) => {
-    const { slot, probe } = await sandbox(t);
-    const link = slot.name.replace("colibri-", "cb");
+    const { network, probe } = await sandbox(t);
+    const link = network.name.replace("colibri-", "cb");
     const back = restored();
     nft(`delete table ${table} ; add table ${table} ;
-      add map ${table} slots { type ifname . ipv4_addr : verdict ; } ;
-      add element ${table} slots { "${link}" . ${slot.address} : drop }`);
+      add map ${table} networks { type ifname . ipv4_addr : verdict ; } ;
+      add element ${table} networks { "${link}" . ${network.address} : drop }`);
     await back;
     assert.match(await probe.run(tcp(internet.address)), /^from /);
   });
 
-  test("changes, new slots and releases go on where they meet the table gone", async (t) => {
-    const { slot, probe } = await sandbox(t, { kind: "allow", hosts: [internet.address] });
+  test("changes, new networks and releases go on where they meet the table gone", async (t) => {
+    const { network, probe } = await sandbox(t, { kind: "allow", hosts: [internet.address] });
     nft(`delete table ${table}`);
-    await slot.apply({ kind: "none" });
+    await network.apply({ kind: "none" });
     assert.doesNotMatch(await probe.run(tcp(internet.address)), /^from /);
     const [short, listed] = [await networks.take(), await networks.take()];
     await listed.apply({ kind: "allow", hosts: [internet.address] });
     nft(`delete table ${table}`);
-    await Promise.all([short.release(), listed.release(), slot.apply({ kind: "internet" })]);
+    await Promise.all([short.release(), listed.release(), network.apply({ kind: "internet" })]);
     assert.match(await probe.run(tcp(internet.address)), /^from /);
     for (const { address } of [short, listed]) assert.ok(!nft(`list table ${table}`).includes(`${address} `), address);
   });
 
   test("without it, the namespace's own routes lead to no private range and to no address of the host's", async (t) => {
-    const { slot } = await sandbox(t);
+    const { network } = await sandbox(t);
     const own = ip("-4 -o address").matchAll(/ inet ([\d.]+)/g);
     const addresses = [...own].map(([, address]) => address!).filter((address) => !address.startsWith("127."));
     assert.ok(addresses.length > 1);
     for (const address of [...addresses, "10.1.2.3", "169.254.169.254", "192.168.1.1", "100.100.100.200"]) {
       // On one line, whichever way ip tells it.
-      assert.throws(() => ip(`-n ${slot.name} route get ${address}`), /Permission denied|prohibit/, address);
+      assert.throws(() => ip(`-n ${network.name} route get ${address}`), /Permission denied|prohibit/, address);
     }
-    assert.match(ip(`-n ${slot.name} route get ${slot.nameserver}`), /dev eth0/);
-    assert.match(ip(`-n ${slot.name} route get ${internet.address}`), /dev eth0/);
+    assert.match(ip(`-n ${network.name} route get ${network.nameserver}`), /dev eth0/);
+    assert.match(ip(`-n ${network.name} route get ${internet.address}`), /dev eth0/);
   });
 
-  test("of a released slot's connections the kernel knows none, of a neighbour's all", async (t) => {
+  test("of a released network's connections the kernel knows none, of a neighbour's all", async (t) => {
     const neighbour = await sandbox(t);
-    const slot = await networks.take();
-    const probe = openProbe(slot.path);
+    const network = await networks.take();
+    const probe = openProbe(network.path);
     const hold = { ...tcp(internet.address), kind: "hold" };
     for (const one of [probe, neighbour.probe]) assert.match(await one.run(hold), /^from /);
-    const connections = (of: NetworkSlot) =>
+    const connections = (of: TakenNetwork) =>
       readFileSync("/proc/net/nf_conntrack", "utf8").includes(`src=${of.address} `);
-    assert.ok(connections(slot));
+    assert.ok(connections(network));
     await probe.close();
-    await slot.release();
-    assert.ok(!connections(slot));
-    assert.ok(connections(neighbour.slot));
+    await network.release();
+    assert.ok(!connections(network));
+    assert.ok(connections(neighbour.network));
   });
 });
 

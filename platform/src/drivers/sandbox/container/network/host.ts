@@ -2,7 +2,7 @@
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { formatAddress, overlaps, parseRange, type Range } from "#contract/network/ipv4.ts";
 import { type NetworkTools, run } from "./commands.ts";
-import { linkNumber, type Names, PIN_FOLDER, slotNumber } from "./names.ts";
+import { linkNumber, type Names, networkNumber, PIN_FOLDER } from "./names.ts";
 
 /** A quarter of 100.64.0.0/16: 16,384 addresses, so that an address comes back late. */
 export const BLOCK_PREFIX = 18;
@@ -14,7 +14,7 @@ const BLOCK_COUNT = (BLOCKS.last - BLOCKS.first + 1) / BLOCK_SIZE;
 /** Of an interface's flags in /proc/net/route. */
 const ROUTE_GATEWAY = 2;
 
-/** What of a home's slots is on the host, by number. */
+/** What of a home's networks is on the host, by number. */
 export interface Remains {
   readonly links: ReadonlySet<number>;
   /** Names in the folder of pins, whether or not a namespace is mounted there. */
@@ -35,8 +35,8 @@ export async function readRemains(names: Names): Promise<Remains> {
   });
   return {
     links: numbers(links, (link) => linkNumber(names, link)),
-    files: numbers(files, (file) => slotNumber(names, file)),
-    pins: numbers(mounted, (pin) => slotNumber(names, pin)),
+    files: numbers(files, (file) => networkNumber(names, file)),
+    pins: numbers(mounted, (pin) => networkNumber(names, pin)),
   };
 }
 
@@ -44,7 +44,7 @@ function numbers(texts: readonly string[], numberOf: (text: string) => number | 
   return new Set(texts.flatMap((text) => numberOf(text) ?? []));
 }
 
-/** First address of the block to use: that of the slots there are, else one that no route of the host's overlaps. */
+/** First address of the block to use: that of the networks there are, else one that no route of the host's overlaps. */
 export async function chooseBlock(tools: NetworkTools, names: Names, home: string): Promise<number> {
   const routes = JSON.parse(await run(tools.ip, ["-j", "-4", "route", "show", "table", "all"])) as IpRoute[];
   const isOurs = ({ dev }: IpRoute) => dev?.startsWith(names.linkPrefix) ?? false;

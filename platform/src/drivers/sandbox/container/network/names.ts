@@ -33,8 +33,8 @@ export function createNames(home: string): Names {
   };
 }
 
-/** The number in a slot's namespace name; undefined for other names. */
-export function slotNumber(names: Names, namespace: string): number | undefined {
+/** The number in a network's namespace name; undefined for other names. */
+export function networkNumber(names: Names, namespace: string): number | undefined {
   return numberAfter(names.namespacePrefix, namespace);
 }
 

@@ -22,7 +22,7 @@ import {
   type Probe,
   whyNotHere,
 } from "./fake-internet.fixture.ts";
-import { createSandboxNetworks, type NetworkSlot, type SandboxNetworks } from "./networks.ts";
+import { createSandboxNetworks, type SandboxNetworks, type TakenNetwork } from "./networks.ts";
 
 const skip = whyNotHere();
 const [PORT, OTHER_PORT] = PORTS as [number, number];
@@ -53,18 +53,18 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
     assert.deepEqual(hostState(home), NOTHING);
   });
 
-  /** A slot under a policy, and somebody in it. */
-  async function sandbox(t: TestContext, policy?: NetworkPolicy): Promise<{ slot: NetworkSlot; probe: Probe }> {
-    const slot = await networks.take();
+  /** A network under a policy, and somebody in it. */
+  async function sandbox(t: TestContext, policy?: NetworkPolicy): Promise<{ network: TakenNetwork; probe: Probe }> {
+    const network = await networks.take();
     // The namespace's own routes would keep from the table what it must refuse by itself.
-    ip(`-n ${slot.name} route flush type prohibit`);
-    if (policy !== undefined) await slot.apply(policy);
-    const probe = openProbe(slot.path);
+    ip(`-n ${network.name} route flush type prohibit`);
+    if (policy !== undefined) await network.apply(policy);
+    const probe = openProbe(network.path);
     t.after(async () => {
       await probe.close();
-      await slot.release();
+      await network.release();
     });
-    return { slot, probe };
+    return { network, probe };
   }
 
   async function assertShut(probe: Probe, host: string, port: number): Promise<void> {
@@ -77,11 +77,11 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
     return probe.run({ kind: "tcp", host, port }).finally(() => probe.close());
   };
 
-  test("a new slot reaches the internet, under the host's address, and names resolve by UDP and by TCP", async (t) => {
-    const { slot, probe } = await sandbox(t);
+  test("a new network reaches the internet, under the host's address, and names resolve by UDP and by TCP", async (t) => {
+    const { network, probe } = await sandbox(t);
     const seen = await probe.run({ kind: "tcp", host: internet.address, port: PORT });
     assert.match(seen, /^from /);
-    assert.ok(!seen.includes(slot.address), seen);
+    assert.ok(!seen.includes(network.address), seen);
     assert.equal(await probe.run({ kind: "names", host: "web.example.test" }), internet.address);
     assert.equal(await probe.run({ kind: "names", host: "missing.example.test" }), "ENOTFOUND");
     assert.equal(await probe.run({ kind: "names", host: "big.example.test" }), internet.address);
@@ -95,24 +95,24 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
   });
 
   test("a policy ends the connections that an earlier one allowed", async (t) => {
-    const { slot, probe } = await sandbox(t);
+    const { network, probe } = await sandbox(t);
     assert.match(await probe.run({ kind: "hold", host: internet.address, port: PORT }), /^from /);
     assert.equal(await probe.run({ kind: "say", text: "still" }), "still");
-    await slot.apply({ kind: "none" });
+    await network.apply({ kind: "none" });
     assert.notEqual(await probe.run({ kind: "say", text: "more" }), "more");
   });
 
   test("an allow-list opens an address, a range, a port, and nothing beside it", async (t) => {
-    const { slot, probe } = await sandbox(t, { kind: "allow", hosts: [internet.address] });
+    const { network, probe } = await sandbox(t, { kind: "allow", hosts: [internet.address] });
     assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
-    await slot.apply({ kind: "allow", hosts: [`${internet.address}:${PORT}`] });
+    await network.apply({ kind: "allow", hosts: [`${internet.address}:${PORT}`] });
     assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
     await assertShut(probe, internet.address, OTHER_PORT);
-    await slot.apply({ kind: "allow", hosts: [internet.range] });
+    await network.apply({ kind: "allow", hosts: [internet.range] });
     assert.match(await probe.run({ kind: "tcp", host: internet.address, port: OTHER_PORT }), /^from /);
-    await slot.apply({ kind: "allow", hosts: ["198.51.100.0/24", `${internet.range}:1`, `${internet.address}:2`] });
+    await network.apply({ kind: "allow", hosts: ["198.51.100.0/24", `${internet.range}:1`, `${internet.address}:2`] });
     await assertShut(probe, internet.address, PORT);
-    await slot.apply({ kind: "allow", hosts: [] });
+    await network.apply({ kind: "allow", hosts: [] });
     await assertShut(probe, internet.address, PORT);
   });
 
@@ -130,14 +130,14 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
   });
 
   test("a connection to a name outlives the name's time, and ends with the policy", async (t) => {
-    const { slot, probe } = await sandbox(t, { kind: "allow", hosts: ["short.example.test"] });
+    const { network, probe } = await sandbox(t, { kind: "allow", hosts: ["short.example.test"] });
     assert.equal(await probe.run({ kind: "names", host: "short.example.test" }), internet.address);
     assert.match(await probe.run({ kind: "hold", host: internet.address, port: PORT }), /^from /);
     // As if its time had run out.
     nft(`flush set inet colibri_${home} named_any`);
     assert.equal(await probe.run({ kind: "say", text: "on" }), "on");
     await assertShut(probe, internet.address, PORT);
-    await slot.apply({ kind: "allow", hosts: ["web.example.test"] });
+    await network.apply({ kind: "allow", hosts: ["web.example.test"] });
     assert.notEqual(await probe.run({ kind: "say", text: "more" }), "more");
   });
 
@@ -150,13 +150,13 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
     const own = addresses.filter(({ family }) => family === "IPv4").map(({ address }) => address);
     assert.ok(own.length > 1);
     for (const policy of [undefined, { kind: "allow", hosts: ["0.0.0.0/0"] } as const]) {
-      const { slot, probe } = await sandbox(t, policy);
+      const { network, probe } = await sandbox(t, policy);
       assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
       for (const address of own) {
         assert.equal(await fromHost(address, port), "host");
         await assertShut(probe, address, port);
       }
-      await assertShut(probe, slot.nameserver, port);
+      await assertShut(probe, network.nameserver, port);
     }
   });
 
@@ -175,22 +175,22 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
   test("a sandbox reaches no other", async (t) => {
     const [one, other] = [await sandbox(t), await sandbox(t, { kind: "allow", hosts: ["0.0.0.0/0"] })];
     await one.probe.run({ kind: "listen", port: 7_000 });
-    assert.equal(await one.probe.run({ kind: "tcp", host: one.slot.address, port: 7_000 }), "neighbour");
-    await assertShut(other.probe, one.slot.address, 7_000);
+    assert.equal(await one.probe.run({ kind: "tcp", host: one.network.address, port: 7_000 }), "neighbour");
+    await assertShut(other.probe, one.network.address, 7_000);
   });
 
   test("nobody outside reaches a sandbox", async (t) => {
-    const { slot, probe } = await sandbox(t);
+    const { network, probe } = await sandbox(t);
     await probe.run({ kind: "listen", port: 7_000 });
     const outside = openProbe(`/run/netns/fake-${internet.link.slice(2)}`);
     t.after(() => outside.close());
-    await assertShut(outside, slot.address, 7_000);
+    await assertShut(outside, network.address, 7_000);
   });
 
   test("a borrowed source address gets nowhere, a neighbour's with more rights neither", async (t) => {
     const [bound, free] = [await sandbox(t, { kind: "none" }), await sandbox(t)];
-    for (const from of [free.slot.address, "203.0.113.250"]) {
-      ip(`-n ${bound.slot.name} address add ${from}/32 dev eth0`);
+    for (const from of [free.network.address, "203.0.113.250"]) {
+      ip(`-n ${bound.network.name} address add ${from}/32 dev eth0`);
       const result = await bound.probe.run({ kind: "tcp", host: internet.address, port: PORT, from });
       assert.ok(SHUT.includes(result), `${from} answered: ${result}`);
     }
@@ -209,14 +209,14 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
   });
 
   test("malformed questions are survived", async (t) => {
-    const { slot, probe } = await sandbox(t);
+    const { network, probe } = await sandbox(t);
     for (const text of [
       "00",
       "ff".repeat(600),
       "000001000001000000000000ff",
       `000001000001000000000000${"3f".repeat(200)}`,
     ]) {
-      await probe.run({ kind: "datagram", host: slot.nameserver, port: 53, text });
+      await probe.run({ kind: "datagram", host: network.nameserver, port: 53, text });
     }
     assert.equal(await probe.run({ kind: "names", host: "web.example.test" }), internet.address);
   });
@@ -231,45 +231,45 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
   });
 
   test("there is no IPv6 but the sandbox's own loopback", async (t) => {
-    const { slot } = await sandbox(t);
-    const lines = ip(`-n ${slot.name} -6 -o address`).trim().split("\n");
+    const { network } = await sandbox(t);
+    const lines = ip(`-n ${network.name} -6 -o address`).trim().split("\n");
     assert.equal(lines.length, 1);
     assert.match(lines[0]!, / lo .*::1/);
-    assert.doesNotMatch(ip(`-n ${slot.name} -6 route`), /eth0/);
+    assert.doesNotMatch(ip(`-n ${network.name} -6 route`), /eth0/);
   });
 
   test("what can't be allowed is refused with its name, and the policy stays", async (t) => {
-    const { slot, probe } = await sandbox(t);
+    const { network, probe } = await sandbox(t);
     for (const host of ["10.0.0.5:5432", "example..com", "1.2.3", "example.com:0", "203.0.113.1/24", ""]) {
       const refusal = { code: "config-invalid", message: new RegExp(`"${host.replaceAll(".", "\\.")}"`) };
-      await assert.rejects(slot.apply({ kind: "allow", hosts: [host] }), refusal);
+      await assert.rejects(network.apply({ kind: "allow", hosts: [host] }), refusal);
     }
     assert.match(await probe.run({ kind: "tcp", host: internet.address, port: PORT }), /^from /);
   });
 
-  test("of a released slot nothing is left", async () => {
-    const slot = await networks.take();
-    await slot.apply({ kind: "allow", hosts: ["web.example.test", internet.address, `${internet.range}:${PORT}`] });
-    const probe = openProbe(slot.path);
+  test("of a released network nothing is left", async () => {
+    const network = await networks.take();
+    await network.apply({ kind: "allow", hosts: ["web.example.test", internet.address, `${internet.range}:${PORT}`] });
+    const probe = openProbe(network.path);
     await probe.run({ kind: "names", host: "web.example.test" });
     await probe.close();
-    assert.ok(hostState(slot.name).namespaces !== "");
-    assert.ok(tableText(home).includes(slot.address));
-    await slot.release();
-    assert.deepEqual(hostState(slot.name), NOTHING);
-    assert.deepEqual(hostState(`${slot.address} `).routes, "");
-    assert.ok(!tableText(home).includes(slot.address));
-    await assert.rejects(async () => slot.apply({ kind: "none" }), /released/);
-    assert.equal(await networks.recover(slot.name), undefined);
+    assert.ok(hostState(network.name).namespaces !== "");
+    assert.ok(tableText(home).includes(network.address));
+    await network.release();
+    assert.deepEqual(hostState(network.name), NOTHING);
+    assert.deepEqual(hostState(`${network.address} `).routes, "");
+    assert.ok(!tableText(home).includes(network.address));
+    await assert.rejects(async () => network.apply({ kind: "none" }), /released/);
+    assert.equal(await networks.recover(network.name), undefined);
   });
 
   test("a hundred taken and released leave what was there before", async () => {
     const before = readFileSync("/proc/net/dev", "utf8").split("\n").length;
-    const slots = await Promise.all(Array.from({ length: 100 }, () => networks.take()));
-    assert.equal(new Set(slots.map(({ address }) => address)).size, 100);
-    await Promise.all(slots.map((slot) => slot.release()));
+    const taken = await Promise.all(Array.from({ length: 100 }, () => networks.take()));
+    assert.equal(new Set(taken.map(({ address }) => address)).size, 100);
+    await Promise.all(taken.map((network) => network.release()));
     const table = tableText(home);
-    for (const slot of slots) assert.ok(!table.includes(`${slot.address} `), slot.name);
+    for (const network of taken) assert.ok(!table.includes(`${network.address} `), network.name);
     // The pool may be two fuller or emptier than it was.
     assert.ok(readFileSync("/proc/net/dev", "utf8").split("\n").length <= before + 2);
   });

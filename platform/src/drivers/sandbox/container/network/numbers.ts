@@ -1,5 +1,5 @@
 /**
- * The numbers of slots. One names a slot's namespace, interface and address, and is in use until all of these are gone. They are
+ * The numbers of networks. One names a network's namespace, interface and address, and is in use until all of these are gone. They are
  * given in a circle, so that an address comes back as late as can be.
  */
 import type { Random } from "#base/random.ts";
@@ -12,7 +12,7 @@ const LAST = 2 ** (32 - BLOCK_PREFIX) - 2;
 
 export class Numbers {
   readonly #used = new Set<number>();
-  /** Used by what is no slot of this agent's: an earlier agent left it, or it could not be removed. */
+  /** Used by what is no network of this agent's: an earlier agent left it, or it could not be removed. */
   readonly #found: Set<number>;
   #next: number;
 
@@ -41,7 +41,7 @@ export class Numbers {
     throw new Error(`all ${LAST} networks of this host are in use`);
   }
 
-  /** A found one is a slot of this agent's from now on. */
+  /** A found one is a network of this agent's from now on. */
   adopt(number: number): void {
     this.#found.delete(number);
   }

@@ -15,7 +15,7 @@ import { createNetfilter, type Netfilter } from "./netfilter.ts";
 import { NftWriter } from "./nft-writer.ts";
 import { FORWARDER_NUMBER } from "./numbers.ts";
 import { createPlumbing, type Plumbing } from "./plumbing.ts";
-import type { Slot, SlotDeps } from "./slot.ts";
+import type { SandboxNetwork, SandboxNetworkDeps } from "./sandbox-network.ts";
 import { tableScript } from "./table.ts";
 import { Uplinks } from "./uplinks.ts";
 
@@ -29,7 +29,7 @@ export interface NetworkParts {
   readonly guard: TableGuard;
   readonly uplinks: Uplinks;
   readonly forwarder: DnsForwarder;
-  readonly slotDeps: SlotDeps;
+  readonly networkDeps: SandboxNetworkDeps;
   /** The kernel remembers connections for days: who gets the address next has no part in them. */
   forgetConnections(address: string): void;
 }
@@ -40,7 +40,7 @@ export interface PartsDeps {
   readonly log: Log;
   readonly admission: Admission;
   /** All of which something may be in the table. */
-  readonly slots: () => readonly Slot[];
+  readonly networks: () => readonly SandboxNetwork[];
 }
 
 export interface PartsOptions {
@@ -56,7 +56,7 @@ const DEFAULT_CONNECTIONS = 1_024;
 
 /**
  * @param elements what an earlier agent left in the table
- * @param isUsed whether an earlier agent's slots are there: then the table stays when this fails
+ * @param isUsed whether an earlier agent's networks are there: then the table stays when this fails
  */
 export async function openParts(
   deps: PartsDeps,
@@ -77,16 +77,17 @@ export async function openParts(
     const maximumConnections = options.maximumConnections ?? DEFAULT_CONNECTIONS;
     const listening = { address, ...(await forwarder.open(address)) };
     const script = tableScript({ names, block: blockText(block), forwarder: listening, maximumConnections });
-    const whole = () => [script, ...uplinks.lines(), ...deps.slots().flatMap((slot) => slot.lines()), ""].join("\n");
+    const whole = () =>
+      [script, ...uplinks.lines(), ...deps.networks().flatMap((network) => network.lines()), ""].join("\n");
     const guard = new TableGuard({ clock, log, netfilter }, { nft: tools.nft, table: names.table, script: whole });
     const writer = new NftWriter(tools.nft, () => guard.restore());
     const uplinks = new Uplinks({ log, writer }, names, elements?.uplinks ?? []);
     await writer.write([script]);
     await uplinks.refresh();
     guard.watch(() => writer.mend());
-    const slotDeps = { clock, random, names, writer, folder: options.folder };
+    const networkDeps = { clock, random, names, writer, folder: options.folder };
     const forgetConnections = forgetting(netfilter, log);
-    return { tools, names, block, plumbing, writer, guard, uplinks, forwarder, slotDeps, forgetConnections };
+    return { tools, names, block, plumbing, writer, guard, uplinks, forwarder, networkDeps, forgetConnections };
   } catch (error) {
     await forwarder.close();
     if (!isUsed) await removeAll(tools, names, plumbing);

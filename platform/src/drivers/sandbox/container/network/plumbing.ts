@@ -1,7 +1,7 @@
 /**
- * Namespaces and interfaces of slots, made and removed many at a time.
+ * Namespaces and interfaces of networks, made and removed many at a time.
  *
- * A slot is a namespace, pinned, and a pair of interfaces: `eth0` in it and one on the host, to which a route leads the slot's
+ * A network is a namespace, pinned, and a pair of interfaces: `eth0` in it and one on the host, to which a route leads the network's
  * one address. There is no bridge, no neighbour table and no gateway: both ends have the same hardware address and ask for
  * none (`arp off`), so everything that one end sends is for the other.
  *
@@ -17,7 +17,7 @@ import { NAMESERVER } from "./table.ts";
 
 export interface Plumbing {
   /** Nothing of them is left when it fails. */
-  make(slots: readonly PlannedSlot[], mtu: number): Promise<void>;
+  make(networks: readonly PlannedNetwork[], mtu: number): Promise<void>;
   /** Removes whatever there is of these numbers. @throws Error when something stays. */
   remove(numbers: readonly number[]): Promise<void>;
   /** Anew: an earlier agent's goes first. */
@@ -25,7 +25,7 @@ export interface Plumbing {
   removeForwarderLink(): Promise<void>;
 }
 
-export interface PlannedSlot {
+export interface PlannedNetwork {
   readonly number: number;
   readonly address: string;
 }
@@ -39,13 +39,13 @@ export function createPlumbing(tools: NetworkTools, names: Names): Plumbing {
   const link = (number: number) => `${names.linkPrefix}${number}`;
   const namespace = (number: number) => `${names.namespacePrefix}${number}`;
 
-  const configureInside = async (slots: readonly PlannedSlot[]) => {
-    const waiting = [...slots];
+  const configureInside = async (networks: readonly PlannedNetwork[]) => {
+    const waiting = [...networks];
     const routes = routesInside();
     const work = async () => {
-      for (let slot = waiting.pop(); slot !== undefined; slot = waiting.pop()) {
-        await run(tools.ip, ["-n", namespace(slot.number), "-batch", "-"], insideScript(slot.address, routes));
-        await setForwarding(link(slot.number), true);
+      for (let network = waiting.pop(); network !== undefined; network = waiting.pop()) {
+        await run(tools.ip, ["-n", namespace(network.number), "-batch", "-"], insideScript(network.address, routes));
+        await setForwarding(link(network.number), true);
       }
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
@@ -75,16 +75,16 @@ export function createPlumbing(tools: NetworkTools, names: Names): Plumbing {
   };
 
   return {
-    async make(slots, mtu) {
+    async make(networks, mtu) {
       try {
-        const lines = slots.flatMap(({ number, address }) => [
+        const lines = networks.flatMap(({ number, address }) => [
           ...pairLines(link(number), namespace(number), mtu),
           `route add ${address}/32 dev ${link(number)}`,
         ]);
         await run(tools.ip, ["-batch", "-"], `${lines.join("\n")}\n`);
-        await configureInside(slots);
+        await configureInside(networks);
       } catch (error) {
-        await remove(slots.map(({ number }) => number));
+        await remove(networks.map(({ number }) => number));
         throw error;
       }
     },

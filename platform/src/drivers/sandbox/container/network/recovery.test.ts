@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { createSystemClock, sleep } from "#base/clock.ts";
 import { createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
+import { SEARCH_PATH } from "./commands.ts";
 import {
   enterMountTable,
   type FakeInternet,
@@ -26,6 +27,8 @@ import { createSandboxNetworks, type SandboxNetworks } from "./networks.ts";
 
 const OWNER = fileURLToPath(new URL("./owner.fixture.ts", import.meta.url));
 const PORT = PORTS[0]!;
+
+const toolPath = (tool: string) => SEARCH_PATH.map((folder) => join(folder, tool)).find((path) => existsSync(path))!;
 
 interface Held {
   readonly name: string;
@@ -61,7 +64,7 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
       for (const child of children) await kill(child);
       await networks.close();
       const left = hostState(home);
-      // A test that failed halfway leaves slots: they go in any case.
+      // A test that failed halfway leaves networks: they go in any case.
       const last = create(0);
       await last.open(new AbortController().signal);
       await last.reap([]);
@@ -76,9 +79,9 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
   async function owner(
     scene: Scene,
     what: string,
-    prefix: string[] = [],
+    { prefix = [], programs }: { prefix?: readonly string[]; programs?: string } = {},
   ): Promise<{ child: ChildProcess; line: string }> {
-    const args = [scene.home, scene.folder, internet.address, what];
+    const args = [scene.home, scene.folder, internet.address, what, ...(programs === undefined ? [] : [programs])];
     const [program, ...rest] = [...prefix, process.execPath, OWNER, ...args] as [string, ...string[]];
     const child = spawn(program, rest, { stdio: ["pipe", "pipe", "inherit"] });
     scene.children.push(child);
@@ -93,7 +96,7 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
     await exit;
   }
 
-  test("slots are recovered with their policies, connections go on, the rest is reaped", async (t) => {
+  test("networks are recovered with their policies, connections go on, the rest is reaped", async (t) => {
     const stage = scene(t);
     const { home, folder, networks } = stage;
     const { child, line } = await owner(stage, "hold");
@@ -122,6 +125,8 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
     assert.deepEqual(hostState(held[2].name), NOTHING);
     assert.ok(!nft(`list table inet colibri_${home}`).includes(held[2].address));
     for (const probe of probes.slice(0, 2)) assert.equal(await probe.run({ kind: "say", text: "still" }), "still");
+    await allowed!.apply({ kind: "allow", hosts: ["web.example.test", "203.0.113.0/24:1"] });
+    assert.equal(await probes[1]!.run({ kind: "say", text: "the same policy" }), "the same policy");
     await allowed!.apply({ kind: "none" });
     assert.notEqual(await probes[1]!.run({ kind: "say", text: "more" }), "more");
     await Promise.all([free!.release(), allowed!.release()]);
@@ -149,11 +154,45 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
     await next.close();
   });
 
+  test("a policy that was on disk and not yet in force when the agent died is put in force when it is asked for", async (t) => {
+    const stage = scene(t);
+    const { home, networks } = stage;
+    const programs = mkdtempSync(join(tmpdir(), "colibri-programs-"));
+    t.after(() => rmSync(programs, { recursive: true }));
+    const deadly = join(programs, "now");
+    symlinkSync(toolPath("ip"), join(programs, "ip"));
+    writeFileSync(
+      join(programs, "nft"),
+      `#!/bin/sh\n[ -e ${deadly} ] && kill -9 $PPID && exit 1\nexec ${toolPath("nft")} "$@"\n`,
+      { mode: 0o755 },
+    );
+    const { child, line } = await owner(stage, "narrow", { programs });
+    const [, held] = JSON.parse(line) as [Held, Held];
+    const probe = openProbe(held.path);
+    t.after(() => probe.close());
+    assert.equal(await probe.run({ kind: "names", host: "web.example.test" }), internet.address);
+    assert.match(await probe.run({ kind: "hold", host: internet.address, port: PORT }), /^from /);
+    const died = once(child, "exit");
+    writeFileSync(deadly, "");
+    child.stdin!.write("narrow\n");
+    await died;
+
+    await networks.open(new AbortController().signal);
+    const network = (await networks.recover(held.name))!;
+    const fixed = () => nft(`list set inet colibri_${home} fixed_port`).includes(held.address);
+    await networks.reap([]);
+    assert.ok(fixed(), "the narrowing was in force");
+    await network.apply({ kind: "allow", hosts: ["web.example.test"] });
+    assert.ok(!fixed(), "more is let through than the policy says");
+    assert.notEqual(await probe.run({ kind: "say", text: "under an earlier policy" }), "under an earlier policy");
+    await network.release();
+  });
+
   test("pins that went with the platform's mount table leave nothing behind", async (t) => {
     const stage = scene(t);
     const { networks } = stage;
-    const apart = ["unshare", "--mount", "--propagation", "slave"];
-    const { child, line } = await owner(stage, "hold", apart);
+    const prefix = ["unshare", "--mount", "--propagation", "slave"];
+    const { child, line } = await owner(stage, "hold", { prefix });
     const [free] = JSON.parse(line) as [Held];
     await kill(child);
     await networks.open(new AbortController().signal);
@@ -173,8 +212,8 @@ describe("networks of sandboxes after their agent's death", { skip: whyNotHere()
         await kill(child);
         await networks.open(new AbortController().signal);
         await networks.reap([]);
-        const slot = await networks.take();
-        await slot.release();
+        const network = await networks.take();
+        await network.release();
         assert.deepEqual(readdirSync(folder), []);
       });
     }

@@ -8,7 +8,7 @@
  *
  * An accepted packet may still be dropped by another table: our `accept` ends only our own chains.
  *
- * Allow-lists by name: an address is granted for as long as its name's answer lives, and connections made meanwhile go on after
+ * Allow-lists by name: an address is open for as long as its name's answer lives, and connections made meanwhile go on after
  * that. They are known by a mark that is drawn anew with every policy, so that no later sandbox inherits them.
  */
 import { DENIED } from "#contract/network/ipv4.ts";
@@ -44,7 +44,7 @@ const SETS: Readonly<Record<string, string>> = Object.freeze({
 });
 
 const MAPS: Readonly<Record<string, string>> = Object.freeze({
-  slots: "type ifname . ipv4_addr : verdict;",
+  networks: "type ifname . ipv4_addr : verdict;",
   marks: "type ipv4_addr : mark;",
 });
 
@@ -76,7 +76,12 @@ function chainsOf(options: TableOptions): Record<string, Chain> {
     ...policyChains(options),
     refuse: { rules: ["meta l4proto tcp reject with tcp reset", "reject with icmp type admin-prohibited"] },
     from_sandbox: {
-      rules: [`oifname ${ours} goto refuse`, "ip daddr @denied goto refuse", "iifname . ip saddr vmap @slots", "drop"],
+      rules: [
+        `oifname ${ours} goto refuse`,
+        "ip daddr @denied goto refuse",
+        "iifname . ip saddr vmap @networks",
+        "drop",
+      ],
     },
     to_sandbox: { rules: ["ct state established,related accept", "drop"] },
     to_host: { rules: toHost(options) },
@@ -116,12 +121,12 @@ function policyChains({ maximumConnections }: TableOptions): Record<string, Chai
         "ip saddr . ip daddr @fixed_any goto internet",
         "meta l4proto { tcp, udp } ip saddr . ip daddr . th dport @fixed_port goto internet",
         "ct state established ip saddr . ct mark @live accept",
-        "ip saddr . ip daddr @named_any goto granted",
-        "meta l4proto { tcp, udp } ip saddr . ip daddr . th dport @named_port goto granted",
+        "ip saddr . ip daddr @named_any goto opened",
+        "meta l4proto { tcp, udp } ip saddr . ip daddr . th dport @named_port goto opened",
         "goto refuse",
       ],
     },
-    granted: { rules: ["ct mark set ip saddr map @marks", "goto internet"] },
+    opened: { rules: ["ct mark set ip saddr map @marks", "goto internet"] },
   };
 }
 

@@ -203,6 +203,16 @@ def sockets():
     }  # fmt: skip
     for title, kind in kinds.items():
         attempt(title, socket.socket, *kind)
+        attempt(f"pair of {title}", unheard_pair, *kind)
+
+
+def unheard_pair(*kind):
+    """A kernel that says that the family has no pairs has made the sockets by then, and loaded a module: that is too late."""
+    try:
+        socket.socketpair(*kind)
+    except OSError as error:
+        if error.errno == errno.ENOSYS:
+            raise
 
 
 def elevated():

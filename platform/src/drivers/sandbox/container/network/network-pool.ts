@@ -1,48 +1,48 @@
 /**
- * Slots made ahead, and made for those who wait.
+ * Networks made ahead, and made for those who wait.
  *
- * Owns: the slots in the pool, until they are taken. Does not own: slots that were taken.
- * Invariant: a slot in the pool has the policy `internet`: it holds no code but ours.
+ * Owns: the networks in the pool, until they are taken. Does not own: networks that were taken.
+ * Invariant: a network in the pool has the policy `internet`: it holds no code but ours.
  */
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
-import type { Slot } from "./slot.ts";
+import type { SandboxNetwork } from "./sandbox-network.ts";
 
-export interface SlotPoolDeps {
+export interface NetworkPoolDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** Nothing of them is left when it fails. */
-  readonly make: (count: number) => Promise<readonly Slot[]>;
+  readonly make: (count: number) => Promise<readonly SandboxNetwork[]>;
 }
 
 interface Taker {
-  readonly resolve: (slot: Slot) => void;
+  readonly resolve: (network: SandboxNetwork) => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** Slots made or removed by one process of `ip`. */
+/** Networks made or removed by one process of `ip`. */
 export const BATCH = 16;
 const RETRY_MS = 1_000;
 
-export class SlotPool {
-  readonly #deps: SlotPoolDeps;
+export class NetworkPool {
+  readonly #deps: NetworkPoolDeps;
   readonly #size: number;
-  readonly #ready: Slot[] = [];
+  readonly #ready: SandboxNetwork[] = [];
   readonly #takers: Taker[] = [];
   #filling: Promise<void> | undefined;
   #retry: Timer | undefined;
   #closing = false;
 
-  constructor(deps: SlotPoolDeps, size: number) {
+  constructor(deps: NetworkPoolDeps, size: number) {
     this.#deps = deps;
     this.#size = size;
   }
 
   /** From the pool at once, else as soon as one is made. */
-  async take(): Promise<Slot> {
-    const slot = this.#ready.shift() ?? (await this.#nextMade());
+  async take(): Promise<SandboxNetwork> {
+    const network = this.#ready.shift() ?? (await this.#nextMade());
     this.fill();
-    return slot;
+    return network;
   }
 
   /** Keeps making until nobody waits and the pool is full. */
@@ -55,8 +55,8 @@ export class SlotPool {
       });
   }
 
-  /** What was in the pool, to be released: nobody gets a slot any more. */
-  async close(): Promise<readonly Slot[]> {
+  /** What was in the pool, to be released: nobody gets a network any more. */
+  async close(): Promise<readonly SandboxNetwork[]> {
     this.#closing = true;
     if (this.#retry !== undefined) this.#deps.clock.cancel(this.#retry);
     await this.#filling;
@@ -64,7 +64,7 @@ export class SlotPool {
     return this.#ready.splice(0);
   }
 
-  #nextMade(): Promise<Slot> {
+  #nextMade(): Promise<SandboxNetwork> {
     return new Promise((resolve, reject) => {
       this.#takers.push({ resolve, reject });
       this.fill();
@@ -73,10 +73,10 @@ export class SlotPool {
 
   async #makeWanted(): Promise<void> {
     for (let count = this.#wanted(); count > 0 && !this.#closing; count = this.#wanted()) {
-      for (const slot of await this.#deps.make(count)) {
+      for (const network of await this.#deps.make(count)) {
         const taker = this.#takers.shift();
-        if (taker === undefined) this.#ready.push(slot);
-        else taker.resolve(slot);
+        if (taker === undefined) this.#ready.push(network);
+        else taker.resolve(network);
       }
     }
   }

@@ -1,26 +1,26 @@
-/** Slots whose sandboxes are gone, removed many at a time. */
-import type { Slot } from "./slot.ts";
-import { BATCH } from "./slot-pool.ts";
+/** Networks whose sandboxes are gone, removed many at a time. */
+import { BATCH } from "./network-pool.ts";
+import type { SandboxNetwork } from "./sandbox-network.ts";
 
 interface Retired {
-  readonly slot: Slot;
+  readonly network: SandboxNetwork;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-export class SlotRemoval {
-  readonly #remove: (slots: readonly Slot[]) => Promise<void>;
+export class NetworkRemoval {
+  readonly #remove: (networks: readonly SandboxNetwork[]) => Promise<void>;
   readonly #retired: Retired[] = [];
   #removing: Promise<void> | undefined;
 
-  constructor(remove: (slots: readonly Slot[]) => Promise<void>) {
+  constructor(remove: (networks: readonly SandboxNetwork[]) => Promise<void>) {
     this.#remove = remove;
   }
 
   /** Nothing of it is left when it resolves. */
-  release(slot: Slot): Promise<void> {
+  release(network: SandboxNetwork): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#retired.push({ slot, resolve, reject });
+      this.#retired.push({ network, resolve, reject });
       this.#removing ??= this.#removeRetired().finally(() => {
         this.#removing = undefined;
       });
@@ -37,7 +37,7 @@ export class SlotRemoval {
     while (this.#retired.length > 0) {
       const batch = this.#retired.splice(0, BATCH);
       try {
-        await this.#remove(batch.map(({ slot }) => slot));
+        await this.#remove(batch.map(({ network }) => network));
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error);
