@@ -21,6 +21,7 @@ const ask = (stage: Stage, name: string): Promise<Answered> => call(`${stage.url
 interface HostChanges {
   /** Milliseconds that the next start takes; a second, so that all starts cost about the same. */
   startMs?: number;
+  start?: () => Promise<void>;
   kill?: (kill: () => Promise<void>) => Promise<void>;
 }
 
@@ -37,6 +38,7 @@ function onHost(
     ...simulated,
     async start(spec) {
       const sandbox = await simulated.start(spec);
+      await changes.start?.();
       skip(changes.startMs ?? 1_000);
       const { kill = (it) => it() } = changes;
       return { ...sandbox, kill: (cause) => kill(() => sandbox.kill(cause)) };
@@ -178,6 +180,24 @@ test("many starts at once evict one for each, and those who find none wait for t
     assert.equal(evicted(stage), 3);
     assert.equal(stage.sandboxes.length, 4);
   });
+});
+
+test("who comes while a start is under way waits for it, though another was refused", async () => {
+  const begun = Promise.withResolvers<void>();
+  const changes: HostChanges = {};
+  const play = async (stage: Stage) => {
+    await answered(stage, "a");
+    changes.start = () => begun.promise;
+    const answers = [ask(stage, "b"), ask(stage, "b")];
+    const b = [...stage.dispatch.revisions()].find(({ ref }) => ref.function === "b")!;
+    await until("one start was refused, one is under way", () => b.refusal !== undefined && b.starting === 1);
+    answers.push(ask(stage, "b"));
+    await until("all wait", () => b.waiting.length === 3);
+    begun.resolve();
+    for (let count = 0; count < 3; count++) (await stage.invoked()).answer(200, [], "");
+    for (const answer of answers) assert.equal((await answer).status, 200);
+  };
+  await onHost(128, { a: {}, b: {} }, play, changes);
 });
 
 test("a large one has as many give way as it lacks, no more", async () => {
