@@ -116,7 +116,7 @@ export const ERRORS = Object.freeze({
     503,
     "capacity",
     true,
-    "No host has room for another sandbox.",
+    "No host has room for another sandbox, and no idle one that could give way.",
     "Try again later, or add memory or hosts.",
   ),
   "queue-timeout": define(

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { createIds } from "#base/ids.ts";
 import { createSimulatedNetwork, type SimulatedNetwork } from "#base/link/simulated-network.ts";
 import { createSilentLog } from "#base/log.ts";
+import { createMetrics } from "#base/metrics.ts";
 import { createSeededRandom, type Random } from "#base/random.ts";
 import { SimulatedClock } from "#base/simulated-clock.ts";
 import { type RevisionRef, revisionKey } from "#contract/names.ts";
@@ -49,6 +50,7 @@ export class SimulatedCluster {
   readonly #handles = createMemoryHandles();
   readonly #ids;
   readonly #pools: PoolRules;
+  readonly #metrics = createMetrics();
   agent: Agent | undefined;
   dispatch: Dispatcher | undefined;
   #epoch = 0;
@@ -119,9 +121,10 @@ export class SimulatedCluster {
     for (const caller of this.callers) caller.abandon();
     this.callers.clear();
     await this.#whileTimePasses(this.dispatch?.close());
-    const { clock, random, network } = this;
+    const deps = { clock: this.clock, random: this.random, network: this.network, log: createSilentLog() };
+    const settle = (invocation: Invocation) => this.invariants.settled(invocation);
     this.dispatch = new Dispatcher(
-      { clock, random, network, log: createSilentLog(), settle: (invocation) => this.invariants.settled(invocation) },
+      { ...deps, settle, metrics: this.#metrics },
       { owner: "gateway-1", epoch: ++this.#epoch, agentAddress: AGENT, concurrentStarts: 4 },
     );
     this.dispatch.open();
@@ -177,6 +180,11 @@ export class SimulatedCluster {
   get pooled(): { readonly min: number; readonly max: number } {
     const sum = (of: "min" | "max") => this.#pools.named.reduce((total, rule) => total + rule[of], 0);
     return { min: sum("min"), max: sum("max") };
+  }
+
+  /** Idle sandboxes that gave way to others. */
+  get evicted(): number {
+    return this.#metrics.counter("colibri_sandboxes_evicted_total", "").value;
   }
 
   get capacityMiB(): number {

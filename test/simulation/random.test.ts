@@ -15,9 +15,10 @@ for (let seed = 1; seed <= 12; seed++) {
   });
 }
 
-test("sandboxes are frozen in it", { timeout: 60_000 }, async () => {
-  const { frozen } = await runRandom({ seed: 8, steps: STEPS });
+test("sandboxes are frozen in it, and give way to others", { timeout: 60_000 }, async () => {
+  const { frozen, evicted } = await runRandom({ seed: 9, steps: STEPS });
   assert.ok(frozen > 500, `hardly anything was frozen: ${frozen} moments`);
+  assert.ok(evicted > 5, `hardly anything gave way: ${evicted} sandboxes`);
 });
 
 test("the same seed gives the same run", { timeout: 60_000 }, async () => {

@@ -10,6 +10,8 @@ export interface AcquireEvents {
   forward(invocation: Invocation): void;
   /** The queue of the revision has changed: more sandboxes may be needed. */
   scale(revision: RevisionDispatch): void;
+  /** Whether what its last start was refused for has passed: then it may be tried again at once. */
+  passed(revision: RevisionDispatch): boolean;
   /** The caller has its answer, without having been forwarded. */
   over(invocation: Invocation): void;
 }
@@ -79,8 +81,7 @@ export class Acquire {
   }
 
   #refusal(revision: RevisionDispatch): Failure | undefined {
-    if (revision.refusal !== undefined && revision.ready === 0 && this.#clock.monotonic() < revision.blockedUntil)
-      return revision.refusal;
+    if (this.#hopeless(revision) && !this.#events.passed(revision)) return revision.refusal;
     const { length } = revision.policy.queue;
     if (revision.waiting.length < length) return undefined;
     // Who waits for a thaw has a slot as good as free: where nobody may wait at all, too.
@@ -91,6 +92,11 @@ export class Acquire {
       code: "concurrency-limit",
       message: `${count(length, "invocation waits", "invocations wait")} already, for ${count(max, "sandbox", "sandboxes")} at most with ${count(revision.plan.concurrency, "slot")} each`,
     };
+  }
+
+  #hopeless(revision: RevisionDispatch): boolean {
+    if (revision.refusal === undefined || this.#clock.monotonic() >= revision.blockedUntil) return false;
+    return revision.ready === 0 && revision.starting === 0;
   }
 
   #expire(invocation: Invocation, timeoutMs: number): void {

@@ -38,6 +38,7 @@ export interface AgentClientEvents {
   failed(event: AgentEvents["failed"]): void;
   gone(event: AgentEvents["gone"]): void;
   health(event: AgentEvents["health"]): void;
+  capacity(event: AgentEvents["capacity"]): void;
 }
 
 /** The owner's end of the agent link: keeps it up, says hello, renews the grants. */
@@ -122,7 +123,7 @@ export class AgentClient {
         failed: (event) => this.#events.failed(event),
         gone: (event) => this.#events.gone(event),
         health: (event) => this.#events.health(event),
-        capacity: () => {},
+        capacity: (event) => this.#events.capacity(event),
         bundles: () => {},
       },
       closed: () => this.#ended(messages),

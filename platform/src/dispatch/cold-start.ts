@@ -12,6 +12,7 @@ import { parseJson, ShapeError } from "#contract/shape.ts";
 import { startsNeeded } from "#domain/scaling/starts.ts";
 import type { AgentClient } from "./agent-client.ts";
 import type { DataStream } from "./data-stream.ts";
+import type { Eviction } from "./eviction.ts";
 import { HeldSandbox } from "./held-sandbox.ts";
 import type { RevisionDispatch } from "./revision-dispatch.ts";
 
@@ -57,6 +58,7 @@ type StartOutcome = { readonly kind: "ready" } | { readonly kind: "failed" | "go
 export class ColdStarts {
   readonly #deps: { clock: Clock; random: Random; network: Network; log: Log };
   readonly #agent: AgentClient;
+  readonly #eviction: Eviction;
   readonly #options: ColdStartOptions;
   readonly #events: ColdStartEvents;
   /** By sandbox: who waits for what the agent says of it. */
@@ -70,11 +72,13 @@ export class ColdStarts {
   constructor(
     deps: { clock: Clock; random: Random; network: Network; log: Log },
     agent: AgentClient,
+    eviction: Eviction,
     options: ColdStartOptions,
     events: ColdStartEvents,
   ) {
     this.#deps = deps;
     this.#agent = agent;
+    this.#eviction = eviction;
     this.#options = options;
     this.#events = events;
     this.#places = new Semaphore(options.concurrentStarts);
@@ -100,6 +104,12 @@ export class ColdStarts {
       max,
     });
     for (let count = 0; count < wanted; count++) void this.#start(revision);
+  }
+
+  /** The refusal of the last start holds no more. */
+  unblock(revision: RevisionDispatch): void {
+    revision.refusal = undefined;
+    revision.blockedUntil = 0;
   }
 
   /** One that lived before this owner did, or was being started under an older link. */
@@ -169,7 +179,7 @@ export class ColdStarts {
     if (loaded !== undefined) return this.#finish(revision, loaded, this.#loadAgain(revision, loaded), begun);
     let acquired: { sandbox: HeldSandbox; ready: Promise<void> };
     try {
-      acquired = await this.#acquire(revision);
+      acquired = await this.#eviction.acquire(revision, () => this.#acquire(revision));
     } catch (error) {
       revision.starting--;
       this.#failed(revision, toFailure(error));
@@ -266,6 +276,7 @@ export class ColdStarts {
       sandbox.state = "gone";
       revision.sandboxes.delete(sandbox.id);
       sandbox.stream?.close();
+      sandbox.unwanted = { cause: "start-failed", reason: failure.message };
       this.#agent.release(sandbox.id, "start-failed", failure.message);
     }
     this.#failed(revision, failure);

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from "#base/clock.ts";
 import type { Network } from "#base/link/link.ts";
 import type { Log } from "#base/log.ts";
+import type { Metrics } from "#base/metrics.ts";
 import type { Random } from "#base/random.ts";
 import type { AgentEvents, GoneCause, SandboxState, SandboxView } from "#contract/agent/link.ts";
 import type { ErrorCode, Failure } from "#contract/errors.ts";
@@ -14,11 +15,12 @@ import { Acquire } from "./acquire.ts";
 import { AgentClient } from "./agent-client.ts";
 import type { Answer } from "./answer.ts";
 import { ColdStarts } from "./cold-start.ts";
+import { Eviction } from "./eviction.ts";
 import { Forward } from "./forward.ts";
 import { Freezing } from "./freezing.ts";
 import type { HeldSandbox } from "./held-sandbox.ts";
 import { Invocation, type InvocationStart } from "./invocation.ts";
-import { RevisionDispatch } from "./revision-dispatch.ts";
+import { type Held, RevisionDispatch } from "./revision-dispatch.ts";
 
 const DELETED: Failure = { code: "function-not-found", message: "the function was deleted" };
 /** States of a sandbox that can serve, or will. */
@@ -38,6 +40,8 @@ export interface DispatcherDeps {
   readonly settle: (invocation: Invocation) => void;
   /** How each start ended, for whoever shows it. */
   readonly starts?: StartEvents;
+  /** Default: counted for nobody. */
+  readonly metrics?: Metrics;
 }
 
 export interface StartEvents {
@@ -52,11 +56,6 @@ export interface DispatcherOptions {
   readonly concurrentStarts: number;
   /** For a sandbox to load and initialise its code; see ColdStartOptions. */
   readonly readyMs?: number;
-}
-
-interface Held {
-  readonly revision: RevisionDispatch;
-  readonly sandbox: HeldSandbox;
 }
 
 /** One function under this owner: its revisions, and how callers are split among them. */
@@ -82,6 +81,7 @@ export class Dispatcher {
   readonly #acquire: Acquire;
   readonly #forward: Forward;
   readonly #starts: ColdStarts;
+  readonly #eviction: Eviction;
   readonly #freezing: Freezing;
   #sweep: Timer | undefined;
 
@@ -92,14 +92,19 @@ export class Dispatcher {
       { address: options.agentAddress, owner: options.owner, epoch: options.epoch },
       {
         listed: (sandboxes) => this.#listed(sandboxes),
-        away: () => this.#starts.onAway(),
+        away: () => this.#away(),
         ready: (event) => this.#starts.onReady(event),
         failed: (event) => this.#starts.onFailed(event),
         gone: (event) => this.#gone(event),
         health: (event) => this.#health(event.sandbox, event.state === "busy"),
+        capacity: (event) => this.#eviction.onCapacity(event),
       },
     );
-    this.#starts = new ColdStarts(deps, this.#agent, options, {
+    this.#eviction = new Eviction(deps, this.#held, {
+      revisions: () => this.#all(),
+      evict: ({ revision, sandbox }, reason) => this.#remove(revision, sandbox, reason, "idle"),
+    });
+    this.#starts = new ColdStarts(deps, this.#agent, this.#eviction, options, {
       held: (revision, sandbox) => this.#held.set(sandbox.id, { revision, sandbox }),
       ready: (revision, sandbox) => this.#ready(revision, sandbox),
       failed: (revision, failure) => deps.starts?.startFailed(revision.ref, failure),
@@ -113,6 +118,7 @@ export class Dispatcher {
     this.#acquire = new Acquire(deps, {
       forward: (invocation) => this.#forward.send(invocation),
       scale: (revision) => this.#scale(revision),
+      passed: (revision) => this.#passed(revision),
       over: deps.settle,
     });
     this.#forward = new Forward(deps, {
@@ -219,6 +225,13 @@ export class Dispatcher {
     this.#starts.scale(revision);
   }
 
+  /** There is, or could be, the room that its last start was refused for. */
+  #passed(revision: RevisionDispatch): boolean {
+    const fits = this.#eviction.fits(revision);
+    if (fits) this.#starts.unblock(revision);
+    return fits;
+  }
+
   #thawed(revision: RevisionDispatch): void {
     this.#acquire.serve(revision);
     this.#scale(revision);
@@ -227,6 +240,7 @@ export class Dispatcher {
   #freed(invocation: Invocation): void {
     const { revision, sandbox } = invocation;
     revision.give(invocation, this.#deps.clock.monotonic());
+    this.#eviction.used(sandbox!);
     if (sandbox!.stream?.exhausted) sandbox!.state = "draining";
     if (sandbox!.state === "draining" && sandbox!.used === 0) this.#remove(revision, sandbox!, "drained");
     if (revision.waiting.length > 0) {
@@ -301,11 +315,17 @@ export class Dispatcher {
     this.#scale(held.revision);
   }
 
+  #away(): void {
+    this.#starts.onAway();
+    this.#eviction.onAway();
+  }
+
   #gone(event: AgentEvents["gone"]): void {
     this.#starts.onGone(event);
     const held = this.#held.get(event.sandbox);
     if (held === undefined) return;
     this.#held.delete(event.sandbox);
+    this.#eviction.onGone(event.sandbox);
     const { revision, sandbox } = held;
     sandbox.setCause(event.failure);
     if (sandbox.state === "starting" || sandbox.state === "gone") return;
@@ -317,6 +337,7 @@ export class Dispatcher {
 
   #ready(revision: RevisionDispatch, sandbox: HeldSandbox): void {
     this.#deps.starts?.started(revision.ref);
+    this.#eviction.used(sandbox);
     if (revision.retired) {
       this.#remove(revision, sandbox, "the function was deleted while it started");
       return;

@@ -40,6 +40,8 @@ export class HeldSandbox {
   /** Whether it stands in its revision's stack of sandboxes with free slots. */
   listed = false;
   idleSinceMs: number | undefined;
+  /** On the eviction clock (domain/scaling/eviction.ts). */
+  usedAt = 0;
   /** Milliseconds its start took, told in Server-Timing to those who waited for it. */
   coldMs = 0;
   readonly concurrency: number;
@@ -65,6 +67,11 @@ export class HeldSandbox {
 
   get available(): boolean {
     return this.state === "ready" && this.frozen === "no" && !this.busy && this.suspect === 0 && this.#free.length > 0;
+  }
+
+  /** It runs nothing, and nobody waits for it. */
+  get idle(): boolean {
+    return this.state === "ready" && this.frozen !== "thawing" && !this.busy && this.suspect === 0 && this.used === 0;
   }
 
   /** Call only while `available`. */

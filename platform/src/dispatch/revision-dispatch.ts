@@ -7,6 +7,12 @@ import { WaitingList } from "./waiting-list.ts";
 
 export type RevisionPlan = RoutePlan["revisions"][string];
 
+/** A sandbox, and whose it is. */
+export interface Held {
+  readonly revision: RevisionDispatch;
+  readonly sandbox: HeldSandbox;
+}
+
 /**
  * One revision under this owner: who waits, which sandboxes there are, what is being started.
  *
@@ -36,6 +42,8 @@ export class RevisionDispatch {
   lastFailure: Failure | undefined;
   /** The last failure where waiting would not help: callers are told at once while blocked, instead of starting again for each. */
   refusal: Failure | undefined;
+  /** The last start that was refused for want of capacity lacked memory (eviction.ts). */
+  starved = false;
   readonly #open: HeldSandbox[] = [];
 
   constructor(ref: RevisionRef, plan: RevisionPlan, policy: RoutePlan["policy"]) {

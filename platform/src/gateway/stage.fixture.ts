@@ -62,6 +62,7 @@ export interface StageOptions {
 export interface PlanChanges {
   readonly revision?: string;
   readonly concurrency?: number;
+  readonly memoryMiB?: number;
   readonly timeoutMs?: number;
   readonly max?: number;
   readonly min?: number;
@@ -75,13 +76,13 @@ export interface PlanChanges {
 
 export function planOf(name: string, changes: PlanChanges = {}): RoutePlan {
   const revision = changes.revision ?? "r1";
-  const { concurrency = 2, timeoutMs = 5_000, max = 4, min = 0, keepAliveMs = 60_000 } = changes;
+  const { concurrency = 2, memoryMiB = 128, timeoutMs = 5_000, max = 4, min = 0, keepAliveMs = 60_000 } = changes;
   return {
     tenant: "default",
     app: "app",
     function: name,
     live: [{ revision, weight: 100 }],
-    revisions: { [revision]: { runtime: "nodejs", memoryMiB: 128, concurrency, timeoutMs } },
+    revisions: { [revision]: { runtime: "nodejs", memoryMiB, concurrency, timeoutMs } },
     policy: {
       scaling: {
         ...{ min, max, keepAliveMs },
@@ -314,15 +315,16 @@ export class Stage {
       startFails: options.startFails ?? 0,
       behaviourOf: () => this.behaviour,
     });
+    const metrics = createMetrics();
     this.meters = new Meters({
-      metrics: createMetrics(),
+      metrics,
       inFlight: () => this.settle.inFlight,
       revisions: () => this.dispatch.revisions(),
     });
     this.settle = new Settle({ clock, telemetry: this.telemetry, meters: this.meters });
     this.dispatch = new Dispatcher(
       {
-        ...{ ...deps, settle: (invocation) => this.settle.settle(invocation) },
+        ...{ ...deps, metrics, settle: (invocation) => this.settle.settle(invocation) },
         ...(options.starts !== undefined && { starts: options.starts }),
       },
       { owner: "gateway-1", epoch: 1, agentAddress: AGENT, concurrentStarts: 4 },

@@ -17,6 +17,7 @@ export interface Outcome {
   readonly pooled: number;
   /** Moments at which a sandbox was frozen. */
   readonly frozen: number;
+  readonly evicted: number;
   /** By what the callers saw. */
   readonly outcomes: Readonly<Record<string, number>>;
 }
@@ -64,6 +65,7 @@ export async function runRandom({ seed, steps }: RandomOptions): Promise<Outcome
     answered: cluster.invariants.answered,
     pooled: cluster.invariants.taken,
     frozen: cluster.invariants.frozen,
+    evicted: cluster.evicted,
     outcomes: run.outcomes(),
   };
 }

@@ -26,7 +26,7 @@ export const open: OpenRole = async (context) => {
   });
   const settle = new Settle({ clock, telemetry, meters });
   const dispatch = new Dispatcher(
-    { clock, random, network, log, settle: (invocation) => settle.settle(invocation) },
+    { clock, random, network, log, metrics, settle: (invocation) => settle.settle(invocation) },
     {
       owner: instance,
       epoch: nextEpoch(paths),
