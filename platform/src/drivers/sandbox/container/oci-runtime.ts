@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
 import { basename } from "node:path";
 import { promisify } from "node:util";
 import { findProgram } from "#base/program.ts";
@@ -23,26 +24,59 @@ export interface OciRuntime {
 
 const TELLS_MS = 5_000;
 
-/** What is `wanted`, a name or a path, or else the first there is. Undefined with the reason in `why` when there is none. */
+export interface NoOciRuntime {
+  readonly why: string;
+  readonly remedy: string;
+}
+
+/** What is `wanted`, a name or a path, or else the first there is. */
 export async function findOciRuntime(
   wanted: string | undefined,
   searchPath: string,
-): Promise<OciRuntime | { readonly why: string; readonly remedy: string }> {
-  if (wanted !== undefined && nameOf(wanted) === undefined) {
-    const why = `COLIBRI_OCI_RUNTIME=${wanted} is none of ${OCI_RUNTIMES.join(", ")}, nor a path to one`;
-    return { why, remedy: "Name one of these, or leave it out." };
-  }
-  const candidates = wanted === undefined ? OCI_RUNTIMES : [wanted];
-  for (const candidate of candidates) {
+): Promise<OciRuntime | NoOciRuntime> {
+  for (const candidate of wanted === undefined ? OCI_RUNTIMES : [wanted]) {
+    const name = nameOf(candidate);
     const path = candidate.includes("/") ? candidate : findProgram(candidate, searchPath);
-    const version = path === undefined ? undefined : await versionOf(path);
-    if (path === undefined || version === undefined) continue;
-    const name = nameOf(candidate)!;
+    if (name === undefined || path === undefined) continue;
+    const version = await versionOf(path);
+    if (version === undefined) continue;
     const own = name === "runsc";
     return { name, path, version, deliver: own ? "bytes" : "mount", userNamespace: !own };
   }
-  const why = `no OCI runtime was found: neither of ${candidates.join(", ")} runs`;
-  return { why, remedy: `Install one, such as by "apt-get install ${nameOf(wanted ?? "") ?? "crun"}".` };
+  if (wanted !== undefined) return unusable(wanted, searchPath);
+  const why = `no OCI runtime was found: none of ${OCI_RUNTIMES.join(", ")} runs`;
+  return { why, remedy: "apt-get install crun" };
+}
+
+function unusable(wanted: string, searchPath: string): NoOciRuntime {
+  const there = OCI_RUNTIMES.filter((name) => findProgram(name, searchPath) !== undefined);
+  const choices = `it takes ${OCI_RUNTIMES.join(", ")}, or a path to one`;
+  const found = there.length > 0 ? ` (${there.join(", ")} ${there.length > 1 ? "are" : "is"} installed here)` : "";
+  const name = wanted.includes("/") ? undefined : nameOf(wanted);
+  const install = name === undefined || name === "runsc" ? "" : ` To have ${wanted}: apt-get install ${name}`;
+  const why = `COLIBRI_OCI_RUNTIME=${wanted} ${whyUnusable(wanted, searchPath)}`;
+  return { why, remedy: `Correct it, or leave it out: ${choices}${found}.${install}` };
+}
+
+function whyUnusable(wanted: string, searchPath: string): string {
+  const isPath = wanted.includes("/");
+  const stat = isPath ? statSync(wanted, { throwIfNoEntry: false }) : undefined;
+  if (isPath && stat === undefined) return "is not there";
+  if (stat?.isDirectory()) return "is a folder, not a program";
+  if (isPath && !isExecutable(wanted)) return "is no program that can be run";
+  if (nameOf(wanted) === undefined)
+    return isPath ? "is no OCI runtime that is known here" : "is no name of an OCI runtime";
+  if (!isPath && findProgram(wanted, searchPath) === undefined) return "is not installed: it is nowhere in PATH";
+  return "does not answer --version";
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export interface RunOptions {

@@ -13,12 +13,19 @@ export type ContainerProbe =
     })
   | Extract<Probe, { works: false }>;
 
+/** `crun version 1.8.1` as people say it. */
+function shortVersion(version: string): string {
+  return version.replace(/ version /, " ");
+}
+
 const OLDEST_LINUX = [5, 10] as const;
 
 /** Whether containers work on this machine: who we are, the kernel, the OCI runtime, cgroups. Starts nothing. */
 export async function probeContainers(options: {
   readonly wanted: string | undefined;
   readonly searchPath: string;
+  /** Where `ip` and `nft` are. Default: where systems have them. */
+  readonly toolFolders?: readonly string[];
 }): Promise<ContainerProbe> {
   if (process.platform !== "linux") return no("this is not Linux", "Run the platform on Linux.");
   if (isOlder(release(), OLDEST_LINUX))
@@ -32,18 +39,19 @@ export async function probeContainers(options: {
   if ("why" in runtime) return no(runtime.why, runtime.remedy);
   const cgroups = inspectCgroups();
   if (cgroups.kind === "unusable") return no(cgroups.reason, cgroups.remedy);
-  const lacks = await inspectNetwork();
+  const lacks = await inspectNetwork(options.toolFolders && { searchPath: options.toolFolders });
   const lack = lacks.find(({ kind }) => kind === "missing");
-  if (lack !== undefined) return no(`${lack.what} is missing`, `${capital(lack.remedy)}.`);
-  return { works: true, detail: `${runtime.version}, cgroups ${cgroups.version}`, runtime, doubts: lacks };
+  if (lack !== undefined) return no(`${lack.what} is missing`, lack.remedy);
+  return {
+    works: true,
+    detail: `${shortVersion(runtime.version)}, cgroups ${cgroups.version}`,
+    runtime,
+    doubts: lacks,
+  };
 }
 
 function no(reason: string, remedy: string): Extract<Probe, { works: false }> {
   return { works: false, reason, remedy };
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function isOlder(version: string, [major, minor]: readonly [number, number]): boolean {
