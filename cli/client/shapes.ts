@@ -128,7 +128,7 @@ export const LOG_LINE: Shape<LogLine> = exact(
 
 export const HEALTH: Shape<Health> = object({
   ...{ version: string, status: text<Health["status"]>(), dropped: mapOf(number) },
-  sandbox: object({ technology: string, isolation: string }),
+  sandbox: object({ technology: string, isolation: string, detail: string }),
   roles: listOf(object({ role: string, instance: string, pid: number, state: text<"up" | "away">(), since: string })),
   storage: listOf(object({ what: string, path: string, problem: string, remedy: string, since: string })),
 });

@@ -274,7 +274,12 @@ export const HealthSchema = Type.Object(
   {
     version: Type.String(),
     status: Type.Union([Type.Literal("ok"), Type.Literal("degraded")]),
-    sandbox: Type.Object({ technology: Type.String(), isolation: Type.String() }),
+    sandbox: Type.Object({
+      technology: Type.String(),
+      isolation: Type.String(),
+      /** By what, such as `crun 1.8.1, cgroups hybrid`; empty for processes. */
+      detail: Type.String(),
+    }),
     roles: Type.Array(
       Type.Object({
         role: Type.String(),

@@ -123,7 +123,7 @@ export async function startControl(medium: Medium, options: TestControlOptions =
     log: createLog({ clock, write: (line) => void logged.push(JSON.parse(line)) }, { level: "info" }),
     ...deps,
   };
-  const sandbox = { technology: "process", isolation: "none" };
+  const sandbox = { technology: "process", isolation: "none", detail: "" };
   const fixed = { bind: "127.0.0.1", port: 0, version: "0.0.0", sandbox, uploadsFolder: medium.uploads };
   const control = createControl(all, { ...fixed, ...rest });
   const port = await control.open(AbortSignal.timeout(10_000));

@@ -7,7 +7,7 @@ import { type Client, type Medium, makeMedium, STORES, startControl, type TestCo
 type Network = DeploymentRequest["network"];
 const NONE: Network = { kind: "none" };
 const LIST: Network = { kind: "allow", hosts: ["*.example.com", "203.0.113.0/24", "api.example.com:443"] };
-const CONTAINERS = { technology: "container", isolation: "container" };
+const CONTAINERS = { technology: "container", isolation: "container", detail: "crun 1.8.1" };
 
 for (const kind of STORES) {
   describe(`networks of apps, store ${kind}`, () => {

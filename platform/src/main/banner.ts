@@ -1,14 +1,15 @@
 import { join, relative } from "node:path";
 import { CHECKOUT, ownCommand } from "#base/own-command.ts";
 import type { HomePaths } from "./home.ts";
+import { describeIsolation, type SandboxChosen } from "./sandbox-choice.ts";
 
 export interface Addresses {
   readonly functions: string;
   readonly control: string;
 }
 
-/** What is printed when the platform is up: where it answers, how to get in, what to try first. */
-export function banner(paths: HomePaths, addresses: Addresses, isolation: string): string {
+/** What is printed when the platform is up: where it answers, how to get in, what to try first. `chosen`: where sandboxes are here. */
+export function banner(paths: HomePaths, addresses: Addresses, chosen: SandboxChosen | undefined): string {
   const path = (absolute: string) => {
     const short = relative(process.cwd(), absolute);
     return short.startsWith("..") ? absolute : short;
@@ -20,7 +21,7 @@ Colibri is ready.
   Functions   ${addresses.functions}
   Control     ${addresses.control}/v1   (OpenAPI: ${addresses.control}/v1/openapi.json)
   Token       ${path(paths.token)}   (the command line finds it by itself)
-  Isolation   ${isolation}
+  Isolation   ${isolationLines(chosen)}
   State, log  ${path(paths.home)}, ${path(paths.platformLog)}
 
 Try it in another terminal:
@@ -30,4 +31,10 @@ Try it in another terminal:
 
 Ctrl-C stops everything.
 `;
+}
+
+function isolationLines(chosen: SandboxChosen | undefined): string {
+  if (chosen === undefined) return "elsewhere";
+  const advice = chosen.advice === undefined ? "" : `\n              ${chosen.advice}`;
+  return `${describeIsolation(chosen)}${advice}`;
 }

@@ -19,6 +19,8 @@ export interface Config {
   readonly controlPort: number;
   /** Resolved by `chooseSandbox` before roles are told. */
   readonly sandbox: SandboxChoice;
+  /** By what it is made, such as `crun 1.8.1, cgroups hybrid`: resolved by `chooseSandbox`, empty before. */
+  readonly sandboxDetail: string;
   /** A name or a path; undefined for the best there is. */
   readonly ociRuntime: string | undefined;
   /** Who shares no host with others. */
@@ -41,6 +43,7 @@ export function readConfig(environment: Readonly<Record<string, string | undefin
     port: port("COLIBRI_PORT", value("COLIBRI_PORT", "8080")),
     controlPort: port("COLIBRI_CONTROL_PORT", value("COLIBRI_CONTROL_PORT", "8081")),
     sandbox: choice("COLIBRI_SANDBOX", value("COLIBRI_SANDBOX", "auto"), SANDBOX_CHOICES),
+    sandboxDetail: "",
     ociRuntime: environment.COLIBRI_OCI_RUNTIME || undefined,
     placement: placement("COLIBRI_PLACEMENT", value("COLIBRI_PLACEMENT", "")),
     rootFolders: rootFolders("COLIBRI_ROOTFS", value("COLIBRI_ROOTFS", "")),

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { PlatformError } from "#contract/errors.ts";
 import { createContainerDriver } from "#drivers/sandbox/container/driver.ts";
 import { createSandboxNetworks } from "#drivers/sandbox/container/network/networks.ts";
 import { SANDBOX_PLACE } from "#drivers/sandbox/container/own-mounts.ts";
@@ -7,7 +8,6 @@ import { createProcessDriver } from "#drivers/sandbox/process/driver.ts";
 import type { SandboxDriver } from "#ports/sandbox/index.ts";
 import { homeKey } from "./home.ts";
 import type { RoleContext } from "./roles/context.ts";
-import { cannot } from "./sandbox-choice.ts";
 
 /** Networks made ahead, for as many starts at once. */
 export const NETWORKS = 16;
@@ -18,7 +18,8 @@ export async function createSandboxDriver(context: RoleContext): Promise<Sandbox
   if (config.sandbox !== "container")
     return createProcessDriver(context, { folder: join(paths.agent.home, "sandboxes"), spawner });
   const probe = await probeContainers({ wanted: config.ociRuntime, searchPath: process.env.PATH ?? "" });
-  if (!probe.works) throw cannot("container", probe.reason, probe.remedy);
+  if (!probe.works)
+    throw new PlatformError("unavailable", `containers don't work here: ${probe.reason} → ${probe.remedy}`);
   const { runtime } = probe;
   const key = homeKey(config.home);
   const home = key.slice(0, 6);

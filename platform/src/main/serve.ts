@@ -10,7 +10,7 @@ import { type Config, readConfig } from "./config.ts";
 import { homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 import { PlatformLog } from "./platform-log.ts";
-import { chooseSandbox } from "./sandbox-choice.ts";
+import { chooseSandbox, type SandboxChosen } from "./sandbox-choice.ts";
 import { storageError } from "./storage-error.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 
@@ -39,8 +39,8 @@ export function chosenRoles(given: string | undefined): Role[] {
 export async function serve(given: string | undefined): Promise<number> {
   try {
     const config = readConfig(process.env, process.cwd());
-    const sandbox = await chooseSandbox(config, process.env.PATH ?? "");
-    return await new Platform({ ...config, sandbox }, chosenRoles(given)).run();
+    const chosen = await chooseSandbox(config, process.env.PATH ?? "");
+    return await new Platform(config, chosen, chosenRoles(given)).run();
   } catch (error) {
     const told = storageError(error);
     if (told === undefined) throw error;
@@ -52,6 +52,7 @@ export async function serve(given: string | undefined): Promise<number> {
 /** The platform on this machine: home, supervisor, terminal. */
 class Platform {
   #config: Config;
+  readonly #chosen: SandboxChosen;
   readonly #paths: ReturnType<typeof homePaths>;
   readonly #roles: readonly Role[];
   readonly #ended = Promise.withResolvers<number>();
@@ -60,8 +61,9 @@ class Platform {
   readonly #told = new Map<Role, string>();
   #shown = false;
 
-  constructor(config: Config, roles: readonly Role[]) {
-    this.#config = config;
+  constructor(config: Config, chosen: SandboxChosen, roles: readonly Role[]) {
+    this.#config = { ...config, sandbox: chosen.technology, sandboxDetail: chosen.detail };
+    this.#chosen = chosen;
     this.#paths = homePaths(config.home);
     this.#roles = roles;
   }
@@ -143,7 +145,7 @@ class Platform {
       this.#paths.addresses,
       `${JSON.stringify({ pid: process.pid, functionsUrl: addresses.functions, controlUrl: addresses.control })}\n`,
     );
-    console.log(banner(this.#paths, addresses, String(this.#facts.get("agent")?.isolation ?? "elsewhere")));
+    console.log(banner(this.#paths, addresses, this.#roles.includes("agent") ? this.#chosen : undefined));
   }
 
   /** With the ports that were chosen: a role that is started again answers where it did before. */

@@ -6,6 +6,7 @@ export type Health = {
   readonly sandbox: {
     readonly technology: string;
     readonly isolation: string;
+    readonly detail: string;
   };
   readonly roles: readonly {
     readonly role: string;

@@ -22,7 +22,6 @@ import { meterSandboxDriver, type SandboxDriver } from "#ports/sandbox/index.ts"
 import { createBlobs, createPlans, createTelemetry } from "../drivers.ts";
 import { ensureWritten } from "../home.ts";
 import { reportMeters } from "../meters.ts";
-import { describeIsolation } from "../sandbox-choice.ts";
 import { createSandboxDriver } from "../sandbox-driver.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
 
@@ -89,10 +88,8 @@ export const open: OpenRole = async (context) => {
   meterProcess({ clock, metrics });
   meterHost(metrics, agent, bundles);
   reportMeters({ clock, telemetry, metrics });
-  const technology = config.sandbox === "container" ? "container" : "process";
   return {
     facts: {
-      isolation: await describeIsolation(technology, config.ociRuntime, process.env.PATH ?? ""),
       runtimes: runtimes.list().map(({ name, version }) => `${name} ${version}`),
     },
     async close(why) {

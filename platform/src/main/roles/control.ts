@@ -61,7 +61,7 @@ export const open: OpenRole = async (context) => {
     {
       ...{ bind: config.bind, port: config.controlPort, version: packageJson.version },
       uploadsFolder: paths.uploads,
-      sandbox: { technology, isolation: ISOLATION[technology] },
+      sandbox: { technology, isolation: ISOLATION[technology], detail: config.sandboxDetail },
     },
   );
   const plans = createPlanServer({ network, clock, log, feed: control.feed }, { address: paths.sockets.plan });
