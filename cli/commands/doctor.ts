@@ -1,10 +1,11 @@
 import { count } from "#contract/count.ts";
-import type { Finding, Verdict } from "../doctor/finding.ts";
+import { type Finding, fail, type Verdict } from "../doctor/finding.ts";
 import { checkMachine, readKernelFile } from "../doctor/machine.ts";
 import { checkPlace } from "../doctor/place.ts";
 import { checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
 import { checkSandboxes } from "../doctor/sandboxes.ts";
-import { EXIT, type ExitCode } from "../failure.ts";
+import { checkSettings, readSettings } from "../doctor/settings.ts";
+import { CliError, EXIT, type ExitCode } from "../failure.ts";
 import { type FormatOptions, print } from "../output/format.ts";
 import { printable } from "../output/printable.ts";
 import { type Colour, createStyle, type Style } from "../output/style.ts";
@@ -27,18 +28,26 @@ export async function doctor(surroundings: Surroundings, options: FormatOptions)
 
 async function examine(surroundings: Surroundings): Promise<Finding[]> {
   const { env } = surroundings;
-  const [programs, sandboxes, place] = await Promise.all([
+  const settings = readSettings(surroundings);
+  const [programs, sandboxes] = await Promise.all([
     Promise.all([checkPython(env), checkPip(env), checkNpm(env)]),
-    checkSandboxes(env),
-    checkPlace(surroundings),
+    checkSandboxes(env, settings),
   ]);
+  const place = await checkPlace(surroundings, sandboxes.containersWork).catch(whatIsWrong);
   return [
     checkNode(process.versions.node, process.execPath),
     ...programs,
     ...checkMachine(readKernelFile),
-    ...sandboxes,
+    ...sandboxes.findings,
+    ...checkSettings(settings),
     ...place,
   ];
+}
+
+/** Where the variables name no address that could be asked. */
+function whatIsWrong(error: unknown): Finding[] {
+  if (!(error instanceof CliError)) throw error;
+  return [fail("platform", error.message, error.hints.join(" ") || "Correct the variable, or unset it.")];
 }
 
 export function renderFindings(findings: readonly Finding[], style: Style): string {

@@ -7,7 +7,7 @@ import { FixturePlatform } from "../fixture/platform.ts";
 import { colibri, envFor, temporaryFolder } from "../fixture/run.ts";
 import type { Finding } from "./finding.ts";
 import { checkMemory, checkOpenFiles, checkSystem, checkUserNamespaces } from "./machine.ts";
-import { healthFindings, runtimeFindings } from "./place.ts";
+import { healthFindings, runtimeFindings, wallFindings } from "./place.ts";
 import { checkNode, checkNpm, checkPip, checkPython } from "./programs.ts";
 
 async function examined(
@@ -61,23 +61,30 @@ describe("doctor", () => {
     assert.match(about(findings, "home")!.detail, /file is not a folder/);
   });
 
-  test("a wanted sandbox that this version has not fails", async (t) => {
-    const env = { COLIBRI_SANDBOX: "microvm", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
-    const { code, findings } = await examined(env, temporaryFolder(t));
-    assert.equal(code, 1);
-    assert.equal(about(findings, "COLIBRI_SANDBOX")!.verdict, "fail");
+  test("settings that `npm start` refuses fail, with what it says", async (t) => {
+    const cwd = temporaryFolder(t);
+    const refused = async (env: Record<string, string>, check: string) => {
+      const { code, findings } = await examined({ COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0", ...env }, cwd);
+      assert.equal(code, 1);
+      assert.equal(about(findings, check)!.verdict, "fail");
+      return about(findings, check)!;
+    };
+    assert.match((await refused({ COLIBRI_SANDBOX: "microvm" }, "isolation")).detail, /not part of this version/);
+    const docker = await refused({ COLIBRI_SANDBOX: "docker" }, "settings");
+    assert.match(docker.detail, /refuses: COLIBRI_SANDBOX is "docker": it takes auto, process, container, microvm$/);
+    assert.match((await refused({ COLIBRI_PORT: "x" }, "settings")).detail, /COLIBRI_PORT is "x": it takes a port/);
+    const runtime = await refused({ COLIBRI_OCI_RUNTIME: "/nowhere/crun" }, "isolation");
+    assert.match(runtime.detail, /COLIBRI_OCI_RUNTIME=\/nowhere\/crun is not there|it needs root/);
+    assert.match(runtime.remedy!, /crun, runc, runsc|as root/);
   });
 
-  test("where containers do not work it says why and what to do, and that functions have no walls", async (t) => {
-    const env = { COLIBRI_OCI_RUNTIME: "/nowhere/crun", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
+  test("functions without walls are not fine, whoever wants them so", async (t) => {
+    const env = { COLIBRI_SANDBOX: "process", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
     const { code, findings } = await examined(env, temporaryFolder(t));
     assert.equal(code, 0);
-    assert.match(
-      about(findings, "sandbox container")!.detail,
-      /^does not work here: (no OCI runtime was found|it needs root)/,
-    );
-    assert.equal(about(findings, "isolation")!.verdict, "warn");
-    assert.match(about(findings, "isolation")!.remedy!, /apt-get install crun|as root/);
+    const { verdict, detail } = about(findings, "isolation")!;
+    assert.equal(verdict, "warn");
+    assert.match(detail, /^process, as COLIBRI_SANDBOX=process says: functions run without walls/);
   });
 
   test("text has a sign, and the remedy below", async (t) => {
@@ -86,7 +93,10 @@ describe("doctor", () => {
     const { code, out } = await colibri(["doctor"], { env, cwd: temporaryFolder(t) });
     assert.equal(code, 1);
     assert.match(out, /^✓ Node +24\./m);
-    assert.match(out, /^✗ COLIBRI_SANDBOX +is container, which does not work here\n +→ /m);
+    assert.match(
+      out,
+      /^✗ isolation +`npm start` refuses: containers, which were asked for, don't work here: .*\n +→ /m,
+    );
     assert.match(out, /\n1 problem must be solved before Colibri works here\.\n$/);
   });
 });
@@ -133,7 +143,7 @@ describe("what doctor judges", () => {
 
   test("a platform with a role away fails, and what was dropped is told", () => {
     const role = { role: "agent", instance: "agent-1", pid: 1, since: "2026-01-31T12:00:00.000Z" };
-    const health = { version: "1", sandbox: { technology: "process", isolation: "none" } };
+    const health = { version: "1", sandbox: { technology: "process", isolation: "none", detail: "" } };
     const control = { value: "http://127.0.0.1:8081", from: "test" };
     const away = {
       ...{ ...health, status: "degraded" as const, dropped: {}, storage: [] },
@@ -165,6 +175,28 @@ describe("what doctor judges", () => {
     );
     assert.equal(full[1]!.detail, `/home/control can't be written since ${since}: full`);
     assert.equal(full[1]!.remedy, "Free some room.");
+  });
+
+  test("a platform that runs: by what its sandboxes are made, and what to do where they have no walls", () => {
+    const control = { value: "http://127.0.0.1:8081", from: "test" };
+    const empty = { version: "1", status: "ok" as const, roles: [], dropped: {}, storage: [] };
+    const sandbox = { technology: "container", isolation: "container", detail: "runsc 1, cgroups hybrid" };
+    const walls = { ...empty, sandbox };
+    assert.equal(
+      healthFindings(walls, { control })[0]!.detail,
+      "1 runs at http://127.0.0.1:8081, sandbox container (runsc 1, cgroups hybrid)",
+    );
+    assert.deepEqual(wallFindings(walls, true), []);
+    const none = { ...empty, sandbox: { technology: "process", isolation: "none", detail: "" } };
+    for (const [containersWork, remedy] of [
+      [true, /^Containers work here: start it again/],
+      [false, /what containers need here/],
+      ["elsewhere", /on its machine/],
+    ] as const) {
+      const [finding] = wallFindings(none, containersWork);
+      assert.equal(finding!.verdict, "warn");
+      assert.match(finding!.remedy!, remedy);
+    }
   });
 
   test("a runtime's version and what is known of it, where either is", () => {

@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, readFileSync } from "node:fs";
 import { availableParallelism, freemem, platform, release, totalmem } from "node:os";
+import { inspectCgroups } from "#platform/main/sandbox-choice.ts";
 import { showBytes } from "../output/units.ts";
 import { type Finding, fail, info, ok, warn } from "./finding.ts";
 
@@ -25,7 +26,7 @@ export function checkMachine(read: ReadKernelFile): Finding[] {
     ok("cores", String(availableParallelism())),
     checkMemory(read),
     checkOpenFiles(read),
-    checkCgroup(read),
+    checkCgroups(),
     checkUserNamespaces(read),
     checkKvm(),
   ];
@@ -58,10 +59,14 @@ export function checkOpenFiles(read: ReadKernelFile): Finding {
   return warn("open files", `up to ${limit}`, `Many sandboxes need more: ulimit -Hn ${OPEN_FILES}`);
 }
 
-function checkCgroup(read: ReadKernelFile): Finding {
-  const controllers = read("/sys/fs/cgroup/cgroup.controllers")?.trim();
-  if (controllers !== undefined) return info("cgroup", `version 2 (${controllers || "no controllers"})`);
-  return info("cgroup", existsSync("/sys/fs/cgroup/memory") ? "version 1" : "none");
+const CGROUPS: Readonly<Record<string, string>> = {
+  hybrid: "hybrid: the controllers of v1, and a tree of v2 beside them",
+  none: "none mounted",
+};
+
+function checkCgroups(): Finding {
+  const { version } = inspectCgroups();
+  return info("cgroups", CGROUPS[version] ?? version);
 }
 
 export function checkUserNamespaces(read: ReadKernelFile): Finding {

@@ -17,11 +17,15 @@ const NO_DISK = 100 * 1024 * 1024;
 const ANSWER_MS = 3_000;
 
 /** Home, disk, and the platform or the ports that it would take. */
-export async function checkPlace(surroundings: Surroundings): Promise<Finding[]> {
+export async function checkPlace(surroundings: Surroundings, containersWork: boolean): Promise<Finding[]> {
   const connection = findConnection(surroundings);
   const { home } = connection;
   const origin = { COLIBRI_HOME: "from COLIBRI_HOME", found: "found", default: "will be made" }[home.from];
-  return [checkHome(home.path, origin), checkDisk(home.path), ...(await checkPlatform(surroundings, connection))];
+  return [
+    checkHome(home.path, origin),
+    checkDisk(home.path),
+    ...(await checkPlatform(surroundings, connection, containersWork)),
+  ];
 }
 
 function checkHome(path: string, origin: string): Finding {
@@ -53,11 +57,19 @@ function existing(path: string): string {
   return there;
 }
 
-async function checkPlatform(surroundings: Surroundings, connection: Connection): Promise<Finding[]> {
+async function checkPlatform(
+  surroundings: Surroundings,
+  connection: Connection,
+  containersWork: boolean,
+): Promise<Finding[]> {
   try {
     const client = new Client(connection, "default");
     const health = await client.health(ANSWER_MS);
-    return [...healthFindings(health, connection), ...runtimeFindings(await client.runtimes())];
+    return [
+      ...healthFindings(health, connection),
+      ...wallFindings(health, connection.origin === "home" ? containersWork : "elsewhere"),
+      ...runtimeFindings(await client.runtimes()),
+    ];
   } catch (error) {
     if (!(error instanceof CliError)) throw error;
     if (error.exit !== EXIT.unreachable) return [warn("platform", error.message, error.hints.join(" "))];
@@ -69,8 +81,9 @@ async function checkPlatform(surroundings: Surroundings, connection: Connection)
 }
 
 export function healthFindings(health: Health, { control }: Pick<Connection, "control">): Finding[] {
-  const isolation = health.sandbox.isolation === "none" ? "no isolation" : health.sandbox.isolation;
-  const detail = `${health.version} runs at ${control.value}, sandbox ${health.sandbox.technology} (${isolation})`;
+  const { technology, isolation, detail: by } = health.sandbox;
+  const walls = isolation === "none" ? "no isolation" : by || isolation;
+  const detail = `${health.version} runs at ${control.value}, sandbox ${technology} (${walls})`;
   const away = health.roles.filter(({ state }) => state === "away").map(({ role, since }) => `${role} since ${since}`);
   const dropped = Object.entries(health.dropped).filter(([, number]) => number > 0);
   const findings: Finding[] = [];
@@ -92,6 +105,18 @@ export function healthFindings(health: Health, { control }: Pick<Connection, "co
   return findings;
 }
 
+/** Of a platform that runs, whatever the settings here say. */
+export function wallFindings({ sandbox }: Health, containersWork: boolean | "elsewhere"): Finding[] {
+  if (sandbox.isolation !== "none") return [];
+  const remedy =
+    containersWork === "elsewhere"
+      ? "Run `doctor` on its machine: it says how to have containers there."
+      : containersWork
+        ? "Containers work here: start it again as root, without COLIBRI_SANDBOX=process."
+        : "See above what containers need here, then start it again.";
+  return [warn("platform isolation", "it runs functions without walls: only for code you trust", remedy)];
+}
+
 export function runtimeFindings(runtimes: readonly Runtime[]): Finding[] {
   return runtimes.map(({ name, version, available, detail }) => {
     const check = `runtime ${name}`;
@@ -103,28 +128,23 @@ export function runtimeFindings(runtimes: readonly Runtime[]): Finding[] {
 async function checkPorts(env: Surroundings["env"]): Promise<Finding[]> {
   const bind = env.COLIBRI_BIND || "127.0.0.1";
   return [
-    await checkPort(bind, env.COLIBRI_PORT || "8080", "COLIBRI_PORT", "functions"),
-    await checkPort(bind, env.COLIBRI_CONTROL_PORT || "8081", "COLIBRI_CONTROL_PORT", "control"),
+    ...(await checkPort(bind, env.COLIBRI_PORT || "8080", "COLIBRI_PORT", "functions")),
+    ...(await checkPort(bind, env.COLIBRI_CONTROL_PORT || "8081", "COLIBRI_CONTROL_PORT", "control")),
   ];
 }
 
-async function checkPort(bind: string, text: string, variable: string, use: string): Promise<Finding> {
+async function checkPort(bind: string, text: string, variable: string, use: string): Promise<Finding[]> {
   const check = `port ${text}`;
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(port <= 65_535)) return fail(check, `${variable} is no port`, `Set ${variable} to a number up to 65535.`);
+  // What is no port is said of the settings.
+  if (!(port <= 65_535)) return [];
   const refused = await refusalOf(port, bind);
-  if (refused === undefined) return ok(check, `free, for ${use}`);
-  if (refused === "EADDRINUSE")
-    return fail(
-      check,
-      `taken by another program, needed for ${use}`,
-      `End that program, or set ${variable} to a free port.`,
-    );
-  return fail(
-    check,
-    `can't be opened on ${bind} (${refused})`,
-    `Set ${variable} or COLIBRI_BIND to what this user may open.`,
-  );
+  if (refused === undefined) return [ok(check, `free, for ${use}`)];
+  const [what, remedy] =
+    refused === "EADDRINUSE"
+      ? [`taken by another program, needed for ${use}`, `End that program, or set ${variable} to a free port.`]
+      : [`can't be opened on ${bind} (${refused})`, `Set ${variable} or COLIBRI_BIND to what this user may open.`];
+  return [fail(check, what, remedy)];
 }
 
 function refusalOf(port: number, bind: string): Promise<string | undefined> {
