@@ -1,5 +1,6 @@
 import { count } from "#contract/count.ts";
 import { type Finding, fail, type Verdict } from "../doctor/finding.ts";
+import { type Clean, checkLeftovers } from "../doctor/leftovers.ts";
 import { checkMachine, readKernelFile } from "../doctor/machine.ts";
 import { checkPlace } from "../doctor/place.ts";
 import { checkNode, checkNpm, checkPip, checkPython } from "../doctor/programs.ts";
@@ -18,15 +19,19 @@ const SIGNS: Readonly<Record<Verdict, readonly [string, Colour]>> = {
   info: ["·", "dim"],
 };
 
-export async function doctor(surroundings: Surroundings, options: FormatOptions): Promise<ExitCode> {
-  const findings = await examine(surroundings);
+export interface DoctorOptions extends FormatOptions {
+  readonly clean?: Clean;
+}
+
+export async function doctor(surroundings: Surroundings, options: DoctorOptions): Promise<ExitCode> {
+  const findings = await examine(surroundings, options.clean);
   const failed = findings.filter(({ verdict }) => verdict === "fail").length;
   const text = (): string => renderFindings(findings, createStyle(surroundings.stdout, surroundings.env));
   surroundings.stdout.write(await print({ data: { ok: failed === 0, findings }, text }, options));
   return failed === 0 ? EXIT.ok : EXIT.failure;
 }
 
-async function examine(surroundings: Surroundings): Promise<Finding[]> {
+async function examine(surroundings: Surroundings, clean: Clean | undefined): Promise<Finding[]> {
   const { env } = surroundings;
   const settings = readSettings(surroundings);
   const [programs, sandboxes] = await Promise.all([
@@ -41,6 +46,7 @@ async function examine(surroundings: Surroundings): Promise<Finding[]> {
     ...sandboxes.findings,
     ...checkSettings(settings),
     ...place,
+    ...(await checkLeftovers(clean)),
   ];
 }
 

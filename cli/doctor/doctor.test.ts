@@ -3,9 +3,11 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import type { Leftover } from "#platform/main/leftovers.ts";
 import { FixturePlatform } from "../fixture/platform.ts";
 import { colibri, envFor, temporaryFolder } from "../fixture/run.ts";
 import type { Finding } from "./finding.ts";
+import { isMeant, told } from "./leftovers.ts";
 import { checkMemory, checkOpenFiles, checkSystem, checkUserNamespaces } from "./machine.ts";
 import { healthFindings, runtimeFindings, wallFindings } from "./place.ts";
 import { checkNode, checkNpm, checkPip, checkPython } from "./programs.ts";
@@ -102,6 +104,27 @@ describe("doctor", () => {
 });
 
 describe("what doctor judges", () => {
+  test("leftovers are removed of platforms that are surely dead, or of the one that is named", () => {
+    const nothing = { id: "3f2a10", key: undefined, processes: [], hasTable: true, links: ["cb3f2a10-1"] };
+    const dead: Leftover = { ...nothing, owner: { kind: "dead", home: "/srv/home" } };
+    const unknown: Leftover = { ...nothing, owner: { kind: "unknown" } };
+    const meant = [undefined, true, "3f2a10", "000000"] as const;
+    assert.deepEqual(
+      meant.map((clean) => [isMeant(dead, clean), isMeant(unknown, clean)]),
+      [
+        [false, false],
+        [true, false],
+        [true, true],
+        [false, false],
+      ],
+    );
+    assert.deepEqual(told(dead), {
+      ...{ check: "leftovers", verdict: "warn", remedy: "npx colibri doctor --clean" },
+      detail: "the nft table inet colibri_3f2a10, 1 network interface, of /srv/home, whose platform was killed",
+    });
+    assert.match(told(unknown).remedy!, /^If you know that it does not run: .* --clean 3f2a10$/);
+  });
+
   test("programs: there, too old, missing", async (t) => {
     const folder = temporaryFolder(t);
     const program = (name: string, answer: string): void => {

@@ -9,16 +9,33 @@ import { storageError } from "./storage-error.ts";
  * @throws PlatformError naming the process that has it.
  */
 export function lockHome(paths: HomePaths): () => void {
+  const locked = lockFile(paths.lock);
+  if (locked.kind === "locked") return locked.unlock;
+  throw new PlatformError(
+    "conflict",
+    `Colibri already runs on ${paths.home} (process ${locked.pid}): stop it first, or choose another COLIBRI_HOME`,
+  );
+}
+
+export type Locked =
+  | { readonly kind: "locked"; readonly unlock: () => void }
+  | { readonly kind: "held"; readonly pid: string };
+
+/** A file that is this process's until it gives it back or ends. */
+export function lockFile(path: string): Locked {
   const mine = identity(process.pid);
-  const holder = acquire(paths.lock, mine);
-  if (holder !== undefined)
-    throw new PlatformError(
-      "conflict",
-      `Colibri already runs on ${paths.home} (process ${holder.split(" ")[0]}): stop it first, or choose another COLIBRI_HOME`,
-    );
-  return () => {
-    if (read(paths.lock) === mine) rmSync(paths.lock, { force: true });
+  const holder = acquire(path, mine);
+  if (holder !== undefined) return { kind: "held", pid: holder.split(" ")[0]! };
+  const unlock = () => {
+    if (read(path) === mine) rmSync(path, { force: true });
   };
+  return { kind: "locked", unlock };
+}
+
+/** Whether the process that locked it lives; undefined when there is no such lock. */
+export function isHeld(path: string): boolean | undefined {
+  const holder = read(path);
+  return holder === undefined ? undefined : lives(holder);
 }
 
 /**

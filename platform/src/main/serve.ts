@@ -9,6 +9,7 @@ import { compileAhead } from "./compile-ahead.ts";
 import { type Config, readConfig } from "./config.ts";
 import { homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
+import { markHost } from "./host-mark.ts";
 import { PlatformLog } from "./platform-log.ts";
 import { chooseSandbox, type SandboxChosen } from "./sandbox-choice.ts";
 import { storageError } from "./storage-error.ts";
@@ -74,6 +75,7 @@ class Platform {
     const random = createSystemRandom();
     prepareHome(this.#paths);
     const unlock = lockHome(this.#paths);
+    let unmark = () => {};
     const platformLog: PlatformLog = new PlatformLog(
       this.#paths.platformLog,
       {
@@ -99,7 +101,10 @@ class Platform {
         output: (_role, lines) => platformLog.write(lines),
       });
       this.#listenForSignals(supervisor);
-      if (this.#config.sandbox === "container" && this.#roles.includes("agent")) await enterOwnMounts();
+      if (this.#config.sandbox === "container" && this.#roles.includes("agent")) {
+        unmark = markHost(this.#config.home);
+        await enterOwnMounts();
+      }
       await compileAhead(this.#paths, process.version);
       for (const role of this.#roles) supervisor.start(role);
       const code = await this.#ended.promise;
@@ -109,6 +114,7 @@ class Platform {
     } finally {
       rmSync(this.#paths.addresses, { force: true });
       const closed = await platformLog.close();
+      unmark();
       unlock();
       // An exit would wait for the thread that the disk holds.
       if (closed === "hangs") process.kill(process.pid, "SIGKILL");
