@@ -44,7 +44,7 @@ async function examine(surroundings: Surroundings, clean: Clean | undefined): Pr
     ...programs,
     ...checkMachine(readKernelFile),
     ...sandboxes.findings,
-    ...checkSettings(settings),
+    ...checkSettings(settings, env),
     ...place,
     ...(await checkLeftovers(clean)),
   ];

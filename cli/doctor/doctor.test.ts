@@ -80,6 +80,19 @@ describe("doctor", () => {
     assert.match(runtime.remedy!, /crun, runc, runsc|as root/);
   });
 
+  test("settings in force are shown, and those that are probably not meant so", async (t) => {
+    const env = { COLIBRI_POOL: "off", COLIBRI_SANDBX: "container", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
+    const { findings } = await examined(env, temporaryFolder(t));
+    const settings = findings.filter(({ check }) => check === "settings");
+    assert.deepEqual(
+      settings.map(({ verdict, detail, remedy }) => [verdict, detail.split(" ")[0], remedy]),
+      [
+        ["ok", "COLIBRI_POOL=off", undefined],
+        ["warn", "COLIBRI_SANDBX", "did you mean COLIBRI_SANDBOX?"],
+      ],
+    );
+  });
+
   test("functions without walls are not fine, whoever wants them so", async (t) => {
     const env = { COLIBRI_SANDBOX: "process", COLIBRI_PORT: "0", COLIBRI_CONTROL_PORT: "0" };
     const { code, findings } = await examined(env, temporaryFolder(t));

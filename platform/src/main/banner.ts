@@ -9,7 +9,12 @@ export interface Addresses {
 }
 
 /** What is printed when the platform is up: where it answers, how to get in, what to try first. `chosen`: where sandboxes are here. */
-export function banner(paths: HomePaths, addresses: Addresses, chosen: SandboxChosen | undefined): string {
+export function banner(
+  paths: HomePaths,
+  addresses: Addresses,
+  chosen: SandboxChosen | undefined,
+  settings: string,
+): string {
   const path = (absolute: string) => {
     const short = relative(process.cwd(), absolute);
     return short.startsWith("..") ? absolute : short;
@@ -22,7 +27,7 @@ Colibri is ready.
   Control     ${addresses.control}/v1   (OpenAPI: ${addresses.control}/v1/openapi.json)
   Token       ${path(paths.token)}   (the command line finds it by itself)
   Isolation   ${isolationLines(chosen)}
-  State, log  ${path(paths.home)}, ${path(paths.platformLog)}
+${settings === "" ? "" : `  Settings    ${settings}\n`}  State, log  ${path(paths.home)}, ${path(paths.platformLog)}
 
 Try it in another terminal:
 

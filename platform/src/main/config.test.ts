@@ -55,11 +55,18 @@ test("pools are read from one text, which can turn them off", () => {
   });
 });
 
+test("pools of a runtime that there is not are refused", () => {
+  assert.throws(() => readConfig({ COLIBRI_POOL: "ruby:128=2" }, "/"), {
+    code: "request-invalid",
+    message: 'COLIBRI_POOL is "ruby:128=2": "ruby" is no runtime: there are nodejs and python',
+  });
+});
+
 test("the capacity is a size", () => {
   assert.equal(readConfig({ COLIBRI_CAPACITY: "64GiB" }, "/").capacityMiB, 65_536);
   for (const [value, message] of [
     ["64", '"64" has no unit: write 64MiB, or another of B, KiB, MiB, GiB'],
-    ["1KiB", "sandboxes need at least 1MiB"],
+    ["10MiB", "the smallest sandbox takes 64MiB"],
   ] as const)
     assert.throws(() => readConfig({ COLIBRI_CAPACITY: value }, "/"), {
       code: "request-invalid",

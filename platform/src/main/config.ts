@@ -3,8 +3,14 @@ import { LOG_LEVELS, type LogLevel } from "#base/log.ts";
 import { parseSize, SIZES } from "#contract/config/units.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { type PlacementRules, parsePlacement } from "#domain/placement/sharing.ts";
+import { memoryClassOf } from "#domain/sandbox/memory-class.ts";
 import { type PoolRules, parsePoolRules } from "#domain/scaling/pool-rules.ts";
 
+/** Whose sandboxes can wait in pools and have roots of their own. */
+const RUNTIMES = ["nodejs", "python"] as const;
+/** Of the machine's memory, what may be promised to sandboxes where nobody says otherwise. */
+const PROMISED_SHARE = 0.8;
+const SMALLEST_MIB = memoryClassOf(1);
 const SANDBOX_CHOICES = ["auto", "process", "container", "microvm"] as const;
 export type SandboxChoice = (typeof SANDBOX_CHOICES)[number];
 export type SandboxTechnology = "process" | "container";
@@ -90,15 +96,27 @@ function pair(text: string): readonly [string, string] | undefined {
 function pools(name: string, text: string): PoolRules | undefined {
   if (text === "") return undefined;
   const parsed = parsePoolRules(text);
-  if (parsed.kind === "rules") return parsed.rules;
-  throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${parsed.message}`);
+  const message = parsed.kind === "wrong" ? parsed.message : unknownRuntime(parsed.rules);
+  if (parsed.kind === "rules" && message === undefined) return parsed.rules;
+  throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${message}`);
+}
+
+function unknownRuntime({ named }: PoolRules): string | undefined {
+  const unknown = named.find(({ runtime }) => !RUNTIMES.some((name) => name === runtime));
+  return unknown && `${JSON.stringify(unknown.runtime)} is no runtime: there are ${RUNTIMES.join(" and ")}`;
+}
+
+/** What all sandboxes of this host may be promised together. */
+export function promisedMiB({ capacityMiB }: Pick<Config, "capacityMiB">, machineMiB: number): number {
+  return capacityMiB ?? Math.floor(machineMiB * PROMISED_SHARE);
 }
 
 function capacityMiB(name: string, text: string): number | undefined {
   if (text === "") return undefined;
   const parsed = parseSize(text);
-  if (parsed.kind === "quantity" && parsed.value >= SIZES.MiB!) return Math.floor(parsed.value / SIZES.MiB!);
-  const message = parsed.kind === "wrong" ? parsed.message : "sandboxes need at least 1MiB";
+  const capacityMiB = parsed.kind === "quantity" ? Math.floor(parsed.value / SIZES.MiB!) : 0;
+  if (capacityMiB >= SMALLEST_MIB) return capacityMiB;
+  const message = parsed.kind === "wrong" ? parsed.message : `the smallest sandbox takes ${SMALLEST_MIB}MiB`;
   throw new PlatformError("request-invalid", `${name} is ${JSON.stringify(text)}: ${message}`);
 }
 

@@ -48,14 +48,16 @@ test("what is asked for and can't be had is refused, never replaced by something
 
 test("the banner says what is in force and how to have better", () => {
   const addresses = { functions: "http://127.0.0.1:8080", control: "http://127.0.0.1:8081" };
-  const shown = (chosen: SandboxChosen | undefined) => banner(homePaths("/srv/home"), addresses, chosen);
+  const shown = (chosen: SandboxChosen | undefined, settings = "") =>
+    banner(homePaths("/srv/home"), addresses, chosen, settings);
   const processes = judgeSandbox({ ...ASKED, sandbox: "process" }, WORKS, "");
   assert.ok(processes.kind === "chosen");
   assert.match(shown(processes), /Isolation {3}process: .*for code you trust\n {14}unset COLIBRI_SANDBOX/);
   const containers = judgeSandbox(ASKED, WORKS, "");
   assert.ok(containers.kind === "chosen");
   assert.match(shown(containers), /Isolation {3}container: crun 1, cgroups hybrid\n {14}stronger walls/);
-  assert.match(shown(undefined), /Isolation {3}elsewhere\n/);
+  assert.match(shown(undefined), /Isolation {3}elsewhere\n {2}State/);
+  assert.match(shown(undefined, "COLIBRI_POOL=off"), /elsewhere\n {2}Settings {4}COLIBRI_POOL=off\n {2}State/);
 });
 
 test("what networks lack is told as a command that can be typed", async (t) => {

@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs";
+import { totalmem } from "node:os";
 import { createSystemClock } from "#base/clock.ts";
 import { createLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
@@ -12,9 +13,11 @@ import { lockHome } from "./home-lock.ts";
 import { markHost } from "./host-mark.ts";
 import { PlatformLog } from "./platform-log.ts";
 import { chooseSandbox, type SandboxChosen } from "./sandbox-choice.ts";
+import { doubtsOf, settingsInForce } from "./settings.ts";
 import { storageError } from "./storage-error.ts";
 import { ROLES, type Role, Supervisor } from "./supervisor.ts";
 
+const MIB = 1024 * 1024;
 const PLATFORM_LOG = { maximumBytes: 20 * 1024 * 1024, files: 5 } as const;
 /** One Ctrl-C may arrive twice, from the terminal and from the launcher; only a later one means "now". */
 const SAME_SIGNAL_MS = 200;
@@ -40,6 +43,8 @@ export function chosenRoles(given: string | undefined): Role[] {
 export async function serve(given: string | undefined): Promise<number> {
   try {
     const config = readConfig(process.env, process.cwd());
+    for (const { what, remedy } of doubtsOf(config, process.env, totalmem() / MIB))
+      console.error(`colibri: warning: ${what} → ${remedy}`);
     const chosen = await chooseSandbox(config, process.env.PATH ?? "");
     return await new Platform(config, chosen, chosenRoles(given)).run();
   } catch (error) {
@@ -151,7 +156,14 @@ class Platform {
       this.#paths.addresses,
       `${JSON.stringify({ pid: process.pid, functionsUrl: addresses.functions, controlUrl: addresses.control })}\n`,
     );
-    console.log(banner(this.#paths, addresses, this.#roles.includes("agent") ? this.#chosen : undefined));
+    console.log(
+      banner(
+        this.#paths,
+        addresses,
+        this.#roles.includes("agent") ? this.#chosen : undefined,
+        settingsInForce(process.env),
+      ),
+    );
   }
 
   /** With the ports that were chosen: a role that is started again answers where it did before. */

@@ -19,6 +19,7 @@ import {
 } from "#platform/agent/index.ts";
 import { unpackArchive } from "#platform/builder/archive/unpack.ts";
 import { meterSandboxDriver, type SandboxDriver } from "#ports/sandbox/index.ts";
+import { promisedMiB } from "../config.ts";
 import { createBlobs, createPlans, createTelemetry } from "../drivers.ts";
 import { ensureWritten } from "../home.ts";
 import { reportMeters } from "../meters.ts";
@@ -26,8 +27,6 @@ import { createSandboxDriver } from "../sandbox-driver.ts";
 import type { OpenRole, RoleContext } from "./context.ts";
 
 const MIB = 1024 * 1024;
-/** Of the machine's memory, what may be promised to sandboxes where nobody says otherwise. */
-const PROMISED_SHARE = 0.8;
 /** In container sandboxes; elsewhere guests are this user's. */
 const GUEST_UID = 1_000;
 const CACHED_BUNDLE_BYTES = 10 * 1024 * MIB;
@@ -74,7 +73,7 @@ export const open: OpenRole = async (context) => {
       labels: {},
       address: paths.sockets.agent,
       placement: config.placement,
-      capacityMiB: config.capacityMiB ?? Math.floor((totalmem() / MIB) * PROMISED_SHARE),
+      capacityMiB: promisedMiB(config, totalmem() / MIB),
       pools: choosePools(context, driver, runtimes),
       poolStarts: Math.max(1, availableParallelism() - 1),
     },
