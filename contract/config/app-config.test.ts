@@ -302,7 +302,12 @@ const WRONG: readonly (readonly [string, string, string])[] = [
   [
     "frozen at once",
     withLine("scaling: { freezeAfter: 500ms }"),
-    "5:29 functions.f.scaling.freezeAfter is out of range: it must be from 1s to 24h",
+    "5:29 functions.f.scaling.freezeAfter is out of range: it must be from 1s to 24h, or never",
+  ],
+  [
+    "frozen not at all, in other words",
+    withLine("scaling: { freezeAfter: off }"),
+    '5:29 functions.f.scaling.freezeAfter "off" is not a duration: write a number and a unit, such as 30s, or never',
   ],
   [
     "a number for a mapping",

@@ -260,7 +260,7 @@ function readFreezeAfter(
 ): number | undefined {
   const written = field === undefined ? "" : reader.peek(field.value);
   if (written === NEVER) return undefined;
-  const freezeAfterMs = reader.quantity(field, "functions.*.scaling.freezeAfter");
+  const freezeAfterMs = reader.quantity(field, "functions.*.scaling.freezeAfter", NEVER);
   const problem = freezeProblem({ ...scaling, freezeAfterMs });
   if (problem === undefined) return freezeAfterMs;
   if (field !== undefined) reader.mistake(field.value, problem);

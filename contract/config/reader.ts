@@ -91,28 +91,34 @@ export class FieldReader {
     return chosen;
   }
 
-  /** A size, duration or number as the table of keys has it, or its default. */
-  quantity(field: Entry | undefined, path: QuantityPath): number {
+  /**
+   * A size, duration or number as the table of keys has it, or its default.
+   * @param word that may stand in its place
+   */
+  quantity(field: Entry | undefined, path: QuantityPath, word?: string): number {
     const key = quantityKey(path);
     if (field === undefined) return key.default;
     const format = { size: formatSize, duration: formatDuration, integer: String }[
       key.type as "size" | "duration" | "integer"
     ];
     const range = `${format(key.minimum)} to ${format(key.maximum)}`;
-    const amount = this.#amount(field.value, key.type, `from ${range}, such as ${format(key.default)}`);
+    const orWord = word === undefined ? "" : `, or ${word}`;
+    const right = `from ${range}, such as ${format(key.default)}${orWord}`;
+    const amount = this.#amount(field.value, key.type, right, orWord);
     if (amount === undefined) return key.default;
     if (amount >= key.minimum && amount <= key.maximum) return amount;
-    this.mistake(field.value, `is out of range: it must be from ${range}`);
+    this.mistake(field.value, `is out of range: it must be from ${range}${orWord}`);
     return key.default;
   }
 
-  #amount(value: Value, type: string, right: string): number | undefined {
+  #amount(value: Value, type: string, right: string, orWord: string): number | undefined {
     const written = this.#document.written(value);
     const isText = written.kind === "text" || written.kind === "number";
     const parsed = isText && written.text !== "" ? parseAs(type, written.text, written.kind) : undefined;
     if (parsed?.kind === "quantity") return parsed.value;
     const what = type === "integer" ? "a whole number" : `a ${type}`;
-    this.mistake(value, parsed?.message ?? `must be ${what} ${right}, not ${shown(written)}`);
+    const message = parsed === undefined ? `must be ${what} ${right}, not ${shown(written)}` : parsed.message + orWord;
+    this.mistake(value, message);
     return undefined;
   }
 

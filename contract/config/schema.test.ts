@@ -33,7 +33,7 @@ const app = (network: string) => `network: ${network}\n${fn()}`;
 const GOOD: readonly string[] = [
   fn(),
   ...["internet", '"none"', "{ allow: [example.com] }"].map(app),
-  app('{ allow: ["*.Example.com.", 203.0.113.0/24, "api.example.com:443", "203.0.113.7:65535", localhost, a_b.c] }'),
+  app('{ allow: ["*.Example.com.", 203.0.113.0/24, "api.example.com:443", "203.0.113.7:65535", registry, a_b.c] }'),
   fn().replace("nodejs", "nodejs24"),
   fn().replace("nodejs", "python3.11"),
   "app: a\nx-small: &small { runtime: nodejs, memory: 64MiB }\nfunctions: { one: *small, two: { <<: *small, timeout: 5s } }",

@@ -70,6 +70,20 @@ test("what is no host is refused by its name", () => {
   assert.throws(() => parseAllowList(Array.from({ length: 257 }, (_, index) => `a${index}.b`)), /257 hosts/);
 });
 
+test("an address of the web, and the sandbox itself, are told why", () => {
+  for (const [host, scheme] of [
+    ["https://example.com", "https://"],
+    ["HTTP://example.com:80/path", "HTTP://"],
+  ] as const)
+    assert.equal(
+      hostProblem(host),
+      `"${host}" is an address of the web: leave ${scheme} out, and what stands behind the host`,
+    );
+  for (const host of ["localhost", "LocalHost:80", "*.localhost", "app.localhost."])
+    assert.match(hostProblem(host)!, /is the sandbox itself.*: take it off the list$/);
+  assert.equal(hostProblem("localhost.example.com"), undefined);
+});
+
 test("problems of a policy name the host and its place", () => {
   assert.deepEqual(networkProblems({ kind: "none" }), []);
   assert.deepEqual(networkProblems({ kind: "allow", hosts: ["a.b"] }), []);

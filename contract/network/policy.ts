@@ -96,6 +96,12 @@ export function showPolicy(policy: NetworkPolicy): string {
 }
 
 function parseHost(host: string): ParsedHost {
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(host)?.[0];
+  if (scheme !== undefined)
+    return {
+      kind: "wrong",
+      message: `${quoted(host)} is an address of the web: leave ${scheme} out, and what stands behind the host`,
+    };
   const found = splitPort(host);
   if (typeof found === "string") return { kind: "wrong", message: found };
   const { place, port } = found;
@@ -120,6 +126,12 @@ function parseName(host: string, place: string, port: number | undefined): Parse
   const name = (below ? place.slice(2) : place).toLowerCase().replace(/\.$/, "");
   const labels = name.split(".");
   // What looks like an address and is none would be a name that nobody can ask for.
+  // Its own loopback, in every sandbox and whatever a nameserver says.
+  if (labels.at(-1) === "localhost")
+    return {
+      kind: "wrong",
+      message: `${quoted(host)} is the sandbox itself, which it always reaches, and never the machine's: take it off the list`,
+    };
   const isName = name.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1)!);
   if (isName) return { kind: "name", name: { name, below, port } };
   return { kind: "wrong", message: `${quoted(host)} is no host to allow: expected ${FORMS}` };
