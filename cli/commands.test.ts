@@ -71,6 +71,11 @@ describe("commands that show and remove", () => {
     assert.match(fn.out, /^timeout +30s, to initialise 10s$/m);
     assert.match(fn.out, /^r1 live +/m);
     assert.equal(fn.out.match(new RegExp(`^${INVOCATION} .* ok +200 +1\\.0 +0\\.5 +2\\.3$`, "gm"))?.length, 10);
+    const greet = platform.functions.get("shop/greet")!;
+    platform.functions.set("shop/greet", { ...greet, config: { ...greet.config, memoryMiB: 100 } });
+    const rounded = (await onTerminal(["inspect", "shop/greet"], { env })).out;
+    platform.functions.set("shop/greet", greet);
+    assert.match(rounded, /^memory +128 MiB \(100 rounded up\) per sandbox$/m);
     const json = JSON.parse((await colibri(["inspect", "shop/greet", "--json"], { env })).out);
     assert.deepEqual([json.revisions.length, json.invocations.length, json.function], [1, 10, "greet"]);
   });

@@ -1,3 +1,4 @@
+import { showMemory } from "#contract/config/memory-class.ts";
 import { showPolicy } from "#contract/network/policy.ts";
 import type { App, FunctionResource, Invocation, Revision } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
@@ -61,7 +62,9 @@ function renderApp(
     fn.config.runtime,
     fn.config.handler,
     fn.url,
-    ...(wide ? [`${fn.config.memoryMiB} MiB`, showScaling(fn.config.policy.scaling), showAgo(fn.updatedAt, now)] : []),
+    ...(wide
+      ? [showMemory(fn.config.memoryMiB), showScaling(fn.config.policy.scaling), showAgo(fn.updatedAt, now)]
+      : []),
   ]);
   const head = ["FUNCTION", "REVISION", "RUNTIME", "HANDLER", "URL", ...(wide ? ["MEMORY", "SCALING", "UPDATED"] : [])];
   return `${renderFacts(facts, style)}\n${renderTable(head, rows, style)}`;
@@ -102,7 +105,7 @@ function factsOf(fn: FunctionResource): Fact[] {
     ...triggers.map((trigger): Fact => ["trigger", showTrigger(trigger)]),
     ["live", showLive(fn.live)],
     ["runtime", `${config.runtime}, ${config.handler}`],
-    ["memory", `${config.memoryMiB} MiB per sandbox`],
+    ["memory", `${showMemory(config.memoryMiB)} per sandbox`],
     ["timeout", `${showSpan(config.timeoutMs)}, to initialise ${showSpan(config.initTimeoutMs)}`],
     ["concurrency", `${config.concurrency} per sandbox (${config.execution})`],
     ["scaling", `${showScaling(scaling)} sandboxes, ${showIdle(scaling)}`],
@@ -138,7 +141,7 @@ function renderRevisions(fn: FunctionResource, revisions: readonly Revision[], s
     showBytes(entry.bundle.bytes),
     showDigest(entry.bundle.digest),
     entry.runtime,
-    `${entry.memoryMiB} MiB`,
+    showMemory(entry.memoryMiB),
   ]);
   return renderTable(["REVISION", "CREATED", "BUNDLE", "DIGEST", "RUNTIME", "MEMORY"], rows, style);
 }

@@ -1,4 +1,5 @@
 import { asTyped } from "#base/own-command.ts";
+import { showMemory } from "#contract/config/memory-class.ts";
 import { DEFAULT_TENANT } from "#contract/names.ts";
 import type { App, FunctionResource } from "#sdk/node/client.ts";
 import { Client } from "../client/client.ts";
@@ -65,7 +66,7 @@ function render(surroundings: Surroundings, tenant: string, { apps, functions, w
     `${fn.app}/${fn.function}`,
     showLive(fn.live),
     fn.config.runtime,
-    `${fn.config.memoryMiB} MiB`,
+    showMemory(fn.config.memoryMiB),
     showScaling(fn.config.policy.scaling),
     showAgo(fn.updatedAt, Date.now()),
     fn.url,

@@ -5,3 +5,9 @@ const STEP_MIB = 64;
 export function memoryClassOf(memoryMiB: number): number {
   return Math.max(1, Math.ceil(memoryMiB / STEP_MIB)) * STEP_MIB;
 }
+
+/** As people should know it: what a sandbox has, and what was asked for where that is less. */
+export function showMemory(memoryMiB: number): string {
+  const had = memoryClassOf(memoryMiB);
+  return had === memoryMiB ? `${had} MiB` : `${had} MiB (${memoryMiB} rounded up)`;
+}

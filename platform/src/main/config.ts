@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { LOG_LEVELS, type LogLevel } from "#base/log.ts";
+import { memoryClassOf } from "#contract/config/memory-class.ts";
 import { parseSize, SIZES } from "#contract/config/units.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { type PlacementRules, parsePlacement } from "#domain/placement/sharing.ts";
-import { memoryClassOf } from "#domain/sandbox/memory-class.ts";
 import { type PoolRules, parsePoolRules } from "#domain/scaling/pool-rules.ts";
 
 /** Whose sandboxes can wait in pools and have roots of their own. */

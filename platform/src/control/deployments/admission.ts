@@ -1,4 +1,5 @@
 import type { DeploymentRequest, Health, Runtime } from "#contract/api/resources.ts";
+import { memoryClassOf, showMemory } from "#contract/config/memory-class.ts";
 import { claimKey } from "#contract/config/triggers.ts";
 import type { Digest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
@@ -161,6 +162,10 @@ async function unnamedWarning(
 function warningsOf({ functions }: DeploymentRequest): string[] {
   return Object.entries(functions).flatMap(([name, { config }]) => {
     const timers = config.policy.triggers.some((trigger) => "timer" in trigger);
-    return timers ? [`${name}: timer triggers are kept, but this version does not fire them.`] : [];
+    const { memoryMiB } = config;
+    return [
+      ...(timers ? [`${name}: timer triggers are kept, but this version does not fire them.`] : []),
+      ...(memoryClassOf(memoryMiB) === memoryMiB ? [] : [`${name}: its sandboxes have ${showMemory(memoryMiB)}.`]),
+    ];
   });
 }

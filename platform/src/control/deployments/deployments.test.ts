@@ -286,6 +286,15 @@ function refusing({ client }: Parts): void {
     assert.deepEqual(done.warnings, ["hello: timer triggers are kept, but this version does not fire them."]);
   });
 
+  test("memory that is rounded up is told", async () => {
+    const warningsFor = async (memoryMiB: number) => {
+      const body = await requestOf(client(), "sized", "hello", "code", { ...CONFIG, memoryMiB });
+      return (await client().deploy(body)).warnings;
+    };
+    assert.deepEqual(await warningsFor(100), ["hello: its sandboxes have 128 MiB (100 rounded up)."]);
+    assert.deepEqual(await warningsFor(128), []);
+  });
+
   test("an idempotency key: same body, same deployment; other body, conflict", async () => {
     const body = await requestOf(client(), "keyed", "hello", "code");
     const headers = { "idempotency-key": "once" };

@@ -1,10 +1,10 @@
-import { memoryClassOf } from "#domain/sandbox/memory-class.ts";
+import { memoryClassOf } from "#contract/config/memory-class.ts";
 import type { PoolRule } from "./pool-size.ts";
 
 /** What the sandboxes of one pool have in common. */
 export interface PoolKey {
   readonly runtime: string;
-  /** A memory class (domain/sandbox/memory-class.ts). */
+  /** A memory class (contract/config/memory-class.ts). */
   readonly memoryMiB: number;
 }
 
