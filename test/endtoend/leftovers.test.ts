@@ -18,7 +18,8 @@ interface Said {
 }
 
 async function doctor(place: Place, id: string, ...args: string[]): Promise<Said> {
-  const { code, out } = await place.colibri("doctor", "--json", ...args);
+  const { code, out, err } = await place.colibri("doctor", "--json", ...args);
+  assert.equal(err, "");
   const all = JSON.parse(out).findings as (Said["findings"][number] & { check: string })[];
   const about = ({ check, detail }: (typeof all)[number]) =>
     check === "leftovers" && [place.home, id].some((word) => detail.includes(word));
@@ -77,4 +78,22 @@ test("what a killed platform left is named with its home, and removed by --clean
     readdirSync("/run/colibri-homes").filter((name) => name.startsWith(id)),
     [],
   );
+});
+
+test("a start on the home of a killed platform tells that its sandboxes are ended, and ends them", {
+  skip,
+}, async (t) => {
+  const place = new Place({ COLIBRI_SANDBOX: "container" });
+  t.after(() => place.remove());
+  const killed = await startPlatform(place);
+  assert.doesNotMatch(killed.said, /earlier platform/);
+  await killed.deploy("app", { hello: node("export default () => 'hello';") });
+  assert.equal((await killed.call("app/hello")).text, "hello");
+  const left = guestsOf(place.home);
+  await killAll(place.home);
+  const next = await startPlatform(place);
+  t.after(() => next.close());
+  assert.match(next.said, /^An earlier platform was killed: 1 sandbox that it left will be ended\.$/m);
+  const pids = new Set(left.map(({ pid }) => pid));
+  await until("they are ended", () => !guestsOf(place.home).some(({ pid }) => pids.has(pid)));
 });

@@ -61,6 +61,8 @@ export async function removeLeftover({ id, key, hasTable }: Leftover): Promise<R
   const release = key === undefined ? () => {} : holdKey(key);
   if (release === undefined) return { kind: "kept", why: "its platform has been started meanwhile" };
   let done = false;
+  // The clock's timers keep no process alive.
+  const alive = setInterval(() => {}, TIMEOUT_MS);
   try {
     if (key !== undefined) await endSandboxes(key);
     if (hasTable) await tool("nft", ["delete", "table", "inet", `colibri_${id}`]);
@@ -72,8 +74,17 @@ export async function removeLeftover({ id, key, hasTable }: Leftover): Promise<R
   } catch (error) {
     return { kind: "kept", why: (error as Error).message };
   } finally {
+    clearInterval(alive);
     release(done);
   }
+}
+
+/** How many sandboxes run that a platform with this key has, or left. */
+export function countSandboxes(key: string): number {
+  const found = inspectCgroups();
+  if (found.kind === "unusable") return 0;
+  const folder = join(found.layout.roots.pids, "colibri", key);
+  return foldersIn(folder).filter((id) => processesBelow(join(folder, id)).length > 0).length;
 }
 
 async function endSandboxes(key: string): Promise<void> {

@@ -1,16 +1,18 @@
 import { rmSync } from "node:fs";
 import { totalmem } from "node:os";
 import { createSystemClock } from "#base/clock.ts";
-import { createLog } from "#base/log.ts";
+import { createLog, type Log } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
+import { count } from "#contract/count.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { enterOwnMounts } from "#drivers/sandbox/container/own-mounts.ts";
 import { type Addresses, banner } from "./banner.ts";
 import { compileAhead } from "./compile-ahead.ts";
 import { type Config, readConfig } from "./config.ts";
-import { homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
+import { homeKey, homePaths, prepareHome, readOrCreateToken, shutToken, writeDurably } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
 import { markHost } from "./host-mark.ts";
+import { countSandboxes } from "./leftovers.ts";
 import { PlatformLog } from "./platform-log.ts";
 import { chooseSandbox, type SandboxChosen } from "./sandbox-choice.ts";
 import { doubtsOf, settingsInForce } from "./settings.ts";
@@ -55,6 +57,16 @@ export async function serve(given: string | undefined): Promise<number> {
   }
 }
 
+/** Nobody can take over sandboxes whose mounts went with an earlier platform: the agent ends them. */
+function tellLeft(home: string, log: Log): void {
+  const sandboxes = countSandboxes(homeKey(home));
+  if (sandboxes === 0) return;
+  console.log(
+    `An earlier platform was killed: ${count(sandboxes, "sandbox", "sandboxes")} that it left will be ended.`,
+  );
+  log.info("sandboxes that an earlier platform left are ended", { sandboxes });
+}
+
 /** The platform on this machine: home, supervisor, terminal. */
 class Platform {
   #config: Config;
@@ -86,7 +98,7 @@ class Platform {
       {
         clock,
         onBroken: (error) => this.#tellLogBroken(error),
-        onTriedAgain: (count) => log.warn("lines of this log could not be written and are lost", { count }),
+        onTriedAgain: (lines) => log.warn("lines of this log could not be written and are lost", { count: lines }),
       },
       PLATFORM_LOG,
     );
@@ -108,6 +120,7 @@ class Platform {
       this.#listenForSignals(supervisor);
       if (this.#config.sandbox === "container" && this.#roles.includes("agent")) {
         unmark = markHost(this.#config.home);
+        tellLeft(this.#config.home, log);
         await enterOwnMounts();
       }
       await compileAhead(this.#paths, process.version);
