@@ -41,7 +41,7 @@ function whatWorks(probe: ContainerProbe): Finding[] {
   ];
 }
 
-export function isolationFinding(judged: SandboxJudged, asked: Config["sandbox"]): Finding {
+function isolationFinding(judged: SandboxJudged, asked: Config["sandbox"]): Finding {
   const origin = asked === "auto" ? "chosen for COLIBRI_SANDBOX=auto" : `as COLIBRI_SANDBOX=${asked} says`;
   if (judged.kind === "refused") return fail("isolation", `\`npm start\` refuses: ${judged.reason}`, judged.remedy);
   const { technology, detail, advice } = judged;

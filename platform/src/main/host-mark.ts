@@ -9,7 +9,7 @@ import { homeKey } from "./home.ts";
 import { isHeld, lockFile } from "./home-lock.ts";
 
 /** Not in the folder of sandboxes, over which each platform mounts its own. */
-export const MARKS = "/run/colibri-homes";
+const MARKS = "/run/colibri-homes";
 
 interface Mark {
   readonly home: string;
