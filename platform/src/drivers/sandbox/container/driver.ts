@@ -12,6 +12,7 @@ import type { Sandbox, SandboxCapabilities, SandboxDriver, SandboxHandle, Sandbo
 import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
+import { makeDeviceNodes } from "./device-nodes.ts";
 import { IdRanges } from "./id-ranges.ts";
 import type { ImageFolders } from "./image-root.ts";
 import type { SandboxNetworks, TakenNetwork } from "./network/networks.ts";
@@ -92,6 +93,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
   const { runtime } = options;
   const folder = join(options.place, "sandboxes");
   const state = join(options.place, "state");
+  const devices = join(options.place, "devices");
   const spawner = new SpawnerClient(deps, { address: options.spawner });
   const ids = new IdRanges();
   const active = new Map<string, ContainerSandbox>();
@@ -161,11 +163,13 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
         rootFolder,
         runFolder: place.run,
         codeFolder: place.code,
+        devicesFolder: devices,
         firstId: runtime.userNamespace ? firstId : undefined,
         networkPath,
         // A kernel of gVisor's ends as a whole.
         oomFile: runtime.userNamespace ? cgroup.oomFile : undefined,
         cgroupPath: cgroup.path,
+        masksWith: runtime.masksWith,
         memoryMiB,
       }),
     );
@@ -270,6 +274,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       views.open();
       const roots = new RootFileSystems(calls, join(options.place, "roots"), options.images ?? {});
       roots.open();
+      await makeDeviceNodes(calls, devices);
       await networks?.open(signal);
       opened = { calls, cgroups, views, roots };
       await spawner.open(signal);

@@ -19,6 +19,8 @@ export interface OciRuntime {
   readonly deliver: SandboxCapabilities["deliver"];
   /** Whether users in the sandbox are others on the host by a user namespace that we ask for. */
   readonly userNamespace: boolean;
+  /** With whose /dev/null it covers a file of /proc: the host's, which a sandbox could lock then, or the sandbox's. */
+  readonly masksWith: "host" | "sandbox";
 }
 
 const TELLS_MS = 5_000;
@@ -39,7 +41,8 @@ export async function findOciRuntime(
     if (path === undefined || version === undefined) continue;
     const name = nameOf(candidate)!;
     const own = name === "runsc";
-    return { name, path, version, deliver: own ? "bytes" : "mount", userNamespace: !own };
+    const masksWith = name === "crun" ? "host" : "sandbox";
+    return { name, path, version, deliver: own ? "bytes" : "mount", userNamespace: !own, masksWith };
   }
   const why = `no OCI runtime was found: neither of ${candidates.join(", ")} runs`;
   return { why, remedy: `Install one, such as by "apt-get install ${nameOf(wanted ?? "") ?? "crun"}".` };
