@@ -41,10 +41,10 @@ export interface OciOptions {
   readonly memoryMiB: number;
 }
 
-const MASKED_FOLDERS = "acpi asound scsi pressure";
-const MASKED_FILES = `interrupts kallsyms kcore keys latency_stats timer_list timer_stats sched_debug sysrq-trigger slabinfo
+const MASKED_FOLDERS = "acpi asound bus fs scsi pressure";
+const MASKED_FILES = `interrupts softirqs misc kallsyms kcore keys latency_stats timer_list timer_stats sched_debug sysrq-trigger slabinfo
   vmallocinfo pagetypeinfo iomem ioports config.gz modules version_signature kmsg cmdline key-users partitions diskstats mtrr`;
-const SHOWN_READ_ONLY = "bus fs irq sys";
+const SHOWN_READ_ONLY = "irq sys";
 const OPEN_FILES = 4_096;
 /** All sandboxes together have what the host's root may have, about 100,000. */
 const PENDING_SIGNALS = 1_024;
