@@ -8,7 +8,14 @@ import type { Random } from "#base/random.ts";
 import { loadSystemCalls, type SystemCalls } from "#base/system-calls.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, optional, parse, type TypeOf, text } from "#contract/shape.ts";
-import type { Sandbox, SandboxCapabilities, SandboxDriver, SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
+import type {
+  RuntimeLaunch,
+  Sandbox,
+  SandboxCapabilities,
+  SandboxDriver,
+  SandboxHandle,
+  SandboxSpec,
+} from "#ports/sandbox/index.ts";
 import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
@@ -42,6 +49,8 @@ export interface ContainerDriverOptions {
   readonly runtime: OciRuntime;
   /** Folders that images were unpacked into, to be the roots of sandboxes; else they have the host's runtime files. */
   readonly images?: ImageFolders;
+  /** Whose roots are made, and tried, before the driver is open: what does not run is found before somebody waits for it. */
+  readonly runtimes?: readonly RuntimeLaunch[];
   /** For a guest to listen. */
   readonly startMs?: number;
 }
@@ -275,6 +284,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       const roots = new RootFileSystems(calls, join(options.place, "roots"), options.images ?? {});
       roots.open();
       await makeDeviceNodes(calls, devices);
+      for (const launch of options.runtimes ?? []) await roots.of(launch);
       await networks?.open(signal);
       opened = { calls, cgroups, views, roots };
       await spawner.open(signal);
