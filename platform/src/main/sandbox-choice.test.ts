@@ -10,7 +10,10 @@ import { type ContainerProbe, judgeSandbox, probeContainers, type SandboxChosen 
 const ASKED = { sandbox: "auto", ociRuntime: undefined, rootFolders: {} } as const;
 const WORKS: ContainerProbe = {
   ...{ works: true, detail: "crun 1, cgroups hybrid", doubts: [] },
-  runtime: { name: "crun", path: "/bin/crun", version: "crun version 1", deliver: "mount", userNamespace: true },
+  runtime: {
+    ...{ name: "crun", path: "/bin/crun", version: "crun version 1", deliver: "mount" },
+    ...{ userNamespace: true, masksWith: "host" },
+  },
 };
 const LACKS: ContainerProbe = { works: false, reason: "it needs root", remedy: "Start it as root." };
 

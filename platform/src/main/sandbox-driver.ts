@@ -5,14 +5,18 @@ import { createSandboxNetworks } from "#drivers/sandbox/container/network/networ
 import { SANDBOX_PLACE } from "#drivers/sandbox/container/own-mounts.ts";
 import { probeContainers } from "#drivers/sandbox/container/probe.ts";
 import { createProcessDriver } from "#drivers/sandbox/process/driver.ts";
-import type { SandboxDriver } from "#ports/sandbox/index.ts";
+import type { RuntimeLaunch, SandboxDriver } from "#ports/sandbox/index.ts";
 import { homeKey } from "./home.ts";
 import type { RoleContext } from "./roles/context.ts";
 
 /** Networks made ahead, for as many starts at once. */
 export const NETWORKS = 16;
 
-export async function createSandboxDriver(context: RoleContext): Promise<SandboxDriver> {
+/** @param runtimes that it is to start sandboxes of. */
+export async function createSandboxDriver(
+  context: RoleContext,
+  runtimes: readonly RuntimeLaunch[],
+): Promise<SandboxDriver> {
   const { config, paths } = context;
   const spawner = paths.sockets.spawner;
   if (config.sandbox !== "container")
@@ -30,6 +34,6 @@ export async function createSandboxDriver(context: RoleContext): Promise<Sandbox
   });
   return createContainerDriver(
     { ...context, networks },
-    { place: SANDBOX_PLACE, spawner, key, runtime, images: config.rootFolders },
+    { place: SANDBOX_PLACE, spawner, key, runtime, images: config.rootFolders, runtimes },
   );
 }

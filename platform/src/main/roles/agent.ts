@@ -51,7 +51,7 @@ export const open: OpenRole = async (context) => {
   const launches = createPlans(context, "launches", paths.agent.plans);
   const preload = createBundlePreload({ launches, bundles, log, metrics });
   const telemetry = createTelemetry(context);
-  const driver = await createSandboxDriver(context);
+  const driver = await createSandboxDriver(context, runtimes.list());
   const agent = createAgent(
     {
       network,

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -95,4 +96,18 @@ for (const [index, probe] of probes.entries()) {
 
 function testRuntime(name: string, runtime: OciRuntime): void {
   testSandboxDriver({ name, capabilities: capabilitiesOf(runtime, false), make: () => make(runtime, guest) });
+
+  test(`${name}: of a guest that a signal ends nothing is said but by the guest`, async (t) => {
+    const machine = await openMachine(runtime);
+    const driver = machine.createDriver();
+    t.after(async () => {
+      await driver.close();
+      await machine.close();
+    });
+    await driver.open(AbortSignal.timeout(10_000));
+    const script = 'console.error("its words"); process.kill(process.pid, "SIGKILL")';
+    const launch = { ...nodeRuntime(guest), command: [process.execPath, "-e", script] };
+    const start = driver.start({ id: "one", runtime: launch, memoryMiB: 128 });
+    await assert.rejects(start, { code: "start-failed", message: /SIGKILL: its words$/ });
+  });
 }

@@ -8,10 +8,18 @@ import type { Random } from "#base/random.ts";
 import { loadSystemCalls, type SystemCalls } from "#base/system-calls.ts";
 import { PlatformError } from "#contract/errors.ts";
 import { integer, object, optional, parse, type TypeOf, text } from "#contract/shape.ts";
-import type { Sandbox, SandboxCapabilities, SandboxDriver, SandboxHandle, SandboxSpec } from "#ports/sandbox/index.ts";
+import type {
+  RuntimeLaunch,
+  Sandbox,
+  SandboxCapabilities,
+  SandboxDriver,
+  SandboxHandle,
+  SandboxSpec,
+} from "#ports/sandbox/index.ts";
 import { SPAWNER_TELLS_MS, SpawnerClient } from "../spawned/spawner-client.ts";
 import { commandFor, startFailed, untilListening } from "../spawned/start.ts";
 import { type CgroupLimits, type Cgroups, openCgroups } from "./cgroups/cgroups.ts";
+import { makeDeviceNodes } from "./device-nodes.ts";
 import { IdRanges } from "./id-ranges.ts";
 import type { ImageFolders } from "./image-root.ts";
 import type { SandboxNetworks, TakenNetwork } from "./network/networks.ts";
@@ -41,6 +49,8 @@ export interface ContainerDriverOptions {
   readonly runtime: OciRuntime;
   /** Folders that images were unpacked into, to be the roots of sandboxes; else they have the host's runtime files. */
   readonly images?: ImageFolders;
+  /** Whose roots are made, and tried, before the driver is open: what does not run is found before somebody waits for it. */
+  readonly runtimes?: readonly RuntimeLaunch[];
   /** For a guest to listen. */
   readonly startMs?: number;
 }
@@ -92,6 +102,7 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
   const { runtime } = options;
   const folder = join(options.place, "sandboxes");
   const state = join(options.place, "state");
+  const devices = join(options.place, "devices");
   const spawner = new SpawnerClient(deps, { address: options.spawner });
   const ids = new IdRanges();
   const active = new Map<string, ContainerSandbox>();
@@ -161,11 +172,13 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
         rootFolder,
         runFolder: place.run,
         codeFolder: place.code,
+        devicesFolder: devices,
         firstId: runtime.userNamespace ? firstId : undefined,
         networkPath,
         // A kernel of gVisor's ends as a whole.
         oomFile: runtime.userNamespace ? cgroup.oomFile : undefined,
         cgroupPath: cgroup.path,
+        masksWith: runtime.masksWith,
         memoryMiB,
       }),
     );
@@ -270,6 +283,8 @@ export function createContainerDriver(deps: ContainerDriverDeps, options: Contai
       views.open();
       const roots = new RootFileSystems(calls, join(options.place, "roots"), options.images ?? {});
       roots.open();
+      await makeDeviceNodes(calls, devices);
+      for (const launch of options.runtimes ?? []) await roots.of(launch);
       await networks?.open(signal);
       opened = { calls, cgroups, views, roots };
       await spawner.open(signal);

@@ -77,8 +77,8 @@ function testRuntime(oci: OciRuntime): void {
   before(() => makeImage(image, secret));
   after(() => rmSync(image, { recursive: true }));
 
-  async function driverWith(t: TestContext, folder: string) {
-    const machine = await openMachine(oci, { nodejs: folder });
+  async function driverWith(t: TestContext, folder: string, runtimes: readonly RuntimeLaunch[] = []) {
+    const machine = await openMachine(oci, { nodejs: folder }, runtimes);
     const driver = machine.createDriver();
     t.after(async () => {
       await driver.close();
@@ -161,6 +161,9 @@ function testRuntime(oci: OciRuntime): void {
     rmSync(join(image, "usr/lib/x86_64-linux-gnu/libstdc++.so.6"), { force: true });
     rmSync(join(image, "usr/lib/aarch64-linux-gnu/libstdc++.so.6"), { force: true });
     const start = driver.start({ id: "two", runtime: nodeRuntime(guest), memoryMiB: 128 });
-    await assert.rejects(start, { message: /opt\/colibri\/node does not run in it \(".*libstdc\+\+/ });
+    const expected = { message: /opt\/colibri\/node does not run in it \(".*libstdc\+\+/ };
+    await assert.rejects(start, expected);
+    const told = await driverWith(t, image, [nodeRuntime(guest)]);
+    await assert.rejects(told.open(AbortSignal.timeout(10_000)), expected);
   });
 }

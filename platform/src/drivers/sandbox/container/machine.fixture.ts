@@ -19,12 +19,16 @@ const clock = createSystemClock();
 const deps = { network, clock, random: createSystemRandom(), log: createSilentLog(), networks: undefined };
 
 /** A home of its own on this machine, with a spawner. This process must be in its own mounts. */
-export async function openMachine(runtime: OciRuntime, images: ImageFolders = {}) {
+export async function openMachine(
+  runtime: OciRuntime,
+  images: ImageFolders = {},
+  runtimes: readonly RuntimeLaunch[] = [],
+) {
   const home = mkdtempSync(join(tmpdir(), "colibri-container-"));
   const key = `test-${home.slice(-6)}`;
   const place = join(SANDBOX_PLACE, key);
   mkdirSync(place, { mode: 0o711 });
-  const options = { place, spawner: join(home, "spawner.sock"), key, runtime, images };
+  const options = { place, spawner: join(home, "spawner.sock"), key, runtime, images, runtimes };
   const spawner = await openSpawner(options.spawner);
   const createDriver = (other: Partial<ContainerDriverDeps> = {}, others: Partial<ContainerDriverOptions> = {}) =>
     createContainerDriver({ ...deps, ...other }, { ...options, ...others });

@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { OciRuntime } from "./oci-runtime.ts";
 import { SECCOMP } from "./seccomp.ts";
 
 /** Inside of every sandbox. */
@@ -25,6 +28,8 @@ export interface OciOptions {
   /** On the host, mounted into the sandbox at INSIDE.run and, late, at INSIDE.code. */
   readonly runFolder: string;
   readonly codeFolder: string;
+  /** On the host, the /dev of sandboxes. */
+  readonly devicesFolder: string;
   /** The first of the sandbox's ids on the host; undefined where the runtime has a kernel, with users and devices, of its own. */
   readonly firstId: number | undefined;
   /** Of a network namespace that was made before; undefined for one with nothing in it. */
@@ -32,14 +37,14 @@ export interface OciOptions {
   /** On the host, of its own cgroup. */
   readonly oomFile: string | undefined;
   readonly cgroupPath: string;
+  readonly masksWith: OciRuntime["masksWith"];
   readonly memoryMiB: number;
 }
 
-const MASKED = `acpi asound interrupts kallsyms kcore keys latency_stats timer_list timer_stats sched_debug scsi sysrq-trigger pressure
-  slabinfo vmallocinfo pagetypeinfo iomem ioports config.gz modules version_signature kmsg cmdline key-users partitions
-  diskstats mtrr`;
-const SHOWN_READ_ONLY = "bus fs irq sys";
-const DEVICES = ["null", "zero", "full", "random", "urandom"];
+const MASKED_FOLDERS = "acpi asound bus fs scsi pressure";
+const MASKED_FILES = `interrupts softirqs misc kallsyms kcore keys latency_stats timer_list timer_stats sched_debug sysrq-trigger slabinfo
+  vmallocinfo pagetypeinfo iomem ioports config.gz modules version_signature kmsg cmdline key-users partitions diskstats mtrr`;
+const SHOWN_READ_ONLY = "irq sys";
 const OPEN_FILES = 4_096;
 /** All sandboxes together have what the host's root may have, about 100,000. */
 const PENDING_SIGNALS = 1_024;
@@ -88,13 +93,19 @@ export function ociConfig(options: OciOptions) {
       rootfsPropagation: "rslave",
       cgroupsPath: cgroupPath,
       seccomp: SECCOMP,
-      maskedPaths: paths("/proc", MASKED),
+      maskedPaths: paths("/proc", masksFiles(options) ? MASKED_FOLDERS : `${MASKED_FOLDERS} ${MASKED_FILES}`),
       readonlyPaths: paths("/proc", SHOWN_READ_ONLY),
     },
   };
 }
 
-function mounts({ runFolder, codeFolder, oomFile, firstId, memoryMiB }: OciOptions) {
+/** Here, not by the runtime. */
+function masksFiles({ masksWith }: OciOptions): boolean {
+  return masksWith === "host";
+}
+
+function mounts(options: OciOptions) {
+  const { runFolder, codeFolder, devicesFolder, oomFile, firstId, memoryMiB } = options;
   const tmpMiB = Math.ceil((memoryMiB * TMP_SHARE) / 64);
   const safe = ["nosuid", "nodev"];
   const tmpfs = (destination: string, ...more: string[]) => ({
@@ -105,7 +116,11 @@ function mounts({ runFolder, codeFolder, oomFile, firstId, memoryMiB }: OciOptio
   });
   return [
     { destination: "/proc", type: "proc", source: "proc", options: [...safe, "noexec"] },
-    ...(firstId === undefined ? [] : devices()),
+    // Of one that is bound the runtimes leave as it is what else they would mount from the host's.
+    ...(firstId === undefined
+      ? []
+      : [{ destination: "/dev", type: "bind", source: devicesFolder, options: ["bind", "ro", "nosuid", "noexec"] }]),
+    ...(masksFiles(options) ? masks(join(devicesFolder, "null")) : []),
     ...(oomFile === undefined ? [] : [shown(oomFile, INSIDE.oomKills)]),
     tmpfs("/dev/shm", "noexec", "mode=1777", `size=${SHARED_MEMORY_MIB}m`, `nr_inodes=${TMP_FILES}`),
     tmpfs(INSIDE.tmp, "mode=1777", `size=${tmpMiB}m`, `nr_inodes=${TMP_FILES}`),
@@ -114,16 +129,19 @@ function mounts({ runFolder, codeFolder, oomFile, firstId, memoryMiB }: OciOptio
   ];
 }
 
-function shown(source: string, destination: string) {
-  return { destination, type: "bind", source, options: ["bind", "ro", "nosuid", "nodev", "noexec"] };
+function masks(nothing: string) {
+  return paths("/proc", MASKED_FILES)
+    .filter((path) => existsSync(path))
+    .map((destination) => ({
+      destination,
+      type: "bind",
+      source: nothing,
+      options: ["bind", "ro", "nosuid", "noexec"],
+    }));
 }
 
-function devices() {
-  const options = ["bind", "rw", "nosuid", "noexec"];
-  return [
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "noexec", "mode=755", "size=64k"] },
-    ...DEVICES.map((name) => ({ destination: `/dev/${name}`, type: "bind", source: `/dev/${name}`, options })),
-  ];
+function shown(source: string, destination: string) {
+  return { destination, type: "bind", source, options: ["bind", "ro", "nosuid", "nodev", "noexec"] };
 }
 
 function limit(name: string, value: number) {

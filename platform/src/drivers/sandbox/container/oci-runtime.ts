@@ -20,6 +20,8 @@ export interface OciRuntime {
   readonly deliver: SandboxCapabilities["deliver"];
   /** Whether users in the sandbox are others on the host by a user namespace that we ask for. */
   readonly userNamespace: boolean;
+  /** With whose /dev/null it covers a file of /proc: the host's, which a sandbox could lock then, or the sandbox's. */
+  readonly masksWith: "host" | "sandbox";
 }
 
 const TELLS_MS = 5_000;
@@ -41,7 +43,8 @@ export async function findOciRuntime(
     const version = await versionOf(path);
     if (version === undefined) continue;
     const own = name === "runsc";
-    return { name, path, version, deliver: own ? "bytes" : "mount", userNamespace: !own };
+    const masksWith = name === "crun" ? "host" : "sandbox";
+    return { name, path, version, deliver: own ? "bytes" : "mount", userNamespace: !own, masksWith };
   }
   if (wanted !== undefined) return unusable(wanted, searchPath);
   const why = `no OCI runtime was found: none of ${OCI_RUNTIMES.join(", ")} runs`;

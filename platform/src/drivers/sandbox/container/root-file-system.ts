@@ -5,7 +5,6 @@ import {
   mkdirSync,
   readdirSync,
   readlinkSync,
-  realpathSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -18,6 +17,7 @@ import { checkImages, type ImageFolders, imageFor, isInImage, mountImage, tryPro
 import { NAMESERVER } from "./network/table.ts";
 import { INSIDE } from "./oci-config.ts";
 import { removeMountPoint } from "./place.ts";
+import { type ShowDeps, showReadOnly } from "./shared-files.ts";
 
 /** What programs need beside the runtime's own files, and what says nothing about this host or its users. */
 const SHOWN = ["/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share/zoneinfo"];
@@ -38,7 +38,7 @@ const TOP_OF_IMAGE = ".top";
 const READ_ONLY = MOUNT.readOnly | MOUNT.noSetUserId | MOUNT.noDevices;
 
 /**
- * The roots of sandboxes, one for each runtime: a small folder in memory with the host's runtime files mounted read-only, an /etc
+ * The roots of sandboxes, one for each runtime: a small folder in memory with the host's runtime files shown read-only, an /etc
  * of our own, and nothing else of the host. Or, where a folder of an image is named, that one (image-root.ts).
  *
  * Owns: `folder` and the mounts below it, in this process's own mount table. They are private, so that removing them here takes
@@ -48,12 +48,14 @@ export class RootFileSystems {
   readonly #calls: SystemCalls;
   readonly #folder: string;
   readonly #images: ImageFolders;
+  readonly #show: ShowDeps;
   readonly #made = new Map<string, Promise<string>>();
 
   constructor(calls: SystemCalls, folder: string, images: ImageFolders) {
     this.#calls = calls;
     this.#folder = folder;
     this.#images = images;
+    this.#show = { calls, workFolder: `${folder}.work` };
   }
 
   /** Without those of an earlier agent. @throws PlatformError when a folder of an image can't be used. */
@@ -80,9 +82,9 @@ export class RootFileSystems {
     const top = `${folder}${TOP_OF_IMAGE}`;
     const image = imageFor(this.#images, runtime.name);
     try {
-      if (image === undefined) make(this.#calls, folder, runtime);
+      if (image === undefined) make(this.#show, folder, runtime);
       else {
-        const program = makeFromImage(this.#calls, { folder, top, image }, runtime);
+        const program = makeFromImage(this.#show, { folder, top, image }, runtime);
         await tryProgram(image, folder, program);
       }
       return folder;
@@ -101,27 +103,29 @@ export class RootFileSystems {
   }
 }
 
-function make(calls: SystemCalls, folder: string, runtime: RuntimeLaunch): void {
+function make(deps: ShowDeps, folder: string, runtime: RuntimeLaunch): void {
+  const { calls } = deps;
   mkdirSync(folder, { mode: 0o755 });
   const data = "size=1m,nr_inodes=1024,mode=755";
   calls.mount({ source: "tmpfs", target: folder, type: "tmpfs", flags: MOUNT.noSetUserId | MOUNT.noDevices, data });
   makePlaces(folder);
   mkdirSync(join(folder, "/usr/sbin"), { recursive: true });
   for (const path of [...SHOWN, ...CERTIFICATES, LINKER_CACHE].filter((path) => existsSync(path)))
-    showReadOnly(calls, path, join(folder, path));
+    show(deps, path, join(folder, path));
   for (const [path, inside] of Object.entries(runtime.files?.shows ?? {}))
-    if (!isShown(inside)) showReadOnly(calls, path, join(folder, inside));
-  for (const name of TOP) showTop(calls, folder, name);
+    if (!isShown(inside)) show(deps, path, join(folder, inside));
+  for (const name of TOP) showTop(deps, folder, name);
   for (const path of [...HOST_PACKAGES, ...(runtime.files?.hides ?? [])]) hide(calls, join(folder, path));
   calls.mount({ target: folder, flags: MOUNT.remount | MOUNT.bind | READ_ONLY });
 }
 
 /** The program of the runtime in there: the image's own where it has one, with its library, else the host's. */
 function makeFromImage(
-  calls: SystemCalls,
+  deps: ShowDeps,
   { folder, top, image }: { folder: string; top: string; image: string },
   runtime: RuntimeLaunch,
 ): string {
+  const { calls } = deps;
   const { shows = {}, hides = [] } = runtime.files ?? {};
   const [program = ""] = runtime.command;
   const inside = shows[program] ?? program;
@@ -132,7 +136,7 @@ function makeFromImage(
   makePlaces(top);
   for (const [path, target] of shown) makeMountPoint(path, join(top, target));
   mountImage(calls, image, top, folder);
-  for (const [path, target] of shown) bindReadOnly(calls, path, join(folder, target));
+  for (const [path, target] of shown) showReadOnly(deps, path, join(folder, target));
   if (!isImages) for (const path of hides) hide(calls, join(folder, path));
   return inside;
 }
@@ -144,9 +148,9 @@ function hide(calls: SystemCalls, path: string): void {
   calls.mount({ source: "tmpfs", target: path, type: "tmpfs", flags, data: "size=4k,nr_inodes=2,mode=555" });
 }
 
-function showReadOnly(calls: SystemCalls, source: string, target: string): void {
+function show(deps: ShowDeps, source: string, target: string): void {
   makeMountPoint(source, target);
-  bindReadOnly(calls, source, target);
+  showReadOnly(deps, source, target);
 }
 
 function makeMountPoint(source: string, target: string): void {
@@ -155,17 +159,12 @@ function makeMountPoint(source: string, target: string): void {
   writeFileSync(target, "");
 }
 
-function bindReadOnly(calls: SystemCalls, source: string, target: string): void {
-  calls.mount({ source: realpathSync(source), target, flags: MOUNT.bind });
-  calls.mount({ target, flags: MOUNT.remount | MOUNT.bind | READ_ONLY });
-}
-
 /** /bin and its like are links on most systems. */
-function showTop(calls: SystemCalls, folder: string, name: string): void {
+function showTop(deps: ShowDeps, folder: string, name: string): void {
   const path = `/${name}`;
   if (!existsSync(path)) return;
   if (lstatSync(path).isSymbolicLink()) symlinkSync(readlinkSync(path), join(folder, name));
-  else if (name !== "sbin") showReadOnly(calls, path, join(folder, name));
+  else if (name !== "sbin") show(deps, path, join(folder, name));
 }
 
 function isShown(path: string): boolean {

@@ -6,9 +6,9 @@ import { arch } from "node:os";
  * asked for and not granted is refused (EPERM), so that programs say what they were denied.
  *
  * Left out on purpose: everything about mounts and namespaces, tracing and reading other processes, keys, BPF, performance
- * counters, modules, clocks, quotas, io_uring, userfaultfd, NUMA policy, file handles, and sockets but Unix, TCP, UDP and route
- * netlink: of others the kernel counts no memory, or loads modules for them. And inotify, of which there are 128 for all
- * sandboxes and the host's root together.
+ * counters, modules, clocks, quotas, io_uring, userfaultfd, NUMA policy, file handles, what tells of others' use of files or
+ * spoils it (and writing out the host's disks), and sockets but Unix, TCP, UDP and route netlink: of others the kernel counts no
+ * memory, or loads modules for them. And inotify, of which there are 128 for all sandboxes and the host's root together.
  */
 export interface Seccomp {
   readonly defaultAction: string;
@@ -28,6 +28,15 @@ const EPERM = 1;
 const ENOSYS = 38;
 /** CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET, from <linux/sched.h>. */
 const NEW_NAMESPACES = 0x7e020000;
+/**
+ * Commands of fcntl, from <linux/fcntl.h>: copies, flags, locks and signals of descriptors, and those of pipes and of files in memory.
+ * Not leases and notices (F_SETLEASE, F_NOTIFY), which make others wait or tell of what they do, nor hints to disks.
+ */
+const FCNTL = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 15, 16, 36, 37, 38, 1030, 1031, 1032, 1033, 1034];
+/** POSIX_FADV_NORMAL to WILLNEED, and NOREUSE. With DONTNEED (4) whoever may read a file takes its pages from all who use it. */
+const ADVICE = [0, 1, 2, 3, 5];
+/** All flags of preadv2 but HIPRI, DSYNC, SYNC and APPEND: NOWAIT tells what others read, DONTCACHE takes the pages away after. */
+const STRANGE_READS = 0xffffffe8;
 const AF_UNIX = 1;
 /** AF_INET, AF_INET6. */
 const INTERNET = [2, 10];
@@ -38,13 +47,13 @@ const NETLINK_ROUTE = 0;
 /** PER_LINUX, PER_LINUX with ADDR_NO_RANDOMIZE off and on, and asking which it is. */
 const PERSONALITIES = [0, 0x0008, 0x20000, 0x20008, 0xffffffff];
 
-const FILES = `access faccessat faccessat2 open openat openat2 creat close close_range read readv pread64 preadv preadv2 write writev
-  pwrite64 pwritev pwritev2 lseek stat lstat fstat newfstatat statx statfs fstatfs getdents getdents64 readlink readlinkat
+const FILES = `access faccessat faccessat2 open openat openat2 creat close close_range read readv pread64 preadv write writev
+  pwrite64 pwritev lseek stat lstat fstat newfstatat statx statfs fstatfs getdents getdents64 readlink readlinkat
   link linkat symlink symlinkat unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir mknod mknodat truncate ftruncate
-  fallocate fadvise64 readahead sync fsync fdatasync syncfs sync_file_range chdir fchdir getcwd chmod fchmod fchmodat fchmodat2
-  chown fchown lchown fchownat umask utime utimes utimensat futimesat dup dup2 dup3 fcntl flock ioctl copy_file_range sendfile
+  fallocate readahead fsync fdatasync syncfs sync_file_range chdir fchdir getcwd chmod fchmod fchmodat fchmodat2
+  chown fchown lchown fchownat umask utime utimes utimensat futimesat dup dup2 dup3 flock ioctl copy_file_range sendfile
   splice tee vmsplice getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr setxattr lsetxattr fsetxattr removexattr
-  lremovexattr fremovexattr memfd_create cachestat`;
+  lremovexattr fremovexattr memfd_create`;
 const MEMORY = `brk mmap mprotect munmap mremap madvise mincore msync mlock mlock2 mlockall munlock munlockall
   membarrier pkey_alloc pkey_free pkey_mprotect remap_file_pages process_madvise map_shadow_stack`;
 const PROCESSES = `execve execveat exit exit_group fork vfork wait4 waitid kill tkill tgkill getpid getppid gettid getpgid getpgrp setpgid
@@ -70,7 +79,7 @@ const DENIED = `mount umount2 pivot_root chroot move_mount open_tree fsopen fsco
   process_vm_readv process_vm_writev kcmp pidfd_getfd keyctl add_key request_key bpf perf_event_open init_module finit_module
   delete_module kexec_load kexec_file_load reboot swapon swapoff syslog acct settimeofday clock_settime clock_adjtime adjtimex
   sethostname setdomainname open_by_handle_at name_to_handle_at iopl ioperm quotactl quotactl_fd userfaultfd vhangup
-  fanotify_init fanotify_mark lookup_dcookie io_uring_setup io_uring_enter io_uring_register mbind set_mempolicy
+  fanotify_init fanotify_mark sync lookup_dcookie io_uring_setup io_uring_enter io_uring_register mbind set_mempolicy
   get_mempolicy inotify_init inotify_init1 inotify_add_watch inotify_rm_watch migrate_pages move_pages`;
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" };
@@ -85,6 +94,10 @@ const equal = (index: number, value: number) => ({ index, value, op: "SCMP_CMP_E
 
 const SYSCALLS: readonly SeccompRule[] = [
   allow([FILES, MEMORY, PROCESSES, SIGNALS, WAITING, SOCKETS, SHARED, MACHINE].flatMap(words)),
+  // What is compared is the whole register, of which the kernel reads half: what may be is listed, since what may not has many spellings.
+  ...FCNTL.map((command) => allow(["fcntl"], [equal(1, command)])),
+  ...ADVICE.map((advice) => allow(["fadvise64"], [equal(3, advice)])),
+  allow(["preadv2", "pwritev2"], [{ index: 5, value: STRANGE_READS, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }]),
   // Threads and processes, but no namespaces. Of clone3 no filter can see the flags: it does not exist here.
   allow(["clone"], [{ index: 0, value: NEW_NAMESPACES, valueTwo: 0, op: "SCMP_CMP_MASKED_EQ" }]),
   // Of pairs too: the kernel makes the sockets, and loads a module for them, before it asks whether their family has pairs.

@@ -61,7 +61,10 @@ describe("container, in trouble", { skip, timeout: 60_000 }, () => {
     const freezer = createFreezer("trouble");
     if (typeof freezer === "string") return t.skip(freezer);
     const { machine, opened } = await stage(t);
-    t.after(() => rmSync(PLACE_ELSEWHERE, { recursive: true, force: true }));
+    t.after(() => {
+      execFileSync("umount", [join(PLACE_ELSEWHERE, "devices")]);
+      rmSync(PLACE_ELSEWHERE, { recursive: true, force: true });
+    });
     const first = await opened();
     const [stuck, stray] = [await first.start(spec()), await first.start(spec())];
     const pid = Number(stuck.handle.state.pid);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import { MEMORY_MIB, type Stage } from "./stage.ts";
 
@@ -8,6 +8,19 @@ const CLOCK_DRIFT_MS = 5_000;
 const LATER_KILLED = "later for the oom killer";
 const CAP_SYS_RESOURCE = 1n << 24n;
 const DEVICES = ["null", "zero", "full", "random", "urandom"].map((name) => `/dev/${name}`);
+/** Shown to every sandbox. */
+const SHARED_FILES = [
+  "/usr/share/zoneinfo/UTC",
+  "/usr/lib/os-release",
+  "/usr/bin/env",
+  "/etc/ld.so.cache",
+  "/usr/lib/x86_64-linux-gnu/libc.so.6",
+  "/usr/lib/aarch64-linux-gnu/libc.so.6",
+  "/etc/ssl/certs/ca-certificates.crt",
+  "/usr/lib",
+];
+/** Over which runtimes lay a device. */
+const MASKED_FILES = ["/proc/kallsyms", "/proc/keys", "/proc/interrupts"];
 const NO_CAPABILITIES = { Inh: 0, Prm: 0, Eff: 0, Bnd: 0, Amb: 0 };
 
 /** What a function asks the kernel for. */
@@ -33,6 +46,40 @@ export function attackTheKernel(stage: Stage): void {
     },
   );
 
+  attack("holds no lock on a file or a device of the host's, and changes no date of one", async ({ run, sandbox }) => {
+    const { machine } = stage;
+    const shows = Object.entries(machine.runtime.files?.shows ?? {});
+    const shared = [...SHARED_FILES, ...DEVICES]
+      .filter((path) => existsSync(path))
+      .map((path) => [path, path] as const);
+    const [onHost, inside] = [0, 1].map((side) => [...shared, ...shows].map((pair) => pair[side]!)) as [
+      string[],
+      string[],
+    ];
+    const before = onHost.map((path) => statSync(path).mtimeMs);
+    const { locks, dated } = await run<{ locks: number; dated: string[] }>("lock", {
+      files: [...inside, ...MASKED_FILES],
+    });
+    assert.ok(locks >= inside.length, `it got ${locks} locks`);
+    const files = onHost.map(fileOf);
+    const held = readFileSync("/proc/locks", "utf8").split("\n");
+    assert.deepEqual(
+      held.filter((line) => files.some((file) => line.includes(` ${file} `))),
+      [],
+    );
+    assert.deepEqual(
+      onHost.map((path) => statSync(path).mtimeMs),
+      before,
+    );
+    if (machine.hasOwnKernel) return;
+    assert.deepEqual(dated, []);
+    const pids = await machine.pidsOf(sandbox.id);
+    assert.ok(
+      held.some((line) => pids.some((pid) => line.includes(` ${pid} `))),
+      "it holds none of them",
+    );
+  });
+
   attack("has a table of mounts in which whatever can be written is small and of its own", async ({ sandbox }) => {
     const { machine } = stage;
     if (machine.hasOwnKernel) return;
@@ -42,6 +89,16 @@ export function attackTheKernel(stage: Stage): void {
     assert.ok(table.length > 10);
     assert.deepEqual(large, []);
   });
+}
+
+/** As /proc/locks names it. */
+function fileOf(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  const hex = (number: bigint) => number.toString(16).padStart(2, "0");
+  // As <sys/sysmacros.h> takes a device's number apart.
+  const major = ((dev >> 8n) & 0xfffn) | ((dev >> 32n) & ~0xfffn);
+  const minor = (dev & 0xffn) | ((dev >> 12n) & ~0xffn);
+  return `${hex(major)}:${hex(minor)}:${ino}`;
 }
 
 /** Only a host whose root may raise limits can keep others from doing so. */
@@ -94,24 +151,16 @@ function isWritable(line: string): boolean {
 }
 
 /** Half of its memory, and names that do not fill the other half. */
-function hasBounds(target: string, options: string): boolean {
+function hasBounds(options: string): boolean {
   const [, sizeKiB] = /(?:^|,)size=(\d+)k/.exec(options) ?? [];
   const [, names] = /(?:^|,)nr_inodes=(\d+)/.exec(options) ?? [];
   const isSmall = sizeKiB !== undefined && Number(sizeKiB) > 0 && Number(sizeKiB) <= (MEMORY_MIB / 2) * 1024;
-  // Nobody but root writes to /dev.
-  return isSmall && (target === "/dev" || (names !== undefined && Number(names) <= MOST_NAMES));
+  return isSmall && names !== undefined && Number(names) <= MOST_NAMES;
 }
 
-/** In memory with a bound, a device without contents, or the kernel's own. */
+/** In memory with a bound, or the kernel's own. */
 function isBounded(line: string): boolean {
-  const [before = "", after = ""] = line.split(" - ");
-  const [, , , root, target = ""] = before.split(" ");
+  const [, after = ""] = line.split(" - ");
   const [type, , options = ""] = after.split(" ");
-  if (type === "tmpfs") return hasBounds(target, options);
-  if (type === "proc") return true;
-  return (
-    type === "devtmpfs" &&
-    /^\/(?:null|zero|full|random|urandom|tty)$/.test(root ?? "") &&
-    /^\/(?:dev|proc)\//.test(target)
-  );
+  return type === "proc" || (type === "tmpfs" && hasBounds(options));
 }

@@ -23,6 +23,8 @@ interface Read {
   readonly environment: string[];
   readonly hostname: string;
   readonly told: Record<string, string>;
+  /** What `/proc` has of buses and disks. */
+  readonly hardware: string[];
 }
 interface Seen {
   readonly seen: Record<string, string>;
@@ -49,6 +51,7 @@ export function attackByReading(stage: Stage): void {
     assert.equal(told.hostname, "sandbox");
     const commandLine = readFileSync("/proc/cmdline", "utf8").trim();
     assert.ok(!Object.values(told.told).some((text) => text.includes(commandLine)), "the host's kernel's command line");
+    assert.deepEqual(told.hardware, []);
     if (!machine.hasOwnKernel) assert.deepEqual(told.told, { "sys/kernel/hostname": "sandbox\n" });
   });
 

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import resource
+import signal
 import socket
 import struct
 import time
@@ -25,10 +26,15 @@ NUMBERS = {
     "fanotify_init": (300, 262), "inotify_init1": (294, 26), "io_uring_setup": (425, 425), "mbind": (237, 235),
     "migrate_pages": (256, 238), "capset": (126, 91), "setuid": (105, 146), "setgid": (106, 144), "setgroups": (116, 159),
     "mknodat": (259, 33), "setpriority": (141, 140), "sched_setscheduler": (144, 119), "ioprio_set": (251, 30),
-    "lookup_dcookie": (212, 18), "vhangup": (153, 58), "memfd_secret": (447, 447),
+    "lookup_dcookie": (212, 18), "vhangup": (153, 58), "memfd_secret": (447, 447), "fcntl": (72, 25), "fadvise64": (221, 223),
+    "preadv2": (327, 286), "cachestat": (451, 451), "sync": (162, 81),
 }  # fmt: skip
 NAMESPACES = {"user": 0x10000000, "mount": 0x20000, "pid": 0x20000000, "net": 0x40000000, "ipc": 0x8000000, "uts": 0x4000000,
               "cgroup": 0x2000000, "time": 0x80}  # fmt: skip
+# Files that the host shares with every sandbox.
+SHARED_FOLDER, SHARED_FILE = "/usr/lib", "/usr/lib/os-release"
+# The kernel reads the lower half of an int alone, a filter all of it.
+UPPER_HALF = 1 << 32
 granted, refusals = [], {}
 
 
@@ -156,6 +162,28 @@ def kernel():
         attempt("x32 mount", in_child, lambda: call("mount", b"x", b"/tmp", b"tmpfs", 0, 0, number=x32 | 165))
 
 
+def shared_files():
+    """What tells of others who use a file, slows them down, or takes the file's pages from them."""
+    folder, file = os.open(SHARED_FOLDER, os.O_RDONLY | os.O_DIRECTORY), os.open(SHARED_FILE, os.O_RDONLY)
+    own = os.open("/tmp/own", os.O_CREAT | os.O_RDONLY, 0o600)
+    # It is told by this, which would end us.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    notify, set_lease, set_hint = 1026, 1024, 1036
+    no_wait, do_not_cache = 8, 0x80
+    buffer = ctypes.create_string_buffer(64)
+    vector = struct.pack("PN", ctypes.addressof(buffer), 64)
+    os.pread(file, 64, 0)
+    for title, more in (("", 0), (", said the long way", UPPER_HALF)):
+        attempt(f"notice of reads{title}", call, "fcntl", folder, ctypes.c_ulong(notify | more), 1)
+        attempt(f"lease{title}", call, "fcntl", own, ctypes.c_ulong(set_lease | more), 0)
+        attempt(f"hint{title}", call, "fcntl", own, ctypes.c_ulong(set_hint | more), struct.pack("Q", 1))
+        attempt(f"read what is cached{title}", call, "preadv2", file, vector, 1, 0, 0, ctypes.c_ulong(no_wait | more))
+        attempt(f"drop pages{title}", call, "fadvise64", file, 0, 0, ctypes.c_ulong(4 | more))
+        attempt(f"read and drop{title}", call, "preadv2", file, vector, 1, 0, 0, ctypes.c_ulong(do_not_cache | more))
+    attempt("sync", call, "sync")
+    attempt("cachestat", call, "cachestat", file, struct.pack("QQ", 0, 4096), ctypes.create_string_buffer(40), 0)
+
+
 def users():
     attempt("root", in_child, lambda: call("setuid", 0))
     attempt("root's group", in_child, lambda: call("setgid", 0))
@@ -233,6 +261,6 @@ def elevated():
             pass
 
 
-for part in (mounts, namespaces, processes, kernel, users, sockets, elevated):
+for part in (mounts, namespaces, processes, kernel, shared_files, users, sockets, elevated):
     part()
 print(json.dumps({"granted": granted, "refused": refusals}))

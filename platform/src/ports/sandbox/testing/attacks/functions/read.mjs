@@ -37,9 +37,10 @@ export default function read({ paths }) {
 /** What the kernel tells of the machine. */
 function machine() {
   const told = `kallsyms kcore keys key-users kmsg config.gz sched_debug timer_list slabinfo vmallocinfo iomem modules cmdline
-    sysrq-trigger partitions diskstats sys/kernel/hostname`;
+    sysrq-trigger partitions diskstats misc softirqs interrupts bus/pci/devices sys/kernel/hostname`;
   const texts = told.split(/\s+/).map((name) => [name, textOf(`/proc/${name}`)?.slice(0, 200) ?? ""]);
-  return { told: Object.fromEntries(texts.filter(([, text]) => text !== "")) };
+  const hardware = ["bus", "fs"].flatMap((name) => namesIn(`/proc/${name}`).map((found) => `/proc/${name}/${found}`));
+  return { hardware, told: Object.fromEntries(texts.filter(([, text]) => text !== "")) };
 }
 
 function textOf(path) {
