@@ -6,7 +6,8 @@
  *
  * 1. A sender that is no sandbox of ours gets no answer at all.
  * 2. What an answer opens is open before the sandbox sees the answer.
- * 3. Only the question itself goes upstream, written anew, and at most so many at once per sandbox and in all.
+ * 3. Only the question itself goes upstream, written anew, and at most so many at once per sandbox and in all. When
+ *    all are taken, the sandbox with the most gives way to one with fewer: its oldest question is answered with a failure.
  * 4. An answer may point anywhere, a private address too (rebinding): the packet filter denies by address, not by name.
  */
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
@@ -17,6 +18,7 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { CODE, parseAnswer, parseQuestion, type Question, TYPE, withId, writeReply } from "./dns-message.ts";
 import { askUpstream, firstMessage, prefixed, type Transport } from "./dns-upstream.ts";
+import { FairShares } from "./fair-shares.ts";
 import type { Nameserver } from "./nameservers.ts";
 
 export interface Admission {
@@ -34,17 +36,15 @@ export interface ForwarderDeps {
   readonly nameservers: () => Promise<readonly Nameserver[]>;
 }
 
-const MAXIMUM_PER_SANDBOX = 64;
-const MAXIMUM_IN_FLIGHT = 512;
-const MAXIMUM_CONNECTIONS_PER_SANDBOX = 16;
-const MAXIMUM_CONNECTIONS = 512;
+const MAXIMUM_QUESTIONS = { perHolder: 64, inAll: 512 };
+const MAXIMUM_CONNECTIONS = { perHolder: 16, inAll: 512 };
 const MAXIMUM_QUESTION_BYTES = 4_096;
 const IDLE_CONNECTION_MS = 10_000;
 
 export class DnsForwarder {
   readonly #deps: ForwarderDeps;
-  readonly #inFlight = new Tally(MAXIMUM_PER_SANDBOX, MAXIMUM_IN_FLIGHT);
-  readonly #connected = new Tally(MAXIMUM_CONNECTIONS_PER_SANDBOX, MAXIMUM_CONNECTIONS);
+  readonly #inFlight = new FairShares(MAXIMUM_QUESTIONS);
+  readonly #connected = new FairShares(MAXIMUM_CONNECTIONS);
   readonly #connections = new Set<Socket>();
   #udp: UdpSocket | undefined;
   #tcp: Server | undefined;
@@ -85,12 +85,13 @@ export class DnsForwarder {
 
   #serve(socket: Socket): void {
     const address = socket.remoteAddress;
-    if (address === undefined || !this.#connected.enter(address)) return void socket.destroy();
+    const leave = address && this.#connected.enter(address, () => socket.destroy());
+    if (!leave) return void socket.destroy();
     this.#connections.add(socket);
     socket.on("error", () => socket.destroy());
     socket.on("close", () => {
       this.#connections.delete(socket);
-      this.#connected.leave(address);
+      leave();
     });
     socket.setTimeout(IDLE_CONNECTION_MS, () => socket.destroy());
     this.#answerStream(socket, address).catch(() => socket.destroy());
@@ -121,19 +122,23 @@ export class DnsForwarder {
     if (verdict === "refused") return writeReply(question, CODE.refused);
     // There is no IPv6 in a sandbox: such an address would only cost the caller an attempt.
     if (question.type === TYPE.AAAA) return writeReply(question, CODE.noError);
-    if (!this.#inFlight.enter(address)) return writeReply(question, CODE.serverFailure);
+    const abandoned = new AbortController();
+    const leave = this.#inFlight.enter(address, () => abandoned.abort());
+    if (leave === undefined) return writeReply(question, CODE.serverFailure);
     try {
-      return (await this.#ask(address, question, transport)) ?? writeReply(question, CODE.serverFailure);
+      return (
+        (await this.#ask(address, question, transport, abandoned.signal)) ?? writeReply(question, CODE.serverFailure)
+      );
     } catch (error) {
       this.#deps.log.warn("a name was not resolved for a sandbox", { address, name: question.name, error });
       return writeReply(question, CODE.serverFailure);
     } finally {
-      this.#inFlight.leave(address);
+      leave();
     }
   }
 
-  async #ask(address: string, question: Question, transport: Transport): Promise<Buffer | undefined> {
-    const message = await askUpstream(this.#deps, await this.#deps.nameservers(), question, transport);
+  async #ask(address: string, question: Question, transport: Transport, abandoned: AbortSignal) {
+    const message = await askUpstream(this.#deps, await this.#deps.nameservers(), question, transport, abandoned);
     const answer = message && parseAnswer(message, question);
     if (message === undefined || answer === undefined) return undefined;
     if (answer.addresses.length > 0) {
@@ -152,33 +157,4 @@ function drained(socket: Socket): Promise<void> {
     };
     socket.on("drain", end).on("close", end);
   });
-}
-
-/** How many each holds and all hold together, within two limits. */
-class Tally {
-  readonly #perHolder: number;
-  readonly #limit: number;
-  readonly #held = new Map<string, number>();
-  #total = 0;
-
-  constructor(perHolder: number, limit: number) {
-    this.#perHolder = perHolder;
-    this.#limit = limit;
-  }
-
-  /** False, and nothing counted, when a limit is reached. */
-  enter(holder: string): boolean {
-    const held = this.#held.get(holder) ?? 0;
-    if (held >= this.#perHolder || this.#total >= this.#limit) return false;
-    this.#held.set(holder, held + 1);
-    this.#total++;
-    return true;
-  }
-
-  leave(holder: string): void {
-    const held = this.#held.get(holder)! - 1;
-    if (held === 0) this.#held.delete(holder);
-    else this.#held.set(holder, held);
-    this.#total--;
-  }
 }

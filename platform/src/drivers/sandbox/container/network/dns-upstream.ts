@@ -16,24 +16,33 @@ export interface UpstreamDeps {
   readonly random: Random;
 }
 
+/** Of one attempt. */
+interface Patience {
+  readonly clock: Clock;
+  readonly abandoned: AbortSignal;
+}
+
 const TIMEOUT_MS = 2_000;
 
-/** The first answer of a nameserver, asked in order; undefined when none of them answers. */
+/** The first answer of a nameserver, asked in order; undefined when none of them answers, or the question is abandoned. */
 export async function askUpstream(
   deps: UpstreamDeps,
   nameservers: readonly Nameserver[],
   question: Question,
   transport: Transport,
+  abandoned: AbortSignal,
 ): Promise<Buffer | undefined> {
   for (const nameserver of nameservers) {
+    if (abandoned.aborted) return undefined;
     const id = deps.random.bytes(2).readUInt16BE(0);
-    const answer = await (transport === "udp" ? askByUdp : askByTcp)(deps.clock, nameserver, question, id);
+    const ask = transport === "udp" ? askByUdp : askByTcp;
+    const answer = await ask({ clock: deps.clock, abandoned }, nameserver, question, id);
     if (answer !== undefined) return answer;
   }
   return undefined;
 }
 
-function askByUdp(clock: Clock, { address, port }: Nameserver, question: Question, id: number) {
+function askByUdp({ clock, abandoned }: Patience, { address, port }: Nameserver, question: Question, id: number) {
   return new Promise<Buffer | undefined>((resolve) => {
     const socket = createSocket(isIPv6(address.split("%")[0]!) ? "udp6" : "udp4");
     let open = true;
@@ -45,6 +54,7 @@ function askByUdp(clock: Clock, { address, port }: Nameserver, question: Questio
       resolve(answer);
     };
     const timer = clock.after(TIMEOUT_MS, end);
+    abandoned.addEventListener("abort", () => end());
     socket.on("error", () => end());
     socket.on("message", (message) => {
       if (answers(message, id, question)) end(message);
@@ -55,7 +65,7 @@ function askByUdp(clock: Clock, { address, port }: Nameserver, question: Questio
   });
 }
 
-function askByTcp(clock: Clock, { address, port }: Nameserver, question: Question, id: number) {
+function askByTcp({ clock, abandoned }: Patience, { address, port }: Nameserver, question: Question, id: number) {
   return new Promise<Buffer | undefined>((resolve) => {
     const socket = connect(port, address);
     const end = (answer?: Buffer) => {
@@ -64,6 +74,7 @@ function askByTcp(clock: Clock, { address, port }: Nameserver, question: Questio
       resolve(answer);
     };
     const timer = clock.after(TIMEOUT_MS, end);
+    abandoned.addEventListener("abort", () => end());
     let received = Buffer.alloc(0);
     socket.on("connect", () => socket.write(prefixed(writeQuery(id, question))));
     socket.on("data", (chunk: Buffer) => {
