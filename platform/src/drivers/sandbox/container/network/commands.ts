@@ -1,4 +1,4 @@
-/** `ip` and `nft`, run with their input on standard input and an end to every wait. */
+/** `ip`, `nft` and `nsenter`, run with their input on standard input and an end to every wait. */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,6 +8,8 @@ import { Shells } from "#base/shells.ts";
 export interface NetworkTools {
   readonly ip: string;
   readonly nft: string;
+  /** Of util-linux. */
+  readonly nsenter: string;
 }
 
 export const SEARCH_PATH: readonly string[] = Object.freeze(["/usr/sbin", "/sbin", "/usr/bin", "/bin"]);

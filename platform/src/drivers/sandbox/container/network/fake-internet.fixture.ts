@@ -154,6 +154,12 @@ export function ip(...commands: string[]): string {
   return commands.map((command) => execFileSync("ip", command.split(" "), { encoding: "utf8" })).join("");
 }
 
+/** Takes down what holds inside a network beside the host's table, which must hold alone. */
+export function openInside({ name, path }: { readonly name: string; readonly path: string }): void {
+  ip(`-n ${name} route flush type prohibit`);
+  execFileSync("nsenter", [`--net=${path}`, "nft", "flush", "ruleset"]);
+}
+
 export function nft(command: string): string {
   return execFileSync("nft", command.split(" "), { encoding: "utf8" });
 }

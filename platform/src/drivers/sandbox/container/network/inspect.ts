@@ -22,10 +22,11 @@ export async function inspectNetwork(
   options: { readonly searchPath?: readonly string[] } = {},
 ): Promise<NetworkLack[]> {
   const searchPath = options.searchPath ?? SEARCH_PATH;
-  const [ip, nft] = await Promise.all([findTool("ip", searchPath), findTool("nft", searchPath)]);
+  const [ip, nft, nsenter] = await Promise.all(["ip", "nft", "nsenter"].map((name) => findTool(name, searchPath)));
   const lacks: NetworkLack[] = [];
   if (ip === undefined) lacks.push(missing("the program ip", "apt-get install iproute2"));
   if (nft === undefined) lacks.push(missing("the program nft", "apt-get install nftables"));
+  if (nsenter === undefined) lacks.push(missing("the program nsenter", "apt-get install util-linux"));
   const allowed = await mayAdminister();
   if (!allowed) lacks.push(missing("the right to make network namespaces", "start the platform as root"));
   if (!(await access(SWITCHES, constants.W_OK).then(yes, no))) {

@@ -17,6 +17,7 @@ import {
   newHome,
   nft,
   openFakeInternet,
+  openInside,
   openProbe,
   PORTS,
   type Probe,
@@ -56,8 +57,7 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
   /** A network under a policy, and somebody in it. */
   async function sandbox(t: TestContext, policy?: NetworkPolicy): Promise<{ network: TakenNetwork; probe: Probe }> {
     const network = await networks.take();
-    // The namespace's own routes would keep from the table what it must refuse by itself.
-    ip(`-n ${network.name} route flush type prohibit`);
+    openInside(network);
     if (policy !== undefined) await network.apply(policy);
     const probe = openProbe(network.path);
     t.after(async () => {

@@ -108,10 +108,11 @@ export async function closeParts(parts: NetworkParts, isUsed: boolean): Promise<
 
 /** @throws Error that says what to install. */
 export async function findTools(searchPath: readonly string[] = SEARCH_PATH): Promise<NetworkTools> {
-  const [ip, nft] = await Promise.all([findTool("ip", searchPath), findTool("nft", searchPath)]);
+  const [ip, nft, nsenter] = await Promise.all(["ip", "nft", "nsenter"].map((name) => findTool(name, searchPath)));
   if (ip === undefined) throw new Error(`no \`ip\` in ${searchPath.join(", ")}: install iproute2`);
   if (nft === undefined) throw new Error(`no \`nft\` in ${searchPath.join(", ")}: install nftables`);
-  return { ip, nft };
+  if (nsenter === undefined) throw new Error(`no \`nsenter\` in ${searchPath.join(", ")}: install util-linux`);
+  return { ip, nft, nsenter };
 }
 
 function nameserversOf(clock: Clock, { nameservers }: PartsOptions): () => Promise<readonly Nameserver[]> {

@@ -5,14 +5,16 @@
  * one address. There is no bridge, no neighbour table and no gateway: both ends have the same hardware address and ask for
  * none (`arp off`), so everything that one end sends is for the other.
  *
- * The namespace's own routes lead to no private range and to no address of the host's, as the table says as well: nobody inside
- * may change them, and they hold while somebody has removed the table.
+ * The namespace's own table (inner-table.ts) shuts private ranges and the host's addresses, as the host's table does: nobody
+ * inside may change it, and it holds while somebody has removed the host's. Its routes tell at once what is shut.
  */
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { DENIED, isDenied, parseRange } from "#contract/network/ipv4.ts";
 import { type NetworkTools, run } from "./commands.ts";
 import { readRemains, setForwarding } from "./host.ts";
-import type { Names } from "./names.ts";
+import { innerTableScript } from "./inner-table.ts";
+import { type Names, PIN_FOLDER } from "./names.ts";
 import { NAMESERVER } from "./table.ts";
 
 export interface Plumbing {
@@ -41,10 +43,13 @@ export function createPlumbing(tools: NetworkTools, names: Names): Plumbing {
 
   const configureInside = async (networks: readonly PlannedNetwork[]) => {
     const waiting = [...networks];
-    const routes = routesInside();
+    const shut = shutInside();
+    const [routes, table] = [routesInside(shut), innerTableScript(shut)];
     const work = async () => {
       for (let network = waiting.pop(); network !== undefined; network = waiting.pop()) {
-        await run(tools.ip, ["-n", namespace(network.number), "-batch", "-"], insideScript(network.address, routes));
+        const name = namespace(network.number);
+        await run(tools.ip, ["-n", name, "-batch", "-"], insideScript(network.address, routes));
+        await run(tools.nsenter, [`--net=${join(PIN_FOLDER, name)}`, tools.nft, "-f", "-"], table);
         await setForwarding(link(network.number), true);
       }
     };
@@ -118,13 +123,17 @@ function pairLines(link: string, namespace: string, mtu: number): string[] {
   ];
 }
 
-function routesInside(): string[] {
+/** Private ranges, and the host's addresses beside them. */
+function shutInside(): string[] {
   const addresses = Object.values(networkInterfaces()).flatMap((rows) => rows ?? []);
   const public4 = addresses.flatMap(({ address }) => {
     const range = parseRange(address);
     return range === undefined || isDenied(range) ? [] : [address];
   });
-  const shut = [...DENIED, ...new Set(public4)];
+  return [...DENIED, ...new Set(public4)];
+}
+
+function routesInside(shut: readonly string[]): string[] {
   return [
     "route add default dev eth0",
     `route add ${NAMESERVER} dev eth0`,
