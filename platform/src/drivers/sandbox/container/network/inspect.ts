@@ -77,15 +77,21 @@ interface NftChain {
   readonly policy?: string;
 }
 
+/** What lets sandboxes' packets through another firewall, by hook. Those of questions of names are untracked. */
+const RULES: Readonly<Record<string, readonly string[]>> = Object.freeze({
+  forward: ['iifname "cb*" accept', 'oifname "cb*" accept'],
+  input: ['iifname "cb*" accept'],
+  output: ['oifname "cb*" accept'],
+});
+
 /** Another firewall's, which our `accept` does not overrule. */
 function dropsOthers({ table, hook, policy }: NftChain): boolean {
-  return !table.startsWith("colibri_") && policy === "drop" && (hook === "forward" || hook === "input");
+  return !table.startsWith("colibri_") && policy === "drop" && RULES[hook ?? ""] !== undefined;
 }
 
 function dropping({ family, table, name, hook }: NftChain): NetworkLack {
   const chain = `${family} ${table} ${name}`;
-  const rules = hook === "forward" ? ['iifname "cb*" accept', 'oifname "cb*" accept'] : ['iifname "cb*" accept'];
-  const remedy = rules.map((rule) => `nft insert rule ${chain} ${rule}`).join("; ");
+  const remedy = RULES[hook!]!.map((rule) => `nft insert rule ${chain} ${rule}`).join("; ");
   return doubtful(`the firewall chain ${chain} drops what it does not know, sandboxes' packets among it`, remedy);
 }
 

@@ -208,6 +208,25 @@ describe("networks of sandboxes", { skip, timeout: 120_000 }, () => {
     assert.ok(Number(await neighbour.probe.run({ kind: "say", text: "peak" })) <= 65);
   });
 
+  test("questions of names take no place in the host's table of connections, nor do those asked around", async (t) => {
+    const { network, probe } = await sandbox(t);
+    const question = "123401000001000000000000017804746573740000010001";
+    const ask = { kind: "datagram", host: network.nameserver, port: 53, text: question };
+    for (let count = 0; count < 50; count++) await probe.run(ask);
+    assert.equal(await probe.run({ kind: "names", host: "web.example.test" }), internet.address);
+    assert.equal(await probe.run({ kind: "tcpNames", host: "web.example.test" }), internet.address);
+    const rules = tableText(home);
+    const [, forwarder, udpPort] = /ip daddr set ([\d.]+) udp dport set (\d+)/.exec(rules)!;
+    const [, tcpPort] = /tcp dport set (\d+)/.exec(rules)!;
+    await probe.run({ ...ask, host: forwarder!, port: Number(udpPort) });
+    await assertShut(probe, forwarder!, Number(tcpPort));
+    const tracked = readFileSync("/proc/net/nf_conntrack", "utf8").split("\n");
+    assert.deepEqual(
+      tracked.filter((line) => line.includes(`src=${network.address} `)),
+      [],
+    );
+  });
+
   test("malformed questions are survived", async (t) => {
     const { network, probe } = await sandbox(t);
     for (const text of [

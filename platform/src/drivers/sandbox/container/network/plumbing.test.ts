@@ -89,11 +89,11 @@ describe("a sandbox's network without the host's table", { skip: whyNotHere(), t
     const own = [...ip("-4 -o address").matchAll(/ inet ([\d.]+)/g)].map(([, address]) => address!);
     const addresses = own.filter((address) => !address.startsWith("127."));
     assert.ok(addresses.some((address) => address.startsWith("203.0.113.")));
-    const attempts = [
-      ...addresses.map((address) => ["tcp", address, port] as const),
-      ...addresses.map((address) => ["udp", address, echo.address().port] as const),
-      ["tcp", internet.privateAddress, PORT] as const,
-      ["tcp", "169.254.169.254", PORT] as const,
+    const attempts: Parameters<typeof bound>[] = [
+      ...addresses.map((address): Parameters<typeof bound> => ["tcp", address, port]),
+      ...addresses.map((address): Parameters<typeof bound> => ["udp", address, echo.address().port]),
+      ["tcp", internet.privateAddress, PORT],
+      ["tcp", "169.254.169.254", PORT],
     ];
     const results = await Promise.all(attempts.map((attempt) => bound(...attempt)));
     const reached = attempts.filter((_attempt, index) => !results[index]!.startsWith("nothing: "));

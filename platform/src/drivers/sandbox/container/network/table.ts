@@ -2,9 +2,12 @@
  * The nft table of a platform home, as text. One set of rules for all sandboxes; what differs between them is in maps and sets.
  *
  *   sandbox ─▶ spoofed (source must be routed back to where it came from)
- *           ├▶ to_host:       DNS to our forwarder, at a bounded rate; nothing else
+ *           ├▶ to_host:       questions of names, turned to our forwarder, at a bounded rate; nothing else
  *           └▶ from_sandbox:  not to another sandbox, not to denied ranges, then by policy: none | internet | allow
  *   world   ─▶ to_sandbox:    answers only
+ *
+ * Questions and their answers are turned packet by packet, untracked: the host's table of connections is no sandbox's to fill with
+ * names, and no packet is lost where two of one socket would become one connection.
  *
  * An accepted packet may still be dropped by another table: our `accept` ends only our own chains.
  *
@@ -89,7 +92,15 @@ function chainsOf(options: TableOptions): Record<string, Chain> {
       hook: "type filter hook prerouting priority raw; policy accept;",
       rules: [`iifname ${ours} meta nfproto ipv6 drop`, `iifname ${ours} fib saddr . iif oif missing drop`],
     },
-    resolve: { hook: "type nat hook prerouting priority dstnat; policy accept;", rules: resolve(options, ours) },
+    // After what is spoofed was dropped, and before connections are tracked.
+    to_forwarder: {
+      hook: "type filter hook prerouting priority raw + 10; policy accept;",
+      rules: toForwarder(options, ours),
+    },
+    from_forwarder: {
+      hook: "type filter hook output priority raw; policy accept;",
+      rules: fromForwarder(options, ours),
+    },
     input: {
       hook: "type filter hook input priority filter; policy accept;",
       rules: [`iifname ${ours} goto to_host`, `iifname != "lo" ip daddr ${address} drop`],
@@ -132,6 +143,8 @@ function policyChains({ maximumConnections }: TableOptions): Record<string, Chai
 
 function toHost({ forwarder: { address, udpPort, tcpPort } }: TableOptions): string[] {
   return [
+    // Whoever asks the forwarder by its own address would be tracked.
+    "ct state != untracked goto refuse",
     `ip daddr ${address} update @questions { ip saddr limit rate over ${QUESTION_RATE}/second burst ${QUESTION_BURST} packets } drop`,
     `ip daddr ${address} udp dport ${udpPort} accept`,
     `ip daddr ${address} tcp dport ${tcpPort} accept`,
@@ -139,9 +152,18 @@ function toHost({ forwarder: { address, udpPort, tcpPort } }: TableOptions): str
   ];
 }
 
-function resolve({ forwarder: { address, udpPort, tcpPort } }: TableOptions, ours: string): string[] {
+function toForwarder({ forwarder: { address, udpPort, tcpPort } }: TableOptions, ours: string): string[] {
+  const asked = `iifname ${ours} ip daddr ${NAMESERVER}`;
   return [
-    `iifname ${ours} ip daddr ${NAMESERVER} udp dport 53 dnat ip to ${address}:${udpPort}`,
-    `iifname ${ours} ip daddr ${NAMESERVER} tcp dport 53 dnat ip to ${address}:${tcpPort}`,
+    `${asked} udp dport 53 notrack ip daddr set ${address} udp dport set ${udpPort}`,
+    `${asked} tcp dport 53 notrack ip daddr set ${address} tcp dport set ${tcpPort}`,
+  ];
+}
+
+function fromForwarder({ forwarder: { address, udpPort, tcpPort } }: TableOptions, ours: string): string[] {
+  const answered = `oifname ${ours} ip saddr ${address}`;
+  return [
+    `${answered} udp sport ${udpPort} notrack ip saddr set ${NAMESERVER} udp sport set 53`,
+    `${answered} tcp sport ${tcpPort} notrack ip saddr set ${NAMESERVER} tcp sport set 53`,
   ];
 }
