@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { connect, type Socket as TcpSocket } from "node:net";
 import { type TestContext, test } from "node:test";
 import { createSystemClock } from "#base/clock.ts";
-import { createSilentLog } from "#base/log.ts";
+import { createLog, createSilentLog } from "#base/log.ts";
 import { createSystemRandom } from "#base/random.ts";
 import { DnsForwarder, type ForwarderDeps } from "./dns-forwarder.ts";
 import { CODE, parseQuestion, TYPE, writeQuery, writeReply } from "./dns-message.ts";
@@ -113,4 +113,33 @@ test("so are those with the most connections", { timeout: 10_000 }, async (t) =>
   const [answer] = (await once(small, "data")) as [Buffer];
   assert.equal(answer.readUInt16BE(2), 7);
   await closed;
+});
+
+test("what can't be opened is told once a minute and sandbox, in short", { timeout: 10_000 }, async (t) => {
+  const lines: string[] = [];
+  let laterMs = 0;
+  const system = createSystemClock();
+  const clock = { ...system, monotonic: () => system.monotonic() + laterMs };
+  const { udpPort } = await openForwarder(t, {
+    clock,
+    log: createLog({ clock, write: (line) => lines.push(line) }, { level: "warn" }),
+    // As it would once something is to be opened.
+    nameservers: () => Promise.reject(new Error("there are too many")),
+  });
+  const [one, other] = [await bound(t, "127.0.1.1"), await bound(t, "127.0.1.2")];
+  const askAll = async (socket: Socket) => {
+    const codes = await answered(socket, ask(socket, udpPort, "web.example.test", 10), 10);
+    assert.deepEqual(new Set(codes), new Set([CODE.serverFailure]));
+  };
+  await askAll(one);
+  await askAll(one);
+  await askAll(other);
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).address),
+    ["127.0.1.1", "127.0.1.2"],
+  );
+  assert.ok(lines.every((line) => line.includes("there are too many") && line.length < 300));
+  laterMs = 60_000;
+  await askAll(one);
+  assert.equal(lines.length, 3);
 });

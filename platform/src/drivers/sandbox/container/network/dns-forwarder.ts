@@ -40,12 +40,16 @@ const MAXIMUM_QUESTIONS = { perHolder: 64, inAll: 512 };
 const MAXIMUM_CONNECTIONS = { perHolder: 16, inAll: 512 };
 const MAXIMUM_QUESTION_BYTES = 4_096;
 const IDLE_CONNECTION_MS = 10_000;
+/** Between warnings about one sandbox. */
+const WARNING_MS = 60_000;
 
 export class DnsForwarder {
   readonly #deps: ForwarderDeps;
   readonly #inFlight = new FairShares(MAXIMUM_QUESTIONS);
   readonly #connected = new FairShares(MAXIMUM_CONNECTIONS);
   readonly #connections = new Set<Socket>();
+  /** By address, when it was last warned of: a monotonic time. */
+  readonly #warned = new Map<string, number>();
   #udp: UdpSocket | undefined;
   #tcp: Server | undefined;
 
@@ -130,11 +134,21 @@ export class DnsForwarder {
         (await this.#ask(address, question, transport, abandoned.signal)) ?? writeReply(question, CODE.serverFailure)
       );
     } catch (error) {
-      this.#deps.log.warn("a name was not resolved for a sandbox", { address, name: question.name, error });
+      this.#warn(address, question.name, error);
       return writeReply(question, CODE.serverFailure);
     } finally {
       leave();
     }
+  }
+
+  /** Any sandbox can bring it about, with every question. */
+  #warn(address: string, name: string, error: unknown): void {
+    const now = this.#deps.clock.monotonic();
+    for (const [warned, at] of this.#warned) if (now - at >= WARNING_MS) this.#warned.delete(warned);
+    if (this.#warned.has(address)) return;
+    this.#warned.set(address, now);
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#deps.log.warn("a name was not resolved for a sandbox", { address, name, reason });
   }
 
   async #ask(address: string, question: Question, transport: Transport, abandoned: AbortSignal) {
