@@ -1,10 +1,9 @@
 import { mkdirSync } from "node:fs";
 import { loadSystemCalls, MOUNT } from "#base/system-calls.ts";
+import { PIN_FOLDER } from "./network/names.ts";
 
 /** An empty tree of version 2 beside those of version 1. */
 const HYBRID_CGROUPS = "/sys/fs/cgroup/unified";
-/** Where `ip netns` keeps the files by which namespaces are held: what a killed platform had there would stay. */
-const NAMESPACE_PINS = "/run/netns";
 /** Users of sandboxes, who are nobody on the host, must get to what is shown to them: no home, which is its owner's, will do. */
 export const SANDBOX_PLACE = "/run/colibri";
 
@@ -18,7 +17,8 @@ export async function enterOwnMounts(): Promise<void> {
   calls.mount({ target: "/", flags: MOUNT.recursive | MOUNT.slave });
   // crun refuses to work beside it, although nothing is controlled there.
   calls.unmount(HYBRID_CGROUPS);
-  for (const target of [SANDBOX_PLACE, NAMESPACE_PINS]) {
+  // What a killed platform had pinned would stay.
+  for (const target of [SANDBOX_PLACE, PIN_FOLDER]) {
     mkdirSync(target, { recursive: true, mode: 0o711 });
     calls.mount({ source: "tmpfs", target, type: "tmpfs", flags: MOUNT.noDevices, data: "mode=711" });
   }

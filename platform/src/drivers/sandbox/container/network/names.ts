@@ -16,7 +16,7 @@ export interface Names {
 /** Fixed, so that no home's interfaces begin with another's. */
 const KEY = /^[0-9a-f]{6}$/;
 
-/** `ip netns` keeps its pins here. */
+/** Where `ip netns` keeps the files by which namespaces are held. */
 export const PIN_FOLDER = "/run/netns";
 
 /** @param home six hexadecimal digits, another for every platform home on the host. */
