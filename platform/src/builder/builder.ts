@@ -6,11 +6,12 @@
  * 2. The same source and configuration give the same bundle, as far as the lock file pins what is installed.
  * 3. Nothing of an uploaded source is run, except for the install scripts that the configuration names.
  */
-import { createReadStream, createWriteStream } from "node:fs";
+import { createWriteStream } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "#base/clock.ts";
+import { fileBytes } from "#base/file-bytes.ts";
 import type { Ids } from "#base/ids.ts";
 import type { Log } from "#base/log.ts";
 import { Reaper } from "#base/reaper.ts";
@@ -216,7 +217,7 @@ class FolderBuilder implements Builder {
     const stream = digestStream(packFolder(job.source, walked.entries));
     await pipeline(stream, createWriteStream(path, { flags: "wx" }), { signal: job.signal });
     const [digest, bytes] = [stream.digest(), stream.bytes()];
-    const put = await this.#deps.blobs.put(job.tenant, digest, createReadStream(path), { maximumBytes: bytes });
+    const put = await this.#deps.blobs.put(job.tenant, digest, fileBytes(path), { maximumBytes: bytes });
     if (put.kind === "stored" || put.kind === "exists") return { digest, bytes };
     throw new PlatformError("internal", `The bundle could not be stored: it changed on the disk (${put.kind}).`);
   }

@@ -1,6 +1,6 @@
-import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Clock } from "#base/clock.ts";
+import { fileBytes } from "#base/file-bytes.ts";
 import type { Log } from "#base/log.ts";
 import type { Digest } from "#contract/digest.ts";
 import { PlatformError } from "#contract/errors.ts";
@@ -112,7 +112,7 @@ export class Uploads {
   async append(tenant: string, digest: Digest, piece: Piece): Promise<{ readonly offset: number } | "stored"> {
     if (piece.totalBytes > this.#options.maximumBytes) throw this.#tooLarge();
     if (await this.has(tenant, digest)) return "stored";
-    const store = (path: string): Promise<boolean> => this.put(tenant, digest, createReadStream(path));
+    const store = (path: string): Promise<boolean> => this.put(tenant, digest, fileBytes(path));
     const offset = await this.#unfinished.append(tenant, digest, piece, store);
     return offset === piece.totalBytes ? "stored" : { offset };
   }
