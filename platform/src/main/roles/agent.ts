@@ -75,7 +75,7 @@ export const open: OpenRole = async (context) => {
       placement: config.placement,
       capacityMiB: promisedMiB(config, totalmem() / MIB),
       pools: choosePools(context, driver, runtimes),
-      poolStarts: Math.max(1, availableParallelism() - 1),
+      poolStarts: availableParallelism(),
     },
   );
   await blobs.open(signal);

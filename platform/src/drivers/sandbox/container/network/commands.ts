@@ -1,4 +1,4 @@
-/** `ip`, `nft` and `nsenter`, run with their input on standard input and an end to every wait. */
+/** `ip` and `nft`, run with their input on standard input and an end to every wait. */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,7 +9,6 @@ export interface NetworkTools {
   readonly ip: string;
   readonly nft: string;
   /** Of util-linux. */
-  readonly nsenter: string;
 }
 
 export const SEARCH_PATH: readonly string[] = Object.freeze(["/usr/sbin", "/sbin", "/usr/bin", "/bin"]);

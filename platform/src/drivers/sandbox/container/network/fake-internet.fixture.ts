@@ -155,9 +155,8 @@ export function ip(...commands: string[]): string {
 }
 
 /** Takes down what holds inside a network beside the host's table, which must hold alone. */
-export function openInside({ name, path }: { readonly name: string; readonly path: string }): void {
-  ip(`-n ${name} route flush type prohibit`);
-  execFileSync("nsenter", [`--net=${path}`, "nft", "flush", "ruleset"]);
+export function openInside({ name }: { readonly name: string }): void {
+  ip(`-n ${name} route flush type prohibit`, `-n ${name} xfrm policy flush`);
 }
 
 export function nft(command: string): string {

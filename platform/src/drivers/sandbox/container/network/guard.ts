@@ -6,7 +6,7 @@
  * 1. The kernel is asked by a message of its own, every WATCH_MS: that costs some 25 µs.
  * 2. The table comes back as a whole, in one transaction, and between two writes of ours: a write that failed for want of the
  *    table is then done again.
- * 3. Meanwhile the tables in the namespaces (inner-table.ts) keep sandboxes from the host and from private ranges.
+ * 3. Meanwhile the policies in the namespaces (plumbing.ts) keep sandboxes from the host and from private ranges.
  */
 import { type Clock, sleep, type Timer } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";

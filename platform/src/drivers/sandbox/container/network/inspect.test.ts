@@ -8,7 +8,6 @@ test("names the programs that are not there, and how to get them", async () => {
   const missing = lacks.filter(({ kind }) => kind === "missing").map(({ what, remedy }) => `${what}: ${remedy}`);
   assert.ok(missing.includes("the program ip: apt-get install iproute2"));
   assert.ok(missing.includes("the program nft: apt-get install nftables"));
-  assert.ok(missing.includes("the program nsenter: apt-get install util-linux"));
 });
 
 test("finds nothing missing where networks can be made, and changes nothing", { skip: whyNotHere() }, async () => {

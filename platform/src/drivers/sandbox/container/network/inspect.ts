@@ -22,16 +22,16 @@ export async function inspectNetwork(
   options: { readonly searchPath?: readonly string[] } = {},
 ): Promise<NetworkLack[]> {
   const searchPath = options.searchPath ?? SEARCH_PATH;
-  const [ip, nft, nsenter] = await Promise.all(["ip", "nft", "nsenter"].map((name) => findTool(name, searchPath)));
+  const [ip, nft] = await Promise.all(["ip", "nft"].map((name) => findTool(name, searchPath)));
   const lacks: NetworkLack[] = [];
   if (ip === undefined) lacks.push(missing("the program ip", "apt-get install iproute2"));
   if (nft === undefined) lacks.push(missing("the program nft", "apt-get install nftables"));
-  if (nsenter === undefined) lacks.push(missing("the program nsenter", "apt-get install util-linux"));
   const allowed = await mayAdminister();
   if (!allowed) lacks.push(missing("the right to make network namespaces", "start the platform as root"));
   if (!(await access(SWITCHES, constants.W_OK).then(yes, no))) {
     lacks.push(missing("write access to /proc/sys/net", "mount /proc/sys read-write, or run outside a container"));
   }
+  if (ip !== undefined && allowed) lacks.push(...(await inspectPolicies(ip)));
   if (nft !== undefined && allowed) lacks.push(...(await inspectTables(nft)));
   const nameservers = parseNameservers(await readFile("/etc/resolv.conf", "utf8").catch(() => ""));
   if (nameservers.length === 0)
@@ -43,6 +43,21 @@ async function mayAdminister(): Promise<boolean> {
   const status = await readFile("/proc/self/status", "utf8");
   const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)/m.exec(status)![1]}`);
   return (effective & CAPABILITIES) === CAPABILITIES;
+}
+
+/** What a network's own walls are made of (plumbing.ts). */
+async function inspectPolicies(ip: string): Promise<NetworkLack[]> {
+  try {
+    await run(ip, ["xfrm", "policy", "count"]);
+    return [];
+  } catch (error) {
+    return [
+      missing(
+        `xfrm policies (${(error as Error).message})`,
+        "use a kernel with xfrm_user, and load it: modprobe xfrm_user",
+      ),
+    ];
+  }
 }
 
 async function inspectTables(nft: string): Promise<NetworkLack[]> {

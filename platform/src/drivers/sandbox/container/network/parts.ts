@@ -108,11 +108,10 @@ export async function closeParts(parts: NetworkParts, isUsed: boolean): Promise<
 
 /** @throws Error that says what to install. */
 export async function findTools(searchPath: readonly string[] = SEARCH_PATH): Promise<NetworkTools> {
-  const [ip, nft, nsenter] = await Promise.all(["ip", "nft", "nsenter"].map((name) => findTool(name, searchPath)));
+  const [ip, nft] = await Promise.all(["ip", "nft"].map((name) => findTool(name, searchPath)));
   if (ip === undefined) throw new Error(`no \`ip\` in ${searchPath.join(", ")}: install iproute2`);
   if (nft === undefined) throw new Error(`no \`nft\` in ${searchPath.join(", ")}: install nftables`);
-  if (nsenter === undefined) throw new Error(`no \`nsenter\` in ${searchPath.join(", ")}: install util-linux`);
-  return { ip, nft, nsenter };
+  return { ip, nft };
 }
 
 function nameserversOf(clock: Clock, { nameservers }: PartsOptions): () => Promise<readonly Nameserver[]> {

@@ -5,16 +5,15 @@
  * one address. There is no bridge, no neighbour table and no gateway: both ends have the same hardware address and ask for
  * none (`arp off`), so everything that one end sends is for the other.
  *
- * The namespace's own table (inner-table.ts) shuts private ranges and the host's addresses, as the host's table does: nobody
- * inside may change it, and it holds while somebody has removed the host's. Its routes tell at once what is shut.
+ * The namespace's own policies (ip-xfrm(8)) shut private ranges and the host's addresses, as the host's table does: nobody inside may
+ * change them, and they hold while somebody has removed the host's. Routes alone would not: Linux sends by an interface that the
+ * sender names (SO_BINDTODEVICE, IP_PKTINFO) whatever they prohibit. They are there to tell everybody else why.
  */
 import { networkInterfaces } from "node:os";
-import { join } from "node:path";
 import { DENIED, isDenied, parseRange } from "#contract/network/ipv4.ts";
 import { type NetworkTools, run } from "./commands.ts";
 import { readRemains, setForwarding } from "./host.ts";
-import { innerTableScript } from "./inner-table.ts";
-import { type Names, PIN_FOLDER } from "./names.ts";
+import type { Names } from "./names.ts";
 import { NAMESERVER } from "./table.ts";
 
 export interface Plumbing {
@@ -44,12 +43,10 @@ export function createPlumbing(tools: NetworkTools, names: Names): Plumbing {
   const configureInside = async (networks: readonly PlannedNetwork[]) => {
     const waiting = [...networks];
     const shut = shutInside();
-    const [routes, table] = [routesInside(shut), innerTableScript(shut)];
+    const lines = [...routesInside(shut), ...policiesInside(shut)];
     const work = async () => {
       for (let network = waiting.pop(); network !== undefined; network = waiting.pop()) {
-        const name = namespace(network.number);
-        await run(tools.ip, ["-n", name, "-batch", "-"], insideScript(network.address, routes));
-        await run(tools.nsenter, [`--net=${join(PIN_FOLDER, name)}`, tools.nft, "-f", "-"], table);
+        await run(tools.ip, ["-n", namespace(network.number), "-batch", "-"], insideScript(network.address, lines));
         await setForwarding(link(network.number), true);
       }
     };
@@ -141,13 +138,24 @@ function routesInside(shut: readonly string[]): string[] {
   ];
 }
 
-function insideScript(address: string, routes: readonly string[]): string {
+/** Loopback is exempt from policies. */
+function policiesInside(shut: readonly string[]): string[] {
+  const policy = (dst: string, then: string) => `xfrm policy add dir out src 0.0.0.0/0 dst ${dst} ${then}`;
+  return [
+    ...["udp", "tcp"].map((protocol) =>
+      policy(`${NAMESERVER}/32`, `proto ${protocol} dport 53 action allow priority 1`),
+    ),
+    ...shut.map((range) => policy(range.includes("/") ? range : `${range}/32`, "action block priority 2")),
+  ];
+}
+
+function insideScript(address: string, lines: readonly string[]): string {
   return [
     "link set lo up",
     "link set eth0 addrgenmode none",
     `address add ${address}/32 dev eth0`,
     "link set eth0 up",
-    ...routes,
+    ...lines,
     "",
   ].join("\n");
 }
