@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { afterEach, beforeEach, test } from "node:test";
+import { beforeEach, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createSystemClock, sleep } from "./clock.ts";
 import { readStat } from "./process-group.ts";
@@ -13,7 +13,6 @@ const sh = (script: string, input = "", timeoutMs = 10_000) => shells.run("/bin/
 beforeEach(() => {
   shells = new Shells({ clock });
 });
-afterEach(() => shells.close());
 
 test("a program has its arguments and input as they are, and its output is told as it is", async () => {
   const args = ["it's", "$HOME `id`", "two\nlines", "", "é"];

@@ -31,11 +31,6 @@ export class Shells {
       if (!shell.ended) this.#idle.push(shell);
     }
   }
-
-  /** Of those that run nothing. */
-  close(): void {
-    for (const shell of this.#idle.splice(0)) shell.kill("closed");
-  }
 }
 
 interface Ran {

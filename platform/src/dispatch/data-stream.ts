@@ -30,8 +30,9 @@ export interface StreamEvents {
 
 /** Where a data stream is used up: the sandbox is then replaced, since stream numbers must not repeat. */
 const STREAMS_PER_LINK = MAXIMUM_STREAM - 1_000_000;
-/** Frames that say nothing new, beside one for each stream: a guest has no reason to send any, and each costs all others time. */
+/** Frames that say nothing new: a guest has no reason to send any but a HEAD and a FIN that cross with a cancel, and each costs others time. */
 const EMPTY_FRAMES = 1_000;
+const EMPTY_FRAMES_PER_STREAM = 2;
 /** Credit is given back in portions, so that small chunks do not each cost a frame. */
 const CREDIT_PORTION = INITIAL_WINDOW / 4;
 
@@ -157,7 +158,7 @@ export class DataStream {
   }
 
   #onEmpty(): void {
-    if (++this.#emptyFrames > EMPTY_FRAMES + this.#streams)
+    if (++this.#emptyFrames > EMPTY_FRAMES + EMPTY_FRAMES_PER_STREAM * this.#streams)
       throw new ShapeError(`${this.#emptyFrames} frames that say nothing new`);
   }
 
